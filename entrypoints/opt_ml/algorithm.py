@@ -1,0 +1,34 @@
+"""How an image's built-in algorithm is found: by entry points of installed packages, not by name.
+
+A family's package declares, in its own pyproject.toml:
+
+    [project.entry-points."opt_ml.train"]
+    ensemble = "opt_ml_ensemble.train:train"
+
+    [project.entry-points."opt_ml.handler"]
+    ensemble = "opt_ml_ensemble.handler"
+
+`opt_ml.train` names a function `train(environment: Environment) -> None`. `opt_ml.handler` names a
+module with the same functions that a user's own inference.py has (`model_fn`, `input_fn`, ...).
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import Any
+
+
+def find_built_in(group: str) -> Any | None:
+    """The object that the image's packages register for `group`, or None.
+
+    Args:
+        group: `opt_ml.train` or `opt_ml.handler`.
+
+    Raises:
+        RuntimeError: two packages register one; an image has one algorithm.
+    """
+    found = tuple(entry_points(group=group))
+    if len(found) > 1:
+        names = ", ".join(sorted(point.value for point in found))
+        raise RuntimeError(f"two packages of this image register {group}: {names}. Uninstall one.")
+    return found[0].load() if found else None

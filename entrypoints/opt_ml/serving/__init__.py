@@ -1,0 +1,1 @@
+"""`serve`: a model behind GET /ping and POST /invocations."""

@@ -1,0 +1,1 @@
+"""`train`: one training job, from /opt/ml/input to /opt/ml/model."""

@@ -1,0 +1,71 @@
+"""`train`: run the image's built-in algorithm on the job that lies under /opt/ml.
+
+Exit code 0 and no failure file when the model is complete (TRAIN-76); otherwise 1, the cause and the
+cure in the first line of the failure file and on standard error (TRAIN-75, TRAIN-77). Runs as PID 1 and
+ends on SIGTERM (TRAIN-04).
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from pathlib import Path
+from types import FrameType
+
+from opt_ml.algorithm import find_built_in
+from opt_ml.environment import base_dir, read_environment
+from opt_ml.errors import UserError
+
+STOPPED = 143  # 128 + SIGTERM, what a process that does not catch the signal would show
+
+
+class Stopped(BaseException):
+    """SIGTERM arrived: StopTrainingJob, a time limit, or a spot interruption (TRAIN-94)."""
+
+
+def main() -> int:
+    """Run the job; the console script `train`. Returns the exit code."""
+    # Each line leaves at once: a tuning job reads metrics from it, and a kill loses nothing (TRAIN-79).
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    signal.signal(signal.SIGTERM, _raise_stopped)
+    failure_file = base_dir() / "output" / "failure"
+    try:
+        environment = read_environment()
+        failure_file = environment.failure_file
+        train = find_built_in("opt_ml.train")
+        if train is None:
+            raise UserError(
+                "This image has no built-in algorithm. Install a package with an `opt_ml.train` entry point."
+            )
+        train(environment)
+    except Stopped:
+        print("Stopped by SIGTERM before a model was complete.", file=sys.stderr)
+        return STOPPED
+    except UserError as error:
+        return _fail(failure_file, str(error))
+    except MemoryError:
+        return _fail(failure_file, "Out of memory. Use an instance with more memory, or less data.")
+    except Exception as error:
+        return _fail(failure_file, f"{type(error).__name__}: {error}", traceback.format_exc())
+    return 0
+
+
+def _raise_stopped(signum: int, frame: FrameType | None) -> None:
+    raise Stopped
+
+
+def _fail(failure_file: Path, cause: str, details: str = "") -> int:
+    text = f"{cause}\n\n{details}" if details else f"{cause}\n"
+    print(text, file=sys.stderr)
+    try:
+        failure_file.parent.mkdir(parents=True, exist_ok=True)
+        failure_file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        print(f"{failure_file} could not be written: {error}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Builds, runs and checks images from outside; never imported inside an image."""

@@ -1,0 +1,76 @@
+"""The toolkit's own Python environment, `.venv`, made with nothing but the standard library.
+
+Everything else may import the dependencies; this module is what runs before they exist.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+OLDEST_PYTHON = (3, 11)
+
+
+def enter_environment() -> None:
+    """Go on in `.venv`, so that `./build.py` works with whatever Python it was started by.
+
+    Exits with a message when there is no environment and the dependencies cannot be imported.
+    """
+    python = VENV / "bin" / "python"
+    if Path(sys.prefix).resolve() == VENV:
+        return
+    if python.exists():
+        os.execv(python, [str(python), *sys.argv])  # noqa: S606 - the same program, in its environment
+    from importlib.util import find_spec
+
+    if find_spec("pydantic") is None or find_spec("docker") is None:
+        sys.exit("build.py needs its Python environment.\n  make setup")
+
+
+def main(lock: str) -> None:
+    """Make `.venv` if it is missing and install the hash-pinned `lock` file into it.
+
+    Exits with what to install where the machine lacks something that cannot be installed from here.
+    """
+    if sys.version_info < OLDEST_PYTHON:
+        sys.exit(f"Python {'.'.join(map(str, OLDEST_PYTHON))} or newer is needed; this is {sys.version.split()[0]}.")
+    if not (VENV / "bin" / "pip").exists():
+        _make_venv()
+    pip = [str(VENV / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    # --no-deps: the lock is complete, and pip has nothing left to decide.
+    result = subprocess.run([*pip, "install", "--require-hashes", "--no-deps", "-r", lock], cwd=ROOT, check=False)
+    if result.returncode:
+        sys.exit(
+            f"pip could not install {lock}.\n"
+            "  Behind a proxy that intercepts TLS, set PIP_CERT to the CA bundle and try again."
+        )
+
+
+def _make_venv() -> None:
+    """`python -m venv`; Debian keeps the part that brings pip in a package of its own."""
+    if not _has_ensurepip():
+        if not (shutil.which("apt-get") and os.geteuid() == 0):
+            sys.exit("This Python cannot make a virtual environment with pip.\n  sudo apt-get install python3-venv")
+        print("Installing python3-venv ...", flush=True)
+        quiet = {"stdout": subprocess.DEVNULL, "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}}
+        subprocess.run(["apt-get", "update", "-qq"], check=True, **quiet)  # type: ignore[call-overload]
+        subprocess.run(
+            ["apt-get", "install", "-qq", "-y", "--no-install-recommends", "python3-venv", "ca-certificates"],
+            check=True,
+            **quiet,
+        )  # type: ignore[call-overload]
+    subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
+
+
+def _has_ensurepip() -> bool:
+    probe = [sys.executable, "-c", "import ensurepip, venv"]
+    return subprocess.run(probe, stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
