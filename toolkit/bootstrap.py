@@ -38,12 +38,14 @@ def main(lock: str) -> None:
     Exits with what to install where the machine lacks something that cannot be installed from here.
     """
     if sys.version_info < OLDEST_PYTHON:
-        sys.exit(f"Python {'.'.join(map(str, OLDEST_PYTHON))} or newer is needed; this is {sys.version.split()[0]}.")
+        sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0])
     if not (VENV / "bin" / "pip").exists():
         _make_venv()
     pip = [str(VENV / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--quiet"]
     # --no-deps: the lock is complete, and pip has nothing left to decide.
-    result = subprocess.run([*pip, "install", "--require-hashes", "--no-deps", "-r", lock], cwd=ROOT, check=False)
+    result = subprocess.run(
+        [*pip, "install", "--require-hashes", "--no-deps", "-r", lock], cwd=ROOT, check=False
+    )
     if result.returncode:
         sys.exit(
             f"pip could not install {lock}.\n"
@@ -55,7 +57,9 @@ def _make_venv() -> None:
     """`python -m venv`; Debian keeps the part that brings pip in a package of its own."""
     if not _has_ensurepip():
         if not (shutil.which("apt-get") and os.geteuid() == 0):
-            sys.exit("This Python cannot make a virtual environment with pip.\n  sudo apt-get install python3-venv")
+            sys.exit(
+                "This Python cannot make a virtual environment with pip.\n  sudo apt-get install python3-venv"
+            )
         print("Installing python3-venv ...", flush=True)
         quiet = {"stdout": subprocess.DEVNULL, "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}}
         subprocess.run(["apt-get", "update", "-qq"], check=True, **quiet)  # type: ignore[call-overload]

@@ -18,7 +18,9 @@ from toolkit.errors import ToolkitError
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser with one sub-command for each module of `toolkit.commands`."""
-    parser = argparse.ArgumentParser(prog="build.py", description="SageMaker containers: build, train, serve, invoke.")
+    parser = argparse.ArgumentParser(
+        prog="build.py", description="SageMaker containers: build, train, serve, invoke."
+    )
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module_info in iter_modules(commands.__path__):
         module = import_module(f"{commands.__name__}.{module_info.name}")

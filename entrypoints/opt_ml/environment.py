@@ -140,7 +140,7 @@ def read_environment(base: Path | None = None) -> Environment:
 def decode_hyperparameter(value: Any) -> Any:
     """JSON where the text is JSON, else the text itself (TRAIN-30 to TRAIN-32).
 
-    SDKs encode a string as `"\\"abc\\""`, a number as `"10"` and a plain text as it stands.
+    SDK v2 sends a string with quotes of its own, `'"abc"'`; a number comes as `'10'`, a text as it stands.
     """
     if not isinstance(value, str):
         return value
@@ -158,7 +158,9 @@ def _read_object(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(text or "{}")
     except ValueError as error:
-        raise UserError(f"{path} is not valid JSON ({error}). Write one JSON object, at least {{}}.") from None
+        raise UserError(
+            f"{path} is not valid JSON ({error}). Write one JSON object, at least {{}}."
+        ) from None
     if not isinstance(content, dict):
         raise UserError(f"{path} must hold one JSON object, but holds a {type(content).__name__}.")
     return content

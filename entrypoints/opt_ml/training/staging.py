@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -41,4 +40,4 @@ def _replace(source: Path, target: Path) -> None:
             shutil.rmtree(target)
     else:
         shutil.copy2(source, partial)
-    os.replace(partial, target)
+    partial.replace(target)

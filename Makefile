@@ -1,0 +1,59 @@
+# Thin on purpose: every target is one call of build.py, whose --help says more.
+# ARGUMENTS is handed on:  make train-ensemble-cpu ARGUMENTS="--channel train=data/train.csv"
+
+.DEFAULT_GOAL := help
+ARGUMENTS ?=
+PYTHON := .venv/bin/python
+# Stamps: the environment is made anew when its lock changes.
+SETUP := .venv/toolkit.stamp
+DEV := .venv/dev.stamp
+
+.PHONY: help demo test setup doctor lint lock clean
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: doctor ## From nothing to served predictions: build, train, serve and invoke the ensemble image
+	@./build.py demo
+
+test: doctor $(DEV) lint ## Lint, types, unit tests, the images and the container contract
+	@./build.py build ensemble-cpu
+	@$(PYTHON) -m pytest $(ARGUMENTS)
+
+build-%: doctor ## Build an image, such as build-ensemble-cpu
+	@./build.py build $* $(ARGUMENTS)
+
+train-%: doctor ## Run a training job on this machine (ARGUMENTS="--channel train=DIR ...")
+	@./build.py train $* $(ARGUMENTS)
+
+serve-%: doctor ## Serve the newest model that this image trained (ARGUMENTS="--model PATH ...")
+	@./build.py serve $* $(ARGUMENTS)
+
+test-%: doctor $(DEV) ## Build an image and test it: the container contract, and what only its family does
+	@./build.py build $*
+	@$(PYTHON) -m pytest tests/conformance tests/images --image $* $(ARGUMENTS)
+
+setup: $(SETUP) ## Make the Python environment of build.py (.venv)
+
+doctor: $(SETUP) ## Check this machine; install and start a Docker engine where there is none
+	@./build.py doctor --fix --quiet
+
+lint: $(DEV) ## Style, types and import rules
+	@.venv/bin/ruff check --quiet
+	@.venv/bin/ruff format --check --quiet
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-logo
+
+lock: $(DEV) ## Resolve every requirements file anew, with hashes
+	@./build.py lock
+
+clean: ## Remove jobs/ and the Python environment; images stay
+	rm -rf jobs .venv .build
+
+$(SETUP): requirements/toolkit.txt
+	@python3 toolkit/bootstrap.py requirements/toolkit.txt
+	@touch $@
+
+$(DEV): requirements/dev.txt $(SETUP)
+	@$(PYTHON) toolkit/bootstrap.py requirements/dev.txt
+	@touch $@

@@ -1,0 +1,49 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from toolkit import cli
+from toolkit.images import ROOT
+
+
+def test_every_command_says_what_it_does(capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--help"])
+    assert caught.value.code == 0
+    shown = capsys.readouterr().out
+    for command in ("build", "doctor", "invoke", "list", "lock", "serve", "train", "demo"):
+        assert f"\n    {command} " in shown
+
+
+def test_help_imports_nothing_heavy():
+    probe = (
+        "import sys; from toolkit import cli; cli.build_parser().format_help();"
+        "print(sorted({'docker', 'pydantic', 'boto3', 'requests'} & set(sys.modules)))"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.strip() == "[]"
+
+
+def test_a_plan_is_shown_without_building(capsys):
+    assert cli.main(["build", "ensemble-cpu", "--dry-run", "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)["plan"]
+    assert [step["name"] for step in plan] == ["base-slim", "ensemble-cpu"]
+
+
+def test_an_unknown_image_is_an_error_with_a_cure_and_no_traceback(capsys):
+    assert cli.main(["build", "ensembel-cpu"]) == 2
+    shown = capsys.readouterr().err
+    assert "there is no image called 'ensembel-cpu'" in shown
+    assert "Did you mean ensemble-cpu?" in shown
+    assert "Traceback" not in shown
+
+
+def test_list_gives_json_with_names_and_local_references(capsys):
+    assert cli.main(["list", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {"base-slim", "ensemble-cpu"} <= {row["name"] for row in rows}
+    assert all(row["image"].startswith("opt-ml/") for row in rows)

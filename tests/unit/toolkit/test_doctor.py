@@ -1,0 +1,62 @@
+import pytest
+
+from toolkit import docker, doctor, engine
+from toolkit.doctor import Check, Finding
+
+
+@pytest.fixture
+def no_docker(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+def test_a_machine_without_docker_is_told_so_with_a_cure(no_docker):
+    findings = {finding.name: finding for finding in doctor.examine()}
+    for name in ("docker client", "docker engine", "buildx"):
+        assert findings[name].severity == "error"
+        assert findings[name].cure
+    assert docker.find_engine() is None
+
+
+def test_where_nothing_can_be_installed_the_cure_names_what_to_install(no_docker):
+    findings = {finding.name: finding for finding in doctor.examine()}
+    assert findings["docker engine"].cure == doctor.ENGINE_ADVICE
+
+
+def test_an_engine_that_does_not_answer_is_not_an_engine(monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
+    assert docker.find_engine() is None
+
+
+def test_a_ca_bundle_that_is_missing_is_an_error(monkeypatch, tmp_path):
+    monkeypatch.setenv("PIP_CERT", str(tmp_path / "gone.pem"))
+    finding = next(finding for finding in doctor.examine() if finding.name == "CA bundle")
+    assert finding.severity == "error"
+    assert "gone.pem" in finding.message
+
+
+def test_repair_mends_what_is_wrong_and_looks_again(monkeypatch):
+    mended = []
+    broken = Check(
+        "thing", lambda: Finding("thing", "ok" if mended else "error", "", ""), lambda: mended.append(1)
+    )
+    sound = Check("other", lambda: Finding("other", "ok", ""), lambda: mended.append("never"))
+    monkeypatch.setattr(doctor, "CHECKS", (broken, sound))
+    monkeypatch.setattr(engine, "can_install", lambda: True)
+    assert [finding.severity for finding in doctor.repair()] == ["ok", "ok"]
+    assert mended == [1]
+
+
+def test_nothing_is_mended_where_we_may_not_install(monkeypatch):
+    broken = Check("thing", lambda: Finding("thing", "error", "", "cure"), lambda: pytest.fail("mended"))
+    monkeypatch.setattr(doctor, "CHECKS", (broken,))
+    monkeypatch.setattr(engine, "can_install", lambda: False)
+    assert doctor.repair()[0].severity == "error"
+
+
+def test_sources_for_a_base_carry_updates_and_security_fixes():
+    sources = engine.DebianSources("http://mirror.example/debian", "http://mirror.example/security")
+    assert sources.as_list("bookworm").splitlines() == [
+        "deb http://mirror.example/debian bookworm main",
+        "deb http://mirror.example/debian bookworm-updates main",
+        "deb http://mirror.example/security bookworm-security main",
+    ]

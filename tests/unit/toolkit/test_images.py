@@ -1,0 +1,88 @@
+from pathlib import Path
+
+import pytest
+
+from toolkit import images
+from toolkit.errors import ToolkitError
+
+
+def write_family(containers: Path, name: str, text: str) -> Path:
+    path = containers / name / "image.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    return path
+
+
+BASE = """
+summary = "a base"
+[variants.slim]
+platform = "linux/amd64"
+size_budget_mb = 200
+[variants.slim.os]
+image = "debian:bookworm-slim"
+release = "bookworm"
+"""
+FAMILY = """
+summary = "a family"
+[variants.cpu]
+base = "base-slim"
+platform = "linux/amd64"
+requirements = "cpu"
+size_budget_mb = 900
+"""
+
+
+def test_an_image_is_named_by_its_folder_and_variant(tmp_path):
+    write_family(tmp_path, "base", BASE)
+    write_family(tmp_path, "forest", FAMILY)
+    matrix = images.load(tmp_path)
+    assert list(matrix) == ["base-slim", "forest-cpu"]
+    assert matrix["forest-cpu"].reference == "opt-ml/forest-cpu:latest"
+
+
+def test_bases_stand_first_whatever_their_name(tmp_path):
+    write_family(tmp_path, "zbase", BASE)
+    write_family(tmp_path, "a", FAMILY.replace("base-slim", "zbase-slim"))
+    assert list(images.load(tmp_path)) == ["zbase-slim", "a-cpu"]
+
+
+def test_all_errors_of_all_files_are_told_at_once(tmp_path):
+    misspelt = write_family(tmp_path, "one", FAMILY.replace("requirements", "requirement"))
+    unreadable = write_family(tmp_path, "two", "summary = ")
+    with pytest.raises(ToolkitError) as caught:
+        images.load(tmp_path)
+    message = str(caught.value)
+    assert f"{misspelt}: variants.cpu.requirement: unknown key; nearest: requirements" in message
+    assert str(unreadable) in message
+
+
+def test_a_wrong_platform_is_refused(tmp_path):
+    write_family(tmp_path, "base", BASE.replace("linux/amd64", "windows/amd64"))
+    with pytest.raises(ToolkitError, match=r"variants\.slim\.platform"):
+        images.load(tmp_path)
+
+
+def test_a_base_that_does_not_exist_is_named_with_the_nearest(tmp_path):
+    write_family(tmp_path, "base", BASE)
+    write_family(tmp_path, "forest", FAMILY.replace("base-slim", "base-slin"))
+    with pytest.raises(ToolkitError, match="'base-slin' is no image; nearest: base-slim"):
+        images.load(tmp_path)
+
+
+@pytest.mark.parametrize("extra", ["", '[variants.slim.os2]\nimage = "x"'])
+def test_a_variant_needs_either_a_base_or_an_operating_system(tmp_path, extra):
+    write_family(
+        tmp_path, "base", 'summary = "s"\n[variants.slim]\nplatform = "linux/amd64"\nsize_budget_mb = 1'
+    )
+    with pytest.raises(ToolkitError, match="either `base` or `os`"):
+        images.load(tmp_path)
+
+
+def test_an_unknown_name_is_answered_with_the_nearest():
+    with pytest.raises(ToolkitError, match="Did you mean ensemble-cpu"):
+        images.find("ensmble-cpu")
+
+
+@pytest.mark.parametrize("reference", ["registry.local:5000/a/b", "python:3.11", "org/image"])
+def test_a_full_reference_is_taken_as_it_is(reference):
+    assert images.local_reference(reference) == reference

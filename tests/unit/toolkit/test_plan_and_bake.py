@@ -1,0 +1,83 @@
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from toolkit import bake, images
+from toolkit.bake import Surroundings
+from toolkit.plan import make_plan
+
+MATRIX = images.matrix()
+
+
+def definition(names=("ensemble-cpu",), **surroundings):
+    return bake.make_definition(make_plan(names, MATRIX), Surroundings(**surroundings))
+
+
+def test_a_base_comes_before_what_stands_on_it_and_says_why():
+    steps = make_plan(["ensemble-cpu"], MATRIX)
+    assert [(step.image.name, step.reason) for step in steps] == [
+        ("base-slim", "ensemble-cpu is built on it"),
+        ("ensemble-cpu", "asked for"),
+    ]
+
+
+def test_each_image_is_planned_once():
+    steps = make_plan(["ensemble-cpu", "base-slim", "ensemble-cpu"], MATRIX)
+    assert [step.image.name for step in steps] == ["base-slim", "ensemble-cpu"]
+    assert all(step.asked for step in steps)
+
+
+@pytest.mark.contract("IMG-01", "IMG-02", "IMG-06")
+def test_no_target_has_attestations_or_a_second_platform():
+    for target in definition()["target"].values():
+        assert target["attest"] == ["type=provenance,disabled=true", "type=sbom,disabled=true"]
+        assert target["platforms"] == ["linux/amd64"]
+        assert "annotations" not in target
+
+
+@pytest.mark.contract("PIPE-03")
+def test_labels_of_the_family_reach_the_image():
+    labels = definition()["target"]["ensemble-cpu"]["labels"]
+    assert labels["com.amazonaws.sagemaker.capabilities.accept-bind-to-port"] == "true"
+
+
+def test_the_ca_bundle_and_a_private_index_are_secrets_and_nothing_else():
+    made = definition(ca_bundle=Path("/etc/company.pem"), index_variable="PIP_INDEX_URL")
+    for target in made["target"].values():
+        assert target["secret"] == ["id=ca,src=/etc/company.pem", "id=pip_index,env=PIP_INDEX_URL"]
+        assert "/etc/company.pem" not in json.dumps({**target, "secret": []})
+
+
+def test_the_wheelhouse_is_a_named_context_only_where_there_is_one():
+    assert "wheelhouse" not in definition()["target"]["ensemble-cpu"]["contexts"]
+    made = definition(wheelhouse=Path("/wheels"))
+    assert made["target"]["ensemble-cpu"]["contexts"]["wheelhouse"] == "/wheels"
+
+
+def test_the_entrypoints_wheel_is_made_with_the_python_of_the_base():
+    targets = definition()["target"]
+    assert targets["ensemble-cpu"]["contexts"]["entrypoints"] == "target:entrypoints-base-slim"
+    assert targets["entrypoints-base-slim"]["contexts"]["base"] == "target:base-slim"
+
+
+@pytest.mark.skipif(not shutil.which("docker"), reason="no docker client")
+def test_buildx_understands_the_definition(tmp_path):
+    bake_file = tmp_path / "docker-bake.json"
+    bake_file.write_text(json.dumps(definition(wheelhouse=tmp_path, ca_bundle=bake_file)))
+    command = ["docker", "buildx", "bake", "--file", str(bake_file), "--print", "ensemble-cpu"]
+    printed = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    assert set(printed["target"]) == {
+        "base-slim",
+        "ensemble-cpu",
+        "entrypoints-base-slim",
+        "wheel-builder-base-slim",
+    }
+
+
+def test_every_folder_that_a_target_names_exists():
+    for target in definition()["target"].values():
+        assert (Path(target["context"]) / "Dockerfile").is_file()
+        assert Path(target["contexts"]["shared"]).is_dir()

@@ -1,0 +1,43 @@
+"""`build.py list`: the images of this checkout."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+HELP = "List the images of this checkout and which of them are built."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--json", action="store_true", help="a JSON list of objects")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the matrix with each image's local size."""
+    from toolkit import docker, images
+
+    rows = []
+    for image in images.matrix().values():
+        facts = docker.inspect_image(image.reference)
+        rows.append(
+            {
+                "name": image.name,
+                "image": image.reference,
+                "summary": image.summary,
+                "base": image.variant.base,
+                "platform": image.variant.platform,
+                "built": facts is not None,
+                "size_mb": round(facts["Size"] / 1e6) if facts else None,
+                "size_budget_mb": image.variant.size_budget_mb,
+            }
+        )
+    if arguments.json:
+        json.dump(rows, sys.stdout, indent=2)
+        print()
+        return 0
+    for row in rows:
+        state = f"{row['size_mb']} MB" if row["built"] else "not built"
+        print(f"{row['name']:16} {state:>10}  {row['summary']}")
+    return 0

@@ -1,0 +1,25 @@
+"""`build.py lock`: hash-pinned locks from the requirements that people write."""
+
+from __future__ import annotations
+
+import argparse
+
+HELP = "Resolve the requirements files anew, with hashes and without an index address."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--dry-run", action="store_true", help="print the commands and stop")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run `uv pip compile` for each lock, or print how."""
+    from toolkit import locks
+
+    for lock in locks.find_locks():
+        if arguments.dry_run:
+            print(" ".join(lock.command))
+        else:
+            locks.resolve(lock)
+            print(f"Locked {lock.output}")
+    return 0
