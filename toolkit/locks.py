@@ -28,7 +28,7 @@ class Lock:
 
 
 def find_locks() -> list[Lock]:
-    """Every lock of this checkout: the toolkit's own two, the in-image tests', the wheel builder's, and one for each variant."""
+    """Every lock of this checkout: the toolkit's, the tests', the wheel builder's, one for each variant."""
     anywhere = ("--universal", "--python-version", "3.11")
     locks = [
         _lock("requirements/toolkit.txt", "pyproject.toml", *anywhere),
