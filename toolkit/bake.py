@@ -16,6 +16,8 @@ from toolkit.plan import Step
 
 WHEEL_BUILDER = "wheel-builder"
 ENTRYPOINTS = "entrypoints"
+# buildx writes an untagged image for a target that only serves others; `docker.prune` finds it by this.
+INTERMEDIATE_LABEL = "opt-ml.intermediate"
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def _wheel_targets(base: str, platform: str, surroundings: Surroundings) -> dict
         target = _target(ROOT / "entrypoints", platform, surroundings)
         target["contexts"]["base"] = f"target:{base}"
         target["target"] = stage
-        target["output"] = ["type=cacheonly"]
+        target["labels"] = {INTERMEDIATE_LABEL: "true"}
         targets[_suffixed(name, base)] = target
     return targets
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from toolkit import docker, network, os_layer
-from toolkit.bake import Surroundings, make_definition
+from toolkit.bake import INTERMEDIATE_LABEL, Surroundings, make_definition
 from toolkit.errors import ToolkitError
 from toolkit.images import ROOT, Image
 from toolkit.plan import Step
@@ -71,9 +71,9 @@ def execute(steps: Sequence[Step], surroundings: Surroundings, *, no_cache: bool
     docker.bake(
         make_definition(steps, surroundings),
         [step.image.name for step in steps],
-        environment={},
         no_cache=no_cache,
     )
+    docker.prune_images(INTERMEDIATE_LABEL)
     built = [_measure(step.image) for step in steps]
     over = [
         f"{one.image} has {one.size_mb:.0f} MB, {one.budget_mb} allowed"

@@ -6,7 +6,6 @@ Together with `toolkit.containers` (which runs containers) the only place that t
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import tempfile
@@ -107,11 +106,15 @@ def import_image(archive: IO[bytes], reference: str, platform: str, changes: Seq
     _check(result, f"{reference} could not be imported")
 
 
+def prune_images(label: str) -> None:
+    """Remove untagged images with `label`; the build cache keeps their layers."""
+    _run(["docker", "image", "prune", "--force", "--filter", f"label={label}"])
+
+
 def bake(
     definition: Mapping[str, Any],
     targets: Sequence[str],
     *,
-    environment: Mapping[str, str],
     no_cache: bool = False,
 ) -> dict[str, Any]:
     """Run one `docker buildx bake`, with its own progress display on standard error.
@@ -119,7 +122,6 @@ def bake(
     Args:
         definition: the bake file, as `toolkit.bake` makes it.
         targets: names of targets to build; bake adds and orders what they need.
-        environment: added to the process environment.
         no_cache: build every step anew.
 
     Returns:
@@ -143,7 +145,7 @@ def bake(
         ]
         if no_cache:
             command.append("--no-cache")
-        result = subprocess.run([*command, *targets], env={**os.environ, **environment}, check=False)
+        result = subprocess.run([*command, *targets], check=False)
         if result.returncode:
             raise ToolkitError(
                 f"the build of {', '.join(targets)} failed; the failing step is shown above.",
