@@ -43,7 +43,7 @@ def show_steps() -> int:
     reference = images.find(IMAGE).reference
     steps = (
         f"build {reference} and what it stands on",
-        f"write the diabetes data to {DIRECTORY}/input/data, with {EXAMPLE.relative_to(images.ROOT)}/prepare.py",
+        f"write the diabetes data to {DIRECTORY}/input/data",
         f"train {reference} on the channels train and validation",
         "serve the model, and ask it for the held-out patients",
     )
