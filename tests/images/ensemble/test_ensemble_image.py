@@ -1,0 +1,12 @@
+"""Facts of the ensemble image, from outside."""
+
+from __future__ import annotations
+
+import subprocess
+
+
+def test_catboost_drags_in_no_plotting_library(our_image):
+    names = ("plotly", "graphviz", "matplotlib")
+    probe = f"from importlib.util import find_spec; print([name for name in {names} if find_spec(name)])"
+    command = ["docker", "run", "--rm", our_image.reference, "python", "-c", probe]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "[]"

@@ -1,0 +1,74 @@
+"""Facts that hold for each image of the matrix that stands on a base."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+
+import pytest
+
+from toolkit import docker
+
+
+def in_image(image, *command):
+    result = subprocess.run(
+        ["docker", "run", "--rm", "--network", "none", image.reference, *command],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+@pytest.mark.contract("TRAIN-02", "HOST-02", "V3-04")
+def test_train_serve_python_and_pip_are_on_the_path(our_image):
+    programs = ("train", "serve", "python", "python3", "pip", "bash", "tar", "chmod")
+    found = in_image(our_image, "sh", "-c", f"for name in {' '.join(programs)}; do command -v $name; done")
+    assert [path.rpartition("/")[2] for path in found.split()] == list(programs)
+
+
+def test_every_package_of_the_lock_is_installed_at_its_version(our_image):
+    lock = our_image.folder / "requirements" / f"{our_image.variant.requirements}.txt"
+    locked = dict(re.findall(r"^([a-z0-9._-]+)==([^ ;\\]+)", lock.read_text(), flags=re.MULTILINE))
+    installed = {
+        package["name"].lower().replace("_", "-"): package["version"]
+        for package in json.loads(in_image(our_image, "pip", "list", "--format=json"))
+    }
+    assert locked
+    assert {name: installed.get(name) for name in locked} == locked
+
+
+def test_nothing_that_a_build_used_is_left_in_it(our_image):
+    leftovers = "/wheelhouse /algorithm /entrypoints /shared /requirements /run/secrets /root/.cache /tmp/source /var/lib/apt/lists/*"
+    found = in_image(
+        our_image, "sh", "-c", f"for path in {leftovers}; do [ -s $path ] && ls -A $path; done; true"
+    )
+    assert found == ""
+
+
+def test_no_package_brings_its_tests(our_image):
+    assert in_image(our_image, "find", "/opt/venv", "-type", "d", "-name", "tests") == ""
+
+
+@pytest.mark.contract("HOST-92")
+def test_every_file_can_be_read_by_any_user(our_image):
+    closed = in_image(our_image, "find", "/opt/venv", "!", "-perm", "-o=r", "!", "-type", "l")
+    assert closed == ""
+
+
+def test_the_entrypoints_are_the_last_layer_and_a_small_one(our_image):
+    layout = ["docker", "history", "--no-trunc", "--human=false", "--format", "{{.Size}}\t{{.CreatedBy}}"]
+    history = subprocess.run(
+        [*layout, our_image.reference], capture_output=True, text=True, check=True
+    ).stdout
+    layers = [line.split("\t", 1) for line in history.splitlines()]
+    size, created_by = next((int(size), text) for size, text in layers if int(size))
+    assert "/entrypoints/" in created_by
+    assert size < 1_000_000
+
+
+def test_it_is_within_its_size_budget(our_image):
+    facts = docker.inspect_image(our_image.reference)
+    assert facts["Size"] <= our_image.variant.size_budget_mb * 1_000_000

@@ -1,0 +1,34 @@
+"""Runs tests/images/<family>/inside in the family's image, with a test runner on top and no network."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from toolkit import bake, builder, docker
+
+HERE = Path(__file__).parent
+
+
+def test_its_own_tests_pass_inside_the_image(our_image):
+    inside = HERE / our_image.folder.name / "inside"
+    if not inside.is_dir():
+        pytest.skip(f"{our_image.folder.name} has no tests of its own")
+    definition = bake.make_test_definition(our_image, builder.look_around())
+    docker.bake(definition, list(definition["target"]))
+    command = ["docker", "run", "--rm", "--network", "none", "-v", f"{inside}:/tests:ro"]
+    command += [
+        bake.test_reference(our_image),
+        "python",
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "/tests",
+    ]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    print(result.stdout)
+    assert result.returncode == 0, result.stdout[-6000:] + result.stderr[-2000:]
