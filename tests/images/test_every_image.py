@@ -41,7 +41,8 @@ def test_every_package_of_the_lock_is_installed_at_its_version(our_image):
 
 
 def test_nothing_that_a_build_used_is_left_in_it(our_image):
-    leftovers = "/wheelhouse /algorithm /entrypoints /shared /requirements /run/secrets /root/.cache /tmp/source /var/lib/apt/lists/*"
+    mounts = "/wheelhouse /algorithm /entrypoints /shared /requirements /run/secrets"
+    leftovers = f"{mounts} /root/.cache /tmp/source /var/lib/apt/lists/*"
     found = in_image(
         our_image, "sh", "-c", f"for path in {leftovers}; do [ -s $path ] && ls -A $path; done; true"
     )
