@@ -59,6 +59,12 @@ def find_engine() -> Engine | None:
     )
 
 
+def why_no_engine() -> str:
+    """What the docker client says when no engine answers; empty when it says nothing."""
+    lines = _run(["docker", "info", "--format", "{{.ServerVersion}}"]).stderr.strip().splitlines()
+    return lines[-1] if lines else ""
+
+
 def plugin_version(name: str) -> str | None:
     """Version text of a client plugin (`buildx`, `compose`), or None when it is not installed."""
     result = _run(["docker", name, "version"])

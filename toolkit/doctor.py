@@ -63,11 +63,14 @@ def _engine() -> Finding:
     found = docker.find_engine()
     if found:
         return Finding("docker engine", "ok", f"{found.version}, {found.architecture}, {found.storage}")
-    if shutil.which("dockerd"):
-        cure = "./build.py doctor --fix" if engine.can_install() else "sudo systemctl start docker"
-        return Finding("docker engine", "error", "installed, but it does not answer", cure)
-    cure = "./build.py doctor --fix" if engine.can_install() else ENGINE_ADVICE
-    return Finding("docker engine", "error", "none answers", cure)
+    reason = docker.why_no_engine() if docker.find_client() else ""
+    if "permission denied" in reason:
+        cure = "sudo usermod -aG docker $USER, and log in again"
+    elif engine.can_install():
+        cure = "./build.py doctor --fix"
+    else:
+        cure = "sudo systemctl start docker" if shutil.which("dockerd") else ENGINE_ADVICE
+    return Finding("docker engine", "error", reason or "none answers", cure)
 
 
 def _plugin(name: str, severity: Severity, purpose: str) -> Finding:

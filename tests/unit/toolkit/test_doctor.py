@@ -60,3 +60,14 @@ def test_sources_for_a_base_carry_updates_and_security_fixes():
         "deb http://mirror.example/debian bookworm-updates main",
         "deb http://mirror.example/security bookworm-security main",
     ]
+
+
+def test_a_user_outside_the_docker_group_is_told_how_to_enter_it(monkeypatch, tmp_path):
+    client = tmp_path / "docker"
+    client.write_text(
+        "#!/bin/sh\necho 'permission denied while trying to connect to the Docker daemon' >&2\nexit 1\n"
+    )
+    client.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    finding = next(finding for finding in doctor.examine() if finding.name == "docker engine")
+    assert "usermod -aG docker" in finding.cure
