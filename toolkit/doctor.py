@@ -6,6 +6,7 @@ can be mended from here.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -66,6 +67,8 @@ def _engine() -> Finding:
     reason = docker.why_no_engine() if docker.find_client() else ""
     if "permission denied" in reason:
         cure = "sudo usermod -aG docker $USER, and log in again"
+    elif host := os.environ.get("DOCKER_HOST"):
+        cure = f"Start the engine at {host}, or unset DOCKER_HOST."
     elif engine.can_install():
         cure = "./build.py doctor --fix"
     else:

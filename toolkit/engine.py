@@ -26,8 +26,11 @@ START_SECONDS = 60
 
 
 def can_install() -> bool:
-    """True on a Debian or Ubuntu machine where we may install packages."""
-    return shutil.which("apt-get") is not None and os.geteuid() == 0
+    """True on a Debian or Ubuntu machine where we may install packages.
+
+    False where DOCKER_HOST names an engine elsewhere: one installed here would not be asked.
+    """
+    return shutil.which("apt-get") is not None and os.geteuid() == 0 and not os.environ.get("DOCKER_HOST")
 
 
 def install() -> None:

@@ -47,3 +47,9 @@ def test_list_gives_json_with_names_and_local_references(capsys):
     rows = json.loads(capsys.readouterr().out)
     assert {"base-slim", "ensemble-cpu"} <= {row["name"] for row in rows}
     assert all(row["image"].startswith("opt-ml/") for row in rows)
+
+
+def test_a_reader_that_has_seen_enough_causes_no_traceback():
+    command = f"{sys.executable} build.py list --json | true"
+    shown = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert shown.stderr == ""

@@ -71,3 +71,10 @@ def test_a_user_outside_the_docker_group_is_told_how_to_enter_it(monkeypatch, tm
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     finding = next(finding for finding in doctor.examine() if finding.name == "docker engine")
     assert "usermod -aG docker" in finding.cure
+
+
+def test_an_engine_elsewhere_is_never_replaced_by_one_here(monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
+    assert not engine.can_install()
+    finding = next(finding for finding in doctor.examine() if finding.name == "docker engine")
+    assert "tcp://127.0.0.1:9" in finding.cure
