@@ -12,7 +12,7 @@ from opt_ml.serving.answers import Answer, error_answer
 
 HEADER_LIMIT = 64 * 1024
 """Bytes of one request's target and headers together."""
-_KEPT_HEADERS = frozenset({b"content-type", b"accept", b"content-length", b"expect"})
+_KEPT_HEADERS = frozenset({b"content-type", b"accept", b"content-length", b"transfer-encoding", b"expect"})
 
 
 class Request:
@@ -77,10 +77,7 @@ class RequestReader:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            # We speak HTTP/1.1 only, and may ignore the offer (RFC 9110, section 7.8).
-            self._parser = httptools.HttpRequestParser(self)
-            if rest := data[upgrade.args[0] :]:
-                self.feed(rest)
+            self._ignore_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             cause = error.__context__
             if isinstance(cause, RequestError):
@@ -149,11 +146,27 @@ class RequestReader:
     def on_message_complete(self) -> None:
         """From httptools: the request is whole."""
         request = self._request
-        if request is None:
+        if request is None or self._parser.should_upgrade():
             return
         request.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         request.received = perf_counter()
         self._finish(request)
+
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Read the request without its offer of another protocol (RFC 9110, section 7.8).
+
+        httptools stops after the headers of such a request, and leaves its body in `rest`.
+        """
+        request = self._request
+        if request is None or request.method == b"CONNECT":
+            self.refuse(400, "CONNECT is for proxies. POST /invocations or GET /ping.")
+            return
+        headers = dict(request.headers)
+        if not request.keep_alive:
+            headers[b"connection"] = b"close"
+        lines = b"".join(b"%b: %b\r\n" % header for header in headers.items())
+        self._parser = httptools.HttpRequestParser(self)
+        self.feed(b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method, request.target, lines) + rest)
 
     def _finish(self, request: Request) -> None:
         self._request, self._body, self.wants_continue = None, [], False
