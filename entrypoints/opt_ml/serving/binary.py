@@ -1,0 +1,107 @@
+"""NumPy's npy format and Parquet to a table. Neither can carry code: pickled objects are refused."""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy_format
+from numpy.typing import NDArray
+
+from opt_ml.errors import RequestError
+from opt_ml.serving.media import MediaType
+from opt_ml.serving.records import table_from_rows
+from opt_ml.serving.table import Table
+
+_HEADER_READERS = {
+    (1, 0): npy_format.read_array_header_1_0,
+    (2, 0): npy_format.read_array_header_2_0,
+}
+
+
+def decode_npy(body: bytes, media_type: MediaType) -> Table:
+    """The rows of an npy file: shape (rows, columns), (columns,) for one row, or a structured (rows,).
+
+    Raises:
+        RequestError: 400 for another shape, objects (pickle), a cut body, or values that are neither
+            numbers nor text.
+    """
+    values = _read_npy(body)
+    if values.dtype.names:
+        names = values.dtype.names
+        return table_from_rows([list(row) for row in _to_list(values.reshape(-1))], names)
+    if values.ndim == 1:
+        values = values.reshape(1, -1)
+    if values.ndim != 2:
+        raise RequestError(400, f"The npy array has shape {values.shape}. Send (rows, columns).")
+    if values.dtype.kind in "biuf" and values.size:
+        return Table(values.astype(np.float64))
+    if values.dtype.kind in "biufU":
+        return table_from_rows(_to_list(values))
+    raise RequestError(400, f"The npy array holds {values.dtype}. Send numbers or text.")
+
+
+def _read_npy(body: bytes) -> NDArray[Any]:
+    # np.load would trust the shape of the header and allocate it before it reads the data.
+    stream = io.BytesIO(body)
+    try:
+        read_header = _HEADER_READERS[npy_format.read_magic(stream)]
+        shape, fortran_order, dtype = read_header(stream)
+    except (ValueError, KeyError, EOFError) as error:
+        raise RequestError(400, f"The body is not an npy file ({error}).") from None
+    if dtype.hasobject:
+        raise RequestError(400, "The npy array holds Python objects. Send numbers or text, never pickles.")
+    needed, found = math.prod(shape) * dtype.itemsize, len(body) - stream.tell()
+    if needed != found:
+        raise RequestError(400, f"The npy header {shape} needs {needed} bytes of data, but {found} came.")
+    flat = np.frombuffer(body, dtype=dtype, offset=stream.tell()) if needed else np.empty(0, dtype)
+    try:
+        return flat.reshape(shape, order="F" if fortran_order else "C")
+    except ValueError:
+        raise RequestError(400, f"The npy header has the impossible shape {shape}.") from None
+
+
+def _to_list(values: NDArray[Any]) -> list[Any]:
+    try:
+        return list(values.tolist())
+    except ValueError as error:  # code points that do not exist
+        raise RequestError(400, f"The npy array holds text that is not Unicode ({error}).") from None
+
+
+def decode_parquet(body: bytes, media_type: MediaType) -> Table:
+    """The rows of a Parquet file, with its column names.
+
+    Raises:
+        RequestError: 415 where the image holds no Parquet reader; 400 for a file that cannot be read,
+            or a column that holds neither numbers nor text.
+    """
+    try:
+        import fastparquet  # optional, and half a second to import
+    except ImportError as error:
+        raise RequestError(
+            415, f"This image cannot read Parquet: {error.name} is not installed. Send text/csv."
+        ) from None
+    try:
+        frame = fastparquet.ParquetFile(io.BytesIO(body)).to_pandas(index=False)
+    except Exception as error:  # the reader raises whatever a broken file trips over
+        cause = " ".join(str(error).split())[:200] or type(error).__name__
+        raise RequestError(400, f"The body is not a readable Parquet file ({cause}).") from None
+    names = tuple(str(name) for name in frame.columns)
+    columns = [_column(name, frame.iloc[:, index]) for index, name in enumerate(names)]
+    if all(column.dtype == np.float64 for column in columns) and len(frame) and names:
+        return Table(np.column_stack(columns), names)
+    return table_from_rows(list(zip(*(column.tolist() for column in columns), strict=True)), names)
+
+
+def _column(name: str, series: Any) -> NDArray[Any]:
+    """The values of one column: float64 with NaN, or object with texts and None."""
+    if series.dtype.kind in "biuf":
+        return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
+    values = [None if value is None or value != value else value for value in series.astype(object)]
+    if not all(value is None or isinstance(value, str | int | float) for value in values):
+        raise RequestError(400, f"Column {name!r} holds {series.dtype}. Send numbers or text.", column=name)
+    column = np.empty(len(values), dtype=object)
+    column[:] = values
+    return column

@@ -1,0 +1,89 @@
+"""Requests to tables and predictions to bodies: the media types that a tabular handler speaks.
+
+| media type | request | answer |
+|---|---|---|
+| `text/csv` | RFC 4180, `header=present` or `absent` (the default), `charset` | one line a record |
+| `application/json` | see `json_text` | `{"predictions": [...]}` |
+| `application/jsonlines`, `application/jsonl`, `application/x-jsonlines` | one record a line | one a line |
+| `application/x-npy` | shape (rows, columns), or (columns,) for one record | shape (n,) or (n, k) |
+| `application/x-parquet`, `application/vnd.apache.parquet` | one file | - |
+
+A request without a type, or with `application/octet-stream`, is told by its first bytes (HOST-57).
+Nothing here ever unpickles a request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from opt_ml.errors import RequestError
+from opt_ml.serving.binary import decode_npy, decode_parquet
+from opt_ml.serving.csv_text import decode_csv, promote_header
+from opt_ml.serving.encoding import ENCODABLE, encode_columns
+from opt_ml.serving.json_text import decode_json, decode_json_lines
+from opt_ml.serving.media import (
+    CSV,
+    JSON,
+    JSON_LINES,
+    NPY,
+    OCTET_STREAM,
+    PARQUET,
+    MediaType,
+    choose_accept,
+    parse_media_type,
+)
+from opt_ml.serving.table import Table
+
+__all__ = [
+    "DECODABLE",
+    "ENCODABLE",
+    "MediaType",
+    "choose_accept",
+    "decode_table",
+    "encode_columns",
+    "parse_media_type",
+    "promote_header",
+]
+
+_DECODERS: Mapping[str, Callable[[bytes, MediaType], Table]] = {
+    CSV: decode_csv,
+    JSON: decode_json,
+    **dict.fromkeys(JSON_LINES, decode_json_lines),
+    NPY: decode_npy,
+    **dict.fromkeys(PARQUET, decode_parquet),
+}
+
+DECODABLE = tuple(_DECODERS)
+"""The media types that `decode_table` reads."""
+
+
+def decode_table(body: bytes, content_type: str) -> Table:
+    """The records of one request body.
+
+    Args:
+        body: the whole body, without transfer coding.
+        content_type: the Content-Type header as it came; empty where there was none.
+
+    Raises:
+        RequestError: 415 for a type that is not in `DECODABLE`; 400 for a body that does not hold what
+            the type promises, with `row` and `column` (counted from 1) where they are known.
+    """
+    media_type = parse_media_type(content_type) if content_type else MediaType(OCTET_STREAM, {})
+    if media_type.type == OCTET_STREAM:
+        media_type = MediaType(_sniff(body), media_type.parameters)
+    decode = _DECODERS.get(media_type.type)
+    if decode is None:
+        raise RequestError(
+            415,
+            f"Content-Type {media_type.type!r} is not supported. Send one of: {', '.join(DECODABLE)}.",
+            supported=list(DECODABLE),
+        )
+    return decode(body, media_type)
+
+
+def _sniff(body: bytes) -> str:
+    if body.startswith(b"\x93NUMPY"):
+        return NPY
+    if body.startswith(b"PAR1"):
+        return PARQUET[0]
+    return JSON if body.lstrip()[:1] in (b"[", b"{") else CSV

@@ -1,0 +1,68 @@
+"""What a handler does where neither the user nor the image says otherwise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from opt_ml.errors import UserError
+from opt_ml.serving.codecs import ENCODABLE, choose_accept, decode_table, encode_columns
+from opt_ml.serving.media import JSON
+
+
+def decode_values(body: bytes, content_type: str) -> NDArray[Any]:
+    """The request's records as an array of shape (rows, columns); see `Table.values`."""
+    return decode_table(body, content_type).values
+
+
+def predict(data: Any, model: Any) -> Any:
+    """`model.predict(data)`, or `model(data)` for a model without predict."""
+    return model.predict(data) if hasattr(model, "predict") else model(data)
+
+
+def check_model(model: Any) -> None:
+    """Say at load, not at the first request, that `predict` cannot use this model.
+
+    Raises:
+        UserError: it has no `predict` and cannot be called.
+    """
+    if not hasattr(model, "predict") and not callable(model):
+        raise UserError(
+            f"model_fn returned a {type(model).__name__}, which has no predict and cannot be called. "
+            "Define predict_fn(data, model)."
+        )
+
+
+def encode_prediction(prediction: Any, accept: str) -> tuple[bytes, str]:
+    """An array of shape (n,) or (n, k), or for JSON anything that JSON can hold, as the AWS toolkits do.
+
+    JSON is the bare value, `[1.5, 2.5]`, as clients of the AWS toolkits expect (HANDLER-08); other types
+    are those of `encode_columns`.
+
+    Raises:
+        RequestError: 406 for a type that is not supported.
+        ValueError: a prediction of another shape.
+    """
+    media_type = choose_accept(accept, ENCODABLE, JSON)
+    if media_type.type == JSON:
+        return orjson.dumps(prediction, default=_to_json, option=orjson.OPT_SERIALIZE_NUMPY), JSON
+    values = np.asarray(prediction)
+    if values.ndim not in (1, 2):
+        raise ValueError(
+            f"a prediction of shape {values.shape} has no default {media_type.type}; use output_fn"
+        )
+    if values.ndim == 1:
+        return encode_columns({"prediction": values}, media_type)
+    return encode_columns({str(index): values[:, index] for index in range(values.shape[1])}, media_type)
+
+
+def _to_json(value: Any) -> Any:
+    """For orjson: arrays it does not take as they are, NumPy scalars, and frames."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if hasattr(value, "to_dict"):
+        return value.to_dict(orient="records")
+    raise TypeError(f"a prediction that holds a {type(value).__name__} has no default JSON; use output_fn")

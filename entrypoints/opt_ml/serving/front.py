@@ -1,0 +1,155 @@
+"""The front process: accepts connections, routes requests, and never predicts (HOST-45)."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable
+from email.utils import formatdate
+from functools import partial
+from time import perf_counter
+from types import FrameType
+
+from opt_ml.errors import UserError
+from opt_ml.serving.access_log import AccessLog
+from opt_ml.serving.answers import Answer, error_answer
+from opt_ml.serving.connection import Connection
+from opt_ml.serving.pool import Pool
+from opt_ml.serving.request_reader import Request
+from opt_ml.serving.settings import Settings
+from opt_ml.serving.worker_link import Job
+
+_TICK = 0.25  # seconds between two looks at clocks and time-outs
+_DRAIN_PATIENCE = 3.0  # seconds of silence that a half-received request gets while the server stops
+_BACKLOG = 1024
+
+_PING = b"/ping"
+_INVOCATIONS = b"/invocations"
+_METHODS = {_PING: (b"GET", b"POST"), _INVOCATIONS: (b"POST",)}  # HOST-31, HOST-32
+_HEALTHY = Answer(200)
+_UNHEALTHY = error_answer(503, "No worker has loaded the model.")
+
+
+class Front:
+    """One server; see `serving.connection.Server` for what its connections use of it.
+
+    Args:
+        settings: see `Settings`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._loop = asyncio.get_running_loop()
+        self._pool = Pool(settings, self._on_fatal)
+        self._log = AccessLog(sys.stdout.fileno())
+        self._stop = asyncio.Event()
+        self._exit_code = 0
+        self.max_body = settings.max_body
+        self.is_draining = False
+        self.connections: set[Connection] = set()
+        self.now = 0.0
+        self.date = b""
+
+    async def run(self) -> int:
+        """Serve until a signal comes or no worker can be had; returns the exit code.
+
+        Raises:
+            UserError: the port cannot be bound.
+        """
+        self._tick()
+        listener = await self._listen()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._stop.set)
+        # uvloop keeps SIGCHLD for its own subprocesses, of which there are none here.
+        signal.signal(signal.SIGCHLD, self._on_child_signal)
+        await self._pool.start()
+        await self._stop.wait()
+        listener.close()
+        if self._exit_code == 0:
+            await self._drain()
+        await self._pool.close()
+        self._log.close()
+        return self._exit_code
+
+    def handle(self, request: Request, connection: Connection) -> Callable[[], None] | None:
+        """Route one request; see `Server.handle`."""
+        path = _path(request.target)
+        methods = _METHODS.get(path)
+        if methods is None:  # HOST-35, HOST-81, BATCH-04
+            connection.respond(error_answer(404, "No such path. POST /invocations or GET /ping."))
+        elif request.method not in methods:
+            allow = b", ".join(methods).decode()
+            connection.respond(error_answer(405, f"Use {allow} for {path.decode()}.", allow=allow))
+        elif path == _PING:
+            connection.respond(_HEALTHY if self._pool.is_ready else _UNHEALTHY)
+        else:
+            body, request.body = request.body, b""
+            job = Job(body, request.header(b"content-type"), request.header(b"accept"), connection.respond)
+            self._pool.submit(job)
+            return partial(self._pool.cancel, job)
+        return None
+
+    def log(self, request: Request, answer: Answer) -> None:
+        """One line a request; see `Server.log`. Health checks would only bury the others."""
+        if request.target == _PING:
+            return
+        target = request.target[:200].decode("ascii", "backslashreplace")
+        milliseconds = (perf_counter() - request.received) * 1000
+        self._log.write(
+            f"{request.method.decode()} {target} {answer.status} {milliseconds:.1f}ms {len(answer.body)}\n"
+        )
+
+    async def _listen(self) -> asyncio.Server:
+        try:
+            return await self._loop.create_server(
+                lambda: Connection(self),
+                "0.0.0.0",  # noqa: S104 - HOST-30
+                self._settings.port,
+                backlog=_BACKLOG,
+            )
+        except OSError as error:
+            raise UserError(
+                f"Port {self._settings.port} cannot be bound ({error.strerror or error}). "
+                "Stop what uses it, or set SAGEMAKER_BIND_TO_PORT."
+            ) from None
+
+    async def _drain(self) -> None:
+        """Finish what has begun, within the time that SIGTERM leaves (HOST-05)."""
+        self.is_draining = True
+        deadline = self._loop.time() + self._settings.drain_timeout
+        while self._loop.time() < deadline:
+            for connection in list(self.connections):
+                if connection.is_idle:
+                    connection.close()
+            if not self.connections and not self._pool.is_busy:
+                return
+            await asyncio.sleep(0.02)
+
+    def _tick(self) -> None:
+        self.now = self._loop.time()
+        self.date = f"Date: {formatdate(usegmt=True)}\r\n".encode()
+        self._log.flush()
+        self._pool.expire()
+        timeout = _DRAIN_PATIENCE if self.is_draining else self._settings.idle_timeout
+        for connection in list(self.connections):
+            connection.end_without_progress(timeout)
+        self._loop.call_later(_TICK, self._tick)
+
+    def _on_child_signal(self, number: int, frame: FrameType | None) -> None:
+        self._loop.call_soon_threadsafe(self._pool.on_child_signal)
+
+    def _on_fatal(self, cause: str, details: str) -> None:
+        print(f"{cause}\n{details}".rstrip(), file=sys.stderr, flush=True)
+        self._exit_code = 1
+        self._stop.set()
+
+
+def _path(target: bytes) -> bytes:
+    """The path of a request target, which may be a whole address (RFC 9112, section 3.2.2)."""
+    if target in _METHODS:
+        return target
+    if not target.startswith(b"/"):
+        _, separator, rest = target.partition(b"://")
+        target = b"/" + rest.partition(b"/")[2] if separator else target
+    return target.partition(b"?")[0]

@@ -1,0 +1,160 @@
+"""The functions that answer a request: the user's inference.py, else the image's built-in, else a default.
+
+| function | default |
+|---|---|
+| `model_fn(model_dir: str)` | none: it must come from the user or the image |
+| `input_fn(body, content_type)` | `decode_table(...).values`, shape (rows, columns) |
+| `predict_fn(data, model)` | `model.predict(data)`, or `model(data)` |
+| `output_fn(prediction, accept)` | see `defaults.encode_prediction` |
+| `transform_fn(model, body, content_type, accept)` | none; it takes the place of the three above |
+
+A user's function that is absent falls back to the image's. `output_fn` and `transform_fn` return bytes,
+str, or (body, content type). Rules for what a user's own function receives, as in the AWS toolkits:
+`body` is str for text types and bytes otherwise (HANDLER-07); a missing Content-Type is
+`application/json`, and a missing or `*/*` Accept is `application/json` (HANDLER-11), or
+SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT. The image's functions always get bytes, `application/octet-stream`
+and `*/*` in these cases, and decide by themselves (HOST-57).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from opt_ml.algorithm import find_built_in
+from opt_ml.errors import UserError
+from opt_ml.serving import defaults
+
+_ARGUMENTS = {
+    "model_fn": ("model_dir",),
+    "input_fn": ("body", "content_type"),
+    "predict_fn": ("data", "model"),
+    "output_fn": ("prediction", "accept"),
+    "transform_fn": ("model", "body", "content_type", "accept"),
+}
+_STEPS = ("input_fn", "predict_fn", "output_fn")
+
+
+@dataclass(frozen=True)
+class Function:
+    """One function of a handler, and whether the user wrote it."""
+
+    call: Callable[..., Any]
+    is_users: bool = False
+
+
+@dataclass(frozen=True)
+class Handler:
+    """All functions of a model. `transform_fn` is None where the three steps are used."""
+
+    model_fn: Function
+    input_fn: Function
+    predict_fn: Function
+    output_fn: Function
+    transform_fn: Function | None = None
+
+
+def load_handler(model_dir: Path) -> Handler:
+    """The handler for the model in `model_dir` (HANDLER-01 to HANDLER-04).
+
+    Raises:
+        UserError: a handler file that is named but absent, a function that is missing, not callable or
+            of other arguments, or transform_fn beside one of the three that it replaces.
+        Exception: whatever the user's module raises when it is imported.
+    """
+    path = find_program(model_dir)
+    users = _functions(import_program(path, model_dir / "code"), str(path), True) if path else {}
+    built_in = find_built_in("opt_ml.handler")
+    images = _functions(built_in, "the image's handler", False) if built_in is not None else {}
+    model_fn = users.get("model_fn") or images.get("model_fn")
+    if model_fn is None:
+        raise UserError(_no_model_fn(model_dir, path))
+    if "transform_fn" in users or not any(name in users for name in _STEPS):
+        transform_fn = users.get("transform_fn") or images.get("transform_fn")
+    else:
+        transform_fn = None
+    return Handler(
+        model_fn=model_fn,
+        input_fn=users.get("input_fn") or images.get("input_fn") or Function(defaults.decode_values),
+        predict_fn=users.get("predict_fn") or images.get("predict_fn") or Function(defaults.predict),
+        output_fn=users.get("output_fn") or images.get("output_fn") or Function(defaults.encode_prediction),
+        transform_fn=transform_fn,
+    )
+
+
+def find_program(model_dir: Path) -> Path | None:
+    """The user's handler file, or None where the model brings none.
+
+    Raises:
+        UserError: SAGEMAKER_PROGRAM names a file that is not there.
+    """
+    named = os.environ.get("SAGEMAKER_PROGRAM")
+    path = model_dir / "code" / (named or "inference.py")
+    if path.is_file():
+        return path
+    if named:
+        raise UserError(
+            f"SAGEMAKER_PROGRAM={named!r}: {path} does not exist. Put the file into code/ of model.tar.gz, "
+            "or unset the variable."
+        )
+    return None
+
+
+def import_program(path: Path, code_dir: Path) -> ModuleType:
+    """Import the user's handler, with its directory on sys.path and nothing written there (HOST-21)."""
+    sys.dont_write_bytecode = True
+    for directory in dict.fromkeys((str(path.parent), str(code_dir))):
+        if directory not in sys.path:
+            sys.path.insert(0, directory)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise UserError(
+            f"{path} is not a Python file. SAGEMAKER_PROGRAM must name one, such as inference.py."
+        )
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # so that pickles and dataclasses of the module find it
+    spec.loader.exec_module(module)
+    return module
+
+
+def _functions(module: Any, origin: str, is_users: bool) -> dict[str, Function]:
+    found = {}
+    for name, arguments in _ARGUMENTS.items():
+        function = getattr(module, name, None)
+        if function is None:
+            continue
+        if not callable(function):
+            raise UserError(f"{origin}: {name} is not a function.")
+        if not _takes(function, len(arguments)):
+            raise UserError(f"{origin}: {name} must take ({', '.join(arguments)}).")
+        found[name] = Function(function, is_users)
+    steps = [name for name in _STEPS if name in found]
+    if "transform_fn" in found and steps:  # HANDLER-04
+        raise UserError(f"{origin} defines transform_fn and {steps[0]}. Keep one: transform_fn replaces it.")
+    return found
+
+
+def _takes(function: Callable[..., Any], count: int) -> bool:
+    try:
+        inspect.signature(function).bind(*range(count))
+    except TypeError:
+        return False
+    except ValueError:  # written in C, and without a signature: the first request will tell
+        return True
+    return True
+
+
+def _no_model_fn(model_dir: Path, path: Path | None) -> str:
+    if path is not None:
+        return f"{path} has no model_fn, and this image has no built-in one. Define model_fn(model_dir)."
+    return (
+        f"{model_dir / 'code' / 'inference.py'} does not exist, and this image has no built-in handler. "
+        "Put inference.py with model_fn(model_dir) into code/ of model.tar.gz."
+    )

@@ -1,0 +1,41 @@
+"""`serve`: the model under /opt/ml/model behind GET /ping and POST /invocations.
+
+Runs as PID 1 (HOST-02, HOST-03). Exit code 0 after SIGTERM or SIGINT, when the requests in flight are
+answered (HOST-05); 1 where the model cannot be loaded, with the cause in the first line of the log.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import uvloop
+
+from opt_ml.errors import UserError
+from opt_ml.serving.front import Front
+from opt_ml.serving.settings import Settings, read_settings
+
+
+def main() -> int:
+    """Serve until told to stop; the console script `serve`. Returns the exit code."""
+    try:
+        return run(read_settings())
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def run(settings: Settings) -> int:
+    """Serve with `settings`. Returns the exit code.
+
+    Raises:
+        UserError: the port cannot be bound.
+    """
+    return int(uvloop.run(_serve(settings)))
+
+
+async def _serve(settings: Settings) -> int:
+    return await Front(settings).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

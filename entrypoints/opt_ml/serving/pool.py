@@ -1,0 +1,197 @@
+"""The workers and the queue in front of them: dispatch, time-outs, and bringing back the dead."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from opt_ml.serving.answers import Answer, error_answer
+from opt_ml.serving.processes import describe_end, reap
+from opt_ml.serving.settings import Settings
+from opt_ml.serving.worker_link import Job, WorkerLink
+
+_SHORT_LIFE = 5.0  # seconds; a worker that dies sooner than that after its load waits before its next start
+_LONGEST_PAUSE = 10.0  # seconds
+_STARTS = 5  # failed in a row, with no other worker alive, before the container gives up
+_REAP_WAIT = 2.0  # seconds for the kernel to say how a process ended
+
+
+class Pool:
+    """`settings.workers` worker processes behind one bounded queue.
+
+    Args:
+        settings: see `Settings`.
+        on_fatal: called once with (cause, traceback or empty) when there is no worker and none will come.
+    """
+
+    def __init__(self, settings: Settings, on_fatal: Callable[[str, str], None]) -> None:
+        self._settings = settings
+        self._on_fatal = on_fatal
+        self._loop = asyncio.get_running_loop()
+        self._links: set[WorkerLink] = set()
+        self._idle: list[WorkerLink] = []
+        self._queue: deque[Job] = deque()
+        self._queued_bytes = 0
+        self._ended: dict[int, int] = {}
+        self._failures = 0  # starts in a row that came to nothing, and short lives
+        self._was_ready = False
+        self._is_closing = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Start all workers at once; `is_ready` tells when the first has loaded."""
+        for _ in range(self._settings.workers):
+            await self._start_worker()
+
+    @property
+    def is_ready(self) -> bool:
+        """True while at least one worker has its model (HOST-43)."""
+        return any(link.ready_at is not None and not link.is_expired for link in self._links)
+
+    @property
+    def is_busy(self) -> bool:
+        """True while a request waits or runs."""
+        return bool(self._queue) or any(link.job is not None for link in self._links)
+
+    def submit(self, job: Job) -> None:
+        """Run `job` on a worker now, or when one is free; it always gets an answer."""
+        job.since = self._loop.time()
+        if self._idle:
+            self._idle.pop().run(job, job.since)
+        elif not self._was_ready:
+            job.finish(error_answer(503, "The model is still loading. Try again later.", retry_after=1))
+        elif (
+            len(self._queue) >= self._settings.queue_size
+            or self._queued_bytes + len(job.body) > self._settings.queue_bytes
+        ):
+            cause = f"All workers are busy and {len(self._queue)} requests wait. Try again later."
+            job.finish(error_answer(503, cause, retry_after=1))
+        else:
+            self._queue.append(job)
+            self._queued_bytes += len(job.body)
+
+    def cancel(self, job: Job) -> None:
+        """The client has gone: a waiting job is dropped, a running one ends for nobody."""
+        job.is_wanted = False
+        if job in self._queue:
+            self._queue.remove(job)
+            self._queued_bytes -= len(job.body)
+
+    def expire(self) -> None:
+        """End what took longer than the time-out; called now and then."""
+        limit = self._loop.time() - self._settings.timeout
+        while self._queue and self._queue[0].since < limit:
+            cause = f"No worker was free for {self._settings.timeout:g} seconds. Try again later."
+            self._next_job().finish(error_answer(503, cause, retry_after=1))
+        for link in self._links:
+            if link.job is not None and link.job.since < limit and not link.is_expired:
+                link.is_expired = True
+                cause = (
+                    f"The prediction took longer than {self._settings.timeout:g} seconds "
+                    "(SAGEMAKER_MODEL_SERVER_TIMEOUT)."
+                )
+                link.job.finish(error_answer(504, cause))
+                link.kill()
+
+    def on_ready(self, link: WorkerLink) -> None:
+        """See `Owner`."""
+        link.ready_at = self._loop.time()
+        self._was_ready = True
+        self._give_work(link)
+
+    def on_failed(self, link: WorkerLink, cause: str, details: str) -> None:
+        """See `Owner`."""
+        link.failure = (cause, details)
+
+    def on_answer(self, link: WorkerLink, answer: Answer) -> None:
+        """See `Owner`."""
+        job = link.job
+        if job is None or link.is_expired:
+            return
+        link.job = None
+        self._give_work(link)  # before the answer is written: the worker need not wait for that
+        job.finish(answer)
+
+    def on_lost(self, link: WorkerLink) -> None:
+        """See `Owner`."""
+        if link in self._idle:
+            self._idle.remove(link)
+        if not self._is_closing and link.process not in self._ended:
+            link.kill()  # nothing of it may linger, whichever way it lost its socket
+        self._keep(self._bury(link))
+
+    def on_child_signal(self) -> None:
+        """SIGCHLD: note who ended, and close the sockets that a worker's own children still hold open."""
+        ended = reap()
+        for link in self._links:
+            if link.process in ended:
+                self._ended[link.process] = ended[link.process]
+                self._loop.call_later(0.1, link.close)  # after its last words, which may still be unread
+
+    async def close(self) -> None:
+        """End all workers: at once for those that are idle, by force after a second."""
+        self._is_closing = True
+        for link in self._links:
+            link.close()
+        deadline = self._loop.time() + 1.0
+        while self._links and self._loop.time() < deadline:
+            await asyncio.sleep(0.01)
+        for link in self._links:
+            link.kill()
+
+    async def _start_worker(self) -> None:
+        link = WorkerLink(self, self._settings.model_dir, self._settings.workers)
+        self._links.add(link)
+        await link.connect()
+
+    async def _bury(self, link: WorkerLink) -> None:
+        """Answer for a dead worker, then replace it."""
+        status = await self._wait_status(link.process)
+        self._links.discard(link)
+        if self._is_closing:
+            return
+        if link.job is not None:
+            link.job.finish(error_answer(500, f"The worker {describe_end(status)} during this request."))
+        cause, details = link.failure or (f"A worker {describe_end(status)} while it loaded the model.", "")
+        if link.ready_at is not None:
+            cause, details = f"A worker {describe_end(status)} and is replaced.", ""
+            if link.is_expired:
+                cause = "A worker took too long for a request and is replaced."
+            if self._loop.time() - link.ready_at >= _SHORT_LIFE:
+                self._failures = -1
+        self._failures += 1
+        if not self._was_ready or (link.ready_at is None and self._failures >= _STARTS and not self.is_ready):
+            self._is_closing = True
+            self._on_fatal(cause, details)
+            return
+        print(f"{cause}\n{details}".rstrip(), file=sys.stderr, flush=True)
+        if self._failures:
+            await asyncio.sleep(min(0.05 * 2**self._failures, _LONGEST_PAUSE))
+        if not self._is_closing:
+            await self._start_worker()
+
+    async def _wait_status(self, process: int) -> int | None:
+        deadline = self._loop.time() + _REAP_WAIT
+        while process not in self._ended and self._loop.time() < deadline:
+            self.on_child_signal()
+            await asyncio.sleep(0.005)
+        return self._ended.pop(process, None)
+
+    def _give_work(self, link: WorkerLink) -> None:
+        if self._queue and not link.is_lost:
+            link.run(self._next_job(), self._loop.time())
+        else:
+            self._idle.append(link)
+
+    def _next_job(self) -> Job:
+        job = self._queue.popleft()
+        self._queued_bytes -= len(job.body)
+        return job
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,84 @@
+"""Rows of fields to a `Table`: the one place that decides numbers, text and missing (see Table)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opt_ml.errors import RequestError
+from opt_ml.serving.table import Table
+
+_NUMBERS = frozenset({int, float, bool, type(None)})
+_SCALARS = _NUMBERS | {str}
+
+
+def table_from_rows(rows: Sequence[Sequence[Any]], names: tuple[str, ...] | None = None) -> Table:
+    """A table of `rows`; a field is a number, a bool (1.0 or 0.0), a text, or None for missing.
+
+    Raises:
+        RequestError: 400 for no rows, no columns, a row of another length than the first, or a field
+            that is a list or an object.
+    """
+    if not rows:
+        raise RequestError(400, "The request holds no record. Send at least one.")
+    check_widths(rows, len(names) if names is not None else len(rows[0]))
+    if not rows[0]:
+        raise RequestError(400, "Row 1 has no field. Send one field a column.", row=1)
+    kinds = {type(value) for row in rows for value in row}
+    if not kinds <= _SCALARS:
+        raise _nested(rows, names)
+    if kinds <= _NUMBERS:
+        return Table(np.array(rows, dtype=np.float64), names)  # None becomes NaN
+    values = np.empty((len(rows), len(rows[0])), dtype=object)
+    for index, row in enumerate(rows):
+        values[index] = [_field(value) for value in row]
+    return Table(values, names)
+
+
+def narrow(values: NDArray[Any]) -> NDArray[Any]:
+    """Fields of object dtype as float64 where all are numbers or missing, else as they are."""
+    if values.dtype != object or any(isinstance(value, str) for value in values.flat):
+        return values
+    return values.astype(np.float64)
+
+
+def check_widths(rows: Sequence[Sequence[Any]], width: int) -> None:
+    """Raise a RequestError that names the first row whose number of fields is not `width`."""
+    for number, row in enumerate(rows, start=1):
+        if len(row) != width:
+            raise ragged(number, len(row), width)
+
+
+def ragged(row: int, found: int, expected: int) -> RequestError:
+    """The error for row `row` (from 1) with `found` fields in place of `expected`."""
+    return RequestError(
+        400,
+        f"Row {row} has {found} fields, but {expected} are expected. Send the same columns in every row.",
+        row=row,
+        column=min(found, expected) + 1,
+    )
+
+
+def _field(value: Any) -> Any:
+    if value is None or isinstance(value, str):
+        return value
+    number = float(value)
+    return None if number != number else number
+
+
+def _nested(rows: Sequence[Sequence[Any]], names: tuple[str, ...] | None) -> RequestError:
+    for row_number, row in enumerate(rows, start=1):
+        for column_number, value in enumerate(row, start=1):
+            if type(value) not in _SCALARS:
+                column = f"{column_number} ({names[column_number - 1]!r})" if names else str(column_number)
+                kind = "JSON object" if isinstance(value, dict) else type(value).__name__
+                return RequestError(
+                    400,
+                    f"Row {row_number}, column {column} holds a {kind}. A field is a number, a text or null.",
+                    row=row_number,
+                    column=column_number,
+                )
+    raise AssertionError("called with scalar fields only")

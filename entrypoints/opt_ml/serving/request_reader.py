@@ -1,0 +1,191 @@
+"""Bytes to HTTP/1.1 requests, by httptools; limits and refusals of what cannot be received."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+
+import httptools
+
+from opt_ml.errors import RequestError
+from opt_ml.serving.answers import Answer, error_answer
+
+HEADER_LIMIT = 64 * 1024
+"""Bytes of one request's target and headers together."""
+_KEPT_HEADERS = frozenset({b"content-type", b"accept", b"content-length", b"transfer-encoding", b"expect"})
+
+
+class Request:
+    """One request as it was received.
+
+    Attributes:
+        headers: the few that matter, name in lower case; all others are ignored (HOST-34, HOST-59).
+        keep_alive: the connection may carry another request.
+        received: `perf_counter()` at its last byte.
+        refusal: the answer, where the request could not be received; the connection ends with it.
+    """
+
+    __slots__ = ("body", "headers", "keep_alive", "method", "received", "refusal", "target")
+
+    def __init__(self) -> None:
+        self.method = b"-"
+        self.target = b""
+        self.headers: dict[bytes, bytes] = {}
+        self.body = b""
+        self.keep_alive = False
+        self.received = 0.0
+        self.refusal: Answer | None = None
+
+    def header(self, name: bytes) -> str | None:
+        """The value of a kept header, or None."""
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+
+class RequestReader:
+    """The receiving half of one connection.
+
+    Args:
+        deliver: called with each request, in order. The last one of a connection has no `keep_alive`.
+        max_body: bytes of one body, or None for no limit.
+
+    Attributes:
+        is_closed: nothing more is read; further bytes are passed over.
+        wants_continue: the client waits for `100 Continue` before it sends the body.
+    """
+
+    def __init__(self, deliver: Callable[[Request], None], max_body: int | None) -> None:
+        self._deliver = deliver
+        self._max_body = max_body
+        self._parser = httptools.HttpRequestParser(self)
+        self._request: Request | None = None  # being received
+        self._has_headers = False
+        self._body: list[bytes] = []
+        self._size = 0  # bytes of the request's headers, and after those of its body
+        self.is_closed = False
+        self.wants_continue = False
+
+    @property
+    def is_receiving(self) -> bool:
+        """True in the middle of a request."""
+        return self._request is not None
+
+    def feed(self, data: bytes) -> None:
+        """Read what the client sent."""
+        if self.is_closed:
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._ignore_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            cause = error.__context__
+            if isinstance(cause, RequestError):
+                self.refuse(cause.status, cause.message)
+            else:
+                self.refuse(400, f"Malformed HTTP: {error}.")
+        if self._request is not None and not self._has_headers:
+            # A header line without an end reaches no callback, so its bytes are counted here.
+            self._size += len(data)
+            if self._size > HEADER_LIMIT:
+                self.refuse(431, _headers_too_long().message)
+
+    def refuse(self, status: int, cause: str) -> None:
+        """Give up on the request that is being received, and on the connection."""
+        if self.is_closed:  # it had no keep-alive: what comes after it is nobody's request
+            return
+        request = self._request or Request()
+        request.keep_alive = False
+        request.received = perf_counter()
+        request.refusal = error_answer(status, cause)
+        self._finish(request)
+
+    def on_message_begin(self) -> None:
+        """From httptools: the first byte of a request."""
+        self._request = Request()
+        self._has_headers = False
+        self._size = 0
+        self._body = []
+
+    def on_url(self, url: bytes) -> None:
+        """From httptools: the request target, or a part of it."""
+        if self._request is not None:
+            self._request.target += url
+            self._count_header(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """From httptools: one header, or one trailer, which has no say."""
+        request = self._request
+        if request is None or self._has_headers:
+            return
+        self._count_header(len(name) + len(value))
+        name = name.lower()
+        if name in _KEPT_HEADERS:
+            known = request.headers.get(name)
+            request.headers[name] = value if known is None else known + b", " + value
+
+    def on_headers_complete(self) -> None:
+        """From httptools: the body begins."""
+        request = self._request
+        if request is None:
+            return
+        request.method = self._parser.get_method()
+        request.keep_alive = self._parser.should_keep_alive() and self._parser.get_http_version() == "1.1"
+        self._has_headers = True
+        self._size = 0
+        self._check_body(int(request.headers.get(b"content-length", b"0")))
+        self.wants_continue = request.headers.get(b"expect", b"").lower() == b"100-continue"
+
+    def on_body(self, body: bytes) -> None:
+        """From httptools: a part of the body, without chunk framing (BATCH-07)."""
+        self.wants_continue = False
+        self._size += len(body)
+        self._check_body(self._size)
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        """From httptools: the request is whole."""
+        request = self._request
+        if request is None or self._parser.should_upgrade():
+            return
+        request.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        request.received = perf_counter()
+        self._finish(request)
+
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Read the request without its offer of another protocol (RFC 9110, section 7.8).
+
+        httptools stops after the headers of such a request, and leaves its body in `rest`.
+        """
+        request = self._request
+        if request is None or request.method == b"CONNECT":
+            self.refuse(400, "CONNECT is for proxies. POST /invocations or GET /ping.")
+            return
+        headers = dict(request.headers)
+        if not request.keep_alive:
+            headers[b"connection"] = b"close"
+        lines = b"".join(b"%b: %b\r\n" % header for header in headers.items())
+        self._parser = httptools.HttpRequestParser(self)
+        self.feed(b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method, request.target, lines) + rest)
+
+    def _finish(self, request: Request) -> None:
+        self._request, self._body, self.wants_continue = None, [], False
+        self.is_closed = not request.keep_alive
+        self._deliver(request)
+
+    def _count_header(self, size: int) -> None:
+        self._size += size
+        if self._size > HEADER_LIMIT:
+            raise _headers_too_long()
+
+    def _check_body(self, size: int) -> None:
+        if self._max_body is not None and size > self._max_body:
+            raise RequestError(
+                413,
+                f"The body is larger than {self._max_body / (1024 * 1024):g} MB. "
+                "Send fewer records, or set SAGEMAKER_MAX_PAYLOAD_IN_MB.",
+            )
+
+
+def _headers_too_long() -> RequestError:
+    return RequestError(431, f"The request's headers are longer than {HEADER_LIMIT} bytes. Send fewer.")

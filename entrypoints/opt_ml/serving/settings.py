@@ -1,0 +1,83 @@
+"""What the environment says about serving, read once and checked.
+
+| variable | meaning | default |
+|---|---|---|
+| SAGEMAKER_BIND_TO_PORT | TCP port on 0.0.0.0 (HOST-30, PIPE-01) | 8080 |
+| SAGEMAKER_MODEL_SERVER_WORKERS | worker processes | usable CPUs (HOST-109) |
+| SAGEMAKER_MODEL_SERVER_TIMEOUT | seconds for one prediction (HANDLER-16) | 60, batch 600 |
+| SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS | the same; it goes before the other | |
+| SAGEMAKER_MAX_PAYLOAD_IN_MB | largest request body; 0 is no limit (BATCH-06) | 25, batch 100 (HOST-52) |
+| SAGEMAKER_MODEL_SERVER_QUEUE_SIZE | requests that may wait for a worker | 1000 |
+| SAGEMAKER_PROGRAM | the handler's file in model/code (HANDLER-01) | inference.py |
+| SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT | Accept where the client sends none (HANDLER-11) | the handler's |
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from opt_ml.environment import base_dir
+from opt_ml.errors import UserError
+from opt_ml.resources import usable_cpus
+
+MEGABYTE = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How this container serves.
+
+    Attributes:
+        model_dir: `/opt/ml/model`, read-only (HOST-21).
+        workers: number of processes, each with its own copy of the model.
+        timeout: seconds that one prediction may take in its worker; also the longest wait for a worker.
+        max_body: bytes of one request body, or None for no limit.
+        queue_size: requests that may wait for a worker.
+        queue_bytes: bytes of the bodies of those requests, so that a queue of big ones fits in memory.
+        idle_timeout: seconds after which a connection without progress is closed. Longer than the
+            platform's own limit, so that the server is never the first to close a pooled connection.
+        drain_timeout: seconds that requests in flight get after SIGTERM; SIGKILL comes at 30 (HOST-04).
+    """
+
+    model_dir: Path
+    port: int = 8080
+    workers: int = 1
+    timeout: float = 60.0
+    max_body: int | None = 25 * MEGABYTE
+    queue_size: int = 1000
+    queue_bytes: int = 512 * MEGABYTE
+    idle_timeout: float = 120.0
+    drain_timeout: float = 27.0
+
+
+def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of this process.
+
+    Raises:
+        UserError: a variable that is not a number in its range, by name.
+    """
+    is_batch = environment.get("SAGEMAKER_BATCH", "").lower() == "true"  # BATCH-01
+    timeout = _number(environment, "SAGEMAKER_MODEL_SERVER_TIMEOUT", 600 if is_batch else 60, 1)
+    max_body = _number(environment, "SAGEMAKER_MAX_PAYLOAD_IN_MB", 100 if is_batch else 25, 0) * MEGABYTE
+    return Settings(
+        model_dir=base_dir() / "model",
+        port=_number(environment, "SAGEMAKER_BIND_TO_PORT", 8080, 1, 65535),
+        workers=_number(environment, "SAGEMAKER_MODEL_SERVER_WORKERS", 0, 1) or usable_cpus(),
+        timeout=_number(environment, "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS", timeout, 1),  # HANDLER-16
+        max_body=max_body or None,
+        queue_size=_number(environment, "SAGEMAKER_MODEL_SERVER_QUEUE_SIZE", 1000, 0),
+    )
+
+
+def _number(
+    environment: Mapping[str, str], name: str, default: int, least: int, most: int = 1_000_000_000
+) -> int:
+    text = environment.get(name, "").strip()
+    if not text:
+        return default
+    if not text.isascii() or not text.isdigit() or not least <= int(text[:12]) <= most:
+        raise UserError(f"{name}={text!r} must be a whole number from {least} to {most}.")
+    return int(text)

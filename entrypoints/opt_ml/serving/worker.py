@@ -1,0 +1,68 @@
+"""A worker process: loads the handler and the model once, then answers one request at a time.
+
+Started by the front process with one end of a socket pair as file descriptor `SOCKET`; speaks `frames`.
+It ends when the front closes the socket, and dies with the front whatever it is doing then.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import signal
+import socket
+import sys
+import traceback
+from pathlib import Path
+
+from opt_ml.errors import UserError
+from opt_ml.serving import frames
+from opt_ml.serving.handler import load_handler
+from opt_ml.serving.invocation import Model
+from opt_ml.serving.worker_socket import SOCKET
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def main(model_dir: str, front: int) -> int:
+    """Load, say so, serve. Returns the exit code.
+
+    Args:
+        model_dir: what `model_fn` gets.
+        front: process id of the front.
+    """
+    _die_with(front)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    with socket.socket(fileno=SOCKET) as connection:
+        connection.set_inheritable(False)  # a program that the handler starts must not hold it open
+        try:
+            model = Model(load_handler(Path(model_dir)), model_dir)
+        except UserError as error:
+            frames.send(connection, {"event": "failed", "cause": str(error)})
+            return 1
+        except Exception as error:
+            cause = f"{type(error).__name__}: {error}"
+            frames.send(connection, {"event": "failed", "cause": cause}, traceback.format_exc().encode())
+            return 1
+        gc.freeze()  # the model stays for good: collections need not walk it
+        frames.send(connection, {"event": "ready"})
+        for header, body in frames.receive(connection):
+            answer = model.answer(body, header["content_type"], header["accept"])
+            frames.send(
+                connection,
+                {"event": "answer", "status": answer.status, "content_type": answer.content_type},
+                answer.body,
+            )
+    return 0
+
+
+def _die_with(front: int) -> None:
+    # The end of the socket is only seen between requests; a worker in a long prediction needs the signal.
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != front:  # it died before the line above
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], int(sys.argv[2])))

@@ -1,0 +1,129 @@
+"""The front's end of one worker: its process, its socket, and the request that it works on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from opt_ml.serving.answers import Answer
+from opt_ml.serving.frames import FrameBuffer, head
+from opt_ml.serving.processes import kill_worker, start_worker
+
+_COPY_LIMIT = 1 << 16
+
+
+class Job:
+    """One request on its way to a worker.
+
+    Attributes:
+        deliver: called once with the answer, unless the client has gone.
+        since: event loop time at which it began to wait, then at which its worker began.
+        is_wanted: False once the client has gone or has its answer.
+    """
+
+    __slots__ = ("accept", "body", "content_type", "deliver", "is_wanted", "since")
+
+    def __init__(
+        self, body: bytes, content_type: str | None, accept: str | None, deliver: Callable[[Answer], None]
+    ) -> None:
+        self.body = body
+        self.content_type = content_type
+        self.accept = accept
+        self.deliver = deliver
+        self.since = 0.0
+        self.is_wanted = True
+
+    def finish(self, answer: Answer) -> None:
+        """Deliver the first answer; later ones, and answers to nobody, are dropped."""
+        if self.is_wanted:
+            self.is_wanted = False
+            self.deliver(answer)
+
+
+class Owner(Protocol):
+    """Who hears from a worker."""
+
+    def on_ready(self, link: WorkerLink) -> None:
+        """The model is loaded."""
+
+    def on_failed(self, link: WorkerLink, cause: str, details: str) -> None:
+        """The model could not be loaded; the process ends next."""
+
+    def on_answer(self, link: WorkerLink, answer: Answer) -> None:
+        """The answer to `link.job`."""
+
+    def on_lost(self, link: WorkerLink) -> None:
+        """The socket is closed: nothing more will come."""
+
+
+class WorkerLink(asyncio.Protocol):
+    """One worker process.
+
+    Attributes:
+        job: what it works on, or None.
+        ready_at: event loop time at which the model was loaded, or None.
+        is_expired: it was ended because its request took too long.
+    """
+
+    def __init__(self, owner: Owner, model_dir: Path, workers: int) -> None:
+        self._owner = owner
+        self._buffer = FrameBuffer()
+        self._transport: asyncio.Transport | None = None
+        self.process, self._socket = start_worker(model_dir, workers)
+        self.job: Job | None = None
+        self.ready_at: float | None = None
+        self.failure: tuple[str, str] | None = None
+        self.is_expired = False
+        self.is_lost = False
+
+    async def connect(self) -> None:
+        """Begin to listen to the worker."""
+        await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=self._socket)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The event loop watches the socket."""
+        self._transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        """Frames from the worker."""
+        for header, body in self._buffer.feed(data):
+            self._on_frame(header, body)
+
+    def _on_frame(self, header: dict[str, Any], body: bytes) -> None:
+        match header["event"]:
+            case "answer":
+                self._owner.on_answer(self, Answer(header["status"], header["content_type"], body))
+            case "ready":
+                self._owner.on_ready(self)
+            case "failed":
+                self._owner.on_failed(self, header["cause"], body.decode(errors="replace"))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The worker has closed its end, or is dead."""
+        self.is_lost = True
+        self._owner.on_lost(self)
+
+    def run(self, job: Job, now: float) -> None:
+        """Give it a request; it must have none."""
+        self.job = job
+        job.since = now
+        start = head({"content_type": job.content_type, "accept": job.accept}, len(job.body))
+        transport = self._transport
+        if transport is None:
+            raise RuntimeError("the worker is not connected")
+        if len(job.body) > _COPY_LIMIT:
+            transport.writelines((start, job.body))
+        else:
+            transport.write(start + job.body)
+        job.body = b""  # the worker has it now
+
+    def close(self) -> None:
+        """Let it end after what it does now."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def kill(self) -> None:
+        """End it now."""
+        kill_worker(self.process)
