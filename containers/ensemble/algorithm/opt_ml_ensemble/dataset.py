@@ -1,0 +1,163 @@
+"""From a channel's rows to the schema, and from rows and schema to matrix, label and weights."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from opt_ml.errors import UserError
+
+from opt_ml_ensemble.files import Rows, as_categories, as_numbers, is_text
+from opt_ml_ensemble.label import encode_label, find_task
+from opt_ml_ensemble.schema import Data, Feature, Matrix, Schema, category_codes, finite_float32
+from opt_ml_ensemble.settings import Settings, nearest
+
+LABEL_NAMES = ("label", "target", "y", "class")
+MOSTLY_NUMBERS = 0.9
+IDENTIFIER_ROWS = 20
+
+
+def build_schema(rows: Rows, settings: Settings) -> Schema:
+    """Decide label, weight, task and the kind of every column, from the train channel.
+
+    Raises:
+        UserError: a label or weight column that is not there, a label that does not fit the task, or no
+            column that could tell anything.
+    """
+    label = find_label(rows, settings["label"])
+    weight = find_column(rows, settings["weight_column"], "weight_column") if settings["weight_column"] else None
+    if weight == label:
+        raise UserError(f"The column {label!r} cannot be both label and weight_column. Name another one.")
+    task, classes = find_task(rows, label, settings)
+    names = [name for name in rows.frame.columns if name not in (label, weight)]
+    features = tuple(_feature(rows, name) for name in names)
+    if all(feature.kind == "unused" for feature in features):
+        reasons = "; ".join(f"{feature.name}: {feature.note}" for feature in features) or "the label is the only one"
+        raise UserError(f"No column of the train channel tells anything about the label ({reasons[:300]}).")
+    return Schema(features, label, task, classes, weight, rows.named)
+
+
+def find_label(rows: Rows, wanted: str | None) -> str:
+    """The label column: as named, else by its usual names, else the last one (README, Channels)."""
+    columns = [str(name) for name in rows.frame.columns]
+    if wanted is not None:
+        return find_column(rows, wanted, "label")
+    if rows.label_first:
+        return columns[0]
+    usual = [name for name in columns if name.lower() in LABEL_NAMES] if rows.named else []
+    return usual[0] if len(usual) == 1 else columns[-1]
+
+
+def find_column(rows: Rows, wanted: str, role: str) -> str:
+    """A column by name or by position from 0 (from the end where negative).
+
+    Raises:
+        UserError: there is no such column; lists those that are there.
+    """
+    columns = [str(name) for name in rows.frame.columns]
+    if wanted in columns:
+        return wanted
+    if wanted.lstrip("-").isdigit() and -len(columns) <= int(wanted) < len(columns):
+        return columns[int(wanted)]
+    listed = ", ".join(columns[:20]) + (f", ... ({len(columns)} in all)" if len(columns) > 20 else "")
+    raise UserError(
+        f"The channel {rows.channel} has no column {wanted!r} for {role}.{nearest(wanted, columns)} "
+        f"Its columns are: {listed}."
+    )
+
+
+def text_columns(schema: Schema) -> Collection[str]:
+    """The columns that further channels must read as text."""
+    return {feature.name for feature in schema.features if feature.kind == "category"}
+
+
+def encode(rows: Rows, schema: Schema) -> Data:
+    """Matrix, label and weights of a channel; rows without a label are left out.
+
+    Raises:
+        UserError: a missing column, text where training had numbers, an unknown class, or a weight that
+            is no weight: each with file, line and column.
+    """
+    present = set(rows.frame.columns)
+    lost = [name for name in (*(f.name for f in schema.used), schema.label, schema.weight) if name and name not in present]
+    if lost:
+        raise UserError(
+            f"The channel {rows.channel} has no column {lost[0]!r}, which the train channel has."
+            f"{nearest(lost[0], present)} Give both the same columns."
+        )
+    label, known = encode_label(rows, schema)
+    weight = _weights(rows, schema.weight) if schema.weight else None
+    data = Data(_matrix(rows, schema), label, weight)
+    if known.all():
+        return data
+    if not known.any():
+        raise UserError(f"The label column {schema.label!r} of the channel {rows.channel} is empty in every row.")
+    print(f"{rows.channel}: {int((~known).sum())} of {len(known)} rows have no label and are left out.")
+    return data.take(np.flatnonzero(known))
+
+
+def _matrix(rows: Rows, schema: Schema) -> Matrix:
+    matrix = np.empty((len(rows.frame), len(schema.used)), dtype=np.float32)
+    for position, feature in enumerate(schema.used):
+        column = rows.frame[feature.name]
+        if feature.kind == "category":
+            matrix[:, position] = category_codes(as_categories(column).to_numpy(), feature.categories)
+            continue
+        numbers, text_row = as_numbers(column)
+        if text_row is not None:
+            raise UserError(
+                f"{rows.where(text_row)}: column {feature.name!r} holds {column.iloc[text_row]!r}, "
+                "but held only numbers in the train channel. Correct the field or leave it empty."
+            )
+        matrix[:, position] = finite_float32(numbers)
+    return matrix
+
+
+def _weights(rows: Rows, name: str) -> NDArray[np.float64]:
+    weight, text_row = as_numbers(rows.frame[name])
+    wrong = ~np.isfinite(weight) | (weight < 0)
+    if text_row is not None or wrong.any():
+        row = int(np.argmax(wrong)) if text_row is None else text_row
+        raise UserError(
+            f"{rows.where(row)}: the weight in column {name!r} is {rows.frame[name].iloc[row]!r}. "
+            "Every row needs a weight of 0 or more."
+        )
+    if not weight.any():
+        raise UserError(f"Every weight in column {name!r} of the channel {rows.channel} is 0.")
+    return weight
+
+
+def _feature(rows: Rows, name: str) -> Feature:
+    column = rows.frame[name]
+    if not column.notna().any():
+        return Feature(name, "unused", note="empty in every row")
+    numbers, text_row = as_numbers(column)
+    if text_row is None:
+        kept = numbers[np.isfinite(numbers)]
+        if not len(kept) or (len(kept) == len(numbers) and (kept == kept[0]).all()):
+            return Feature(name, "unused", note="the same in every row" if len(kept) else "no finite number")
+        return Feature(name, "number")
+    _notice_mostly_numbers(rows, name, numbers, text_row)
+    texts = as_categories(column).dropna()
+    counts = texts.value_counts()
+    if len(counts) == 1 and len(texts) == len(column):
+        return Feature(name, "unused", note="the same in every row")
+    # Nearly one value a row: an identifier or free text, which only invites overfitting.
+    if len(counts) > IDENTIFIER_ROWS and len(counts) > len(texts) / 2:
+        return Feature(name, "unused", note=f"{len(counts)} different texts in {len(texts)} rows, like an identifier")
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return Feature(name, "category", tuple(str(text) for text, _ in ordered))
+
+
+def _notice_mostly_numbers(rows: Rows, name: str, numbers: NDArray[Any], text_row: int) -> None:
+    column: pd.Series = rows.frame[name]
+    filled = int(column.notna().sum())
+    share = np.isfinite(numbers).sum() / filled
+    if share >= MOSTLY_NUMBERS and is_text(column):
+        print(
+            f"Column {name!r} is {share:.0%} numbers, but {rows.where(text_row)} holds {column.iloc[text_row]!r}: "
+            "it is used as categories. If that is a mistake in the data, correct it or leave the field empty."
+        )

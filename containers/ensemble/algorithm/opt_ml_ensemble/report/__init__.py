@@ -1,0 +1,1 @@
+"""report.html: what the job learned, on one page that needs no network."""

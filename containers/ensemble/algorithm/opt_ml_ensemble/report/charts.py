@@ -1,0 +1,119 @@
+"""The plots of the report: SVG by pygal, coloured by the page's CSS variables, without any script."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pygal
+from numpy.typing import NDArray
+from pygal.style import Style
+from sklearn.metrics import roc_curve
+
+from opt_ml_ensemble.models import Curve
+from opt_ml_ensemble.schema import Data, Schema
+
+MOST_POINTS = 500
+MOST_CURVE_POINTS = 120
+MOST_ROC_CLASSES = 6
+BINS = 21
+
+_STYLE = Style(
+    background="transparent",
+    plot_background="transparent",
+    foreground="var(--muted)",
+    foreground_strong="var(--ink)",
+    foreground_subtle="var(--line)",
+    opacity=".65",
+    opacity_hover="1",
+    colors=tuple(f"var(--series-{number})" for number in range(1, 7)),
+    font_family="inherit",
+    label_font_size=13,
+    major_label_font_size=13,
+    legend_font_size=14,
+    title_font_size=15,
+)
+_SHAPE: Mapping[str, Any] = {
+    "style": _STYLE,
+    "width": 520,
+    "height": 380,
+    "js": [],  # pygal's tooltips would be loaded from the network
+    "disable_xml_declaration": True,
+    "legend_at_bottom": True,
+    "show_x_guides": False,
+    "margin": 8,
+    "explicit_size": False,
+    "x_labels_major_count": 6,
+    "y_labels_major_count": 6,
+    "print_values": False,
+    "truncate_legend": 24,
+    "legend_box_size": 11,
+}
+
+
+def predicted_against_true(data: Data, predicted: NDArray[np.float64]) -> str:
+    """One dot a row, and the line on which a perfect model would put them."""
+    rows = _sample(len(data))
+    low = float(min(data.label[rows].min(), predicted[rows].min()))
+    high = float(max(data.label[rows].max(), predicted[rows].max()))
+    chart = pygal.XY(**_SHAPE, stroke=False, dots_size=3, x_title="true", y_title="predicted", max_scale=6)
+    chart.add("rows", _points(data.label[rows], predicted[rows]))
+    chart.add("perfect", [(low, low), (high, high)], stroke=True, show_dots=False)
+    return _svg(chart)
+
+
+def residuals(data: Data, predicted: NDArray[np.float64]) -> str:
+    """How many rows were predicted how far from the truth."""
+    counts, edges = np.histogram(predicted - data.label, bins=BINS)
+    chart = pygal.Histogram(**{**_SHAPE, "show_legend": False}, x_title="predicted - true", y_title="rows")
+    chart.add("rows", [(int(n), float(a), float(b)) for n, a, b in zip(counts, edges, edges[1:], strict=False)])
+    return _svg(chart)
+
+
+def roc(schema: Schema, data: Data, predicted: NDArray[np.float64]) -> str:
+    """Receiver operating characteristic: of the positive class, or of each class against the rest."""
+    chart = pygal.XY(**_SHAPE, show_dots=False, x_title="false positive rate", y_title="true positive rate",
+                     range=(0, 1), xrange=(0, 1), max_scale=6)  # fmt: skip
+    codes = [1] if schema.task == "binary" else list(range(len(schema.classes)))[:MOST_ROC_CLASSES]
+    for code in codes:
+        positive = data.label == code
+        if positive.any() and not positive.all():
+            wrong, right, _ = roc_curve(positive, predicted[:, code], sample_weight=data.weight)
+            kept = _thinned(len(wrong))
+            chart.add(str(schema.classes[code]), _points(wrong[kept], right[kept]))
+    chart.add("chance", [(0, 0), (1, 1)], stroke_style={"dasharray": "4, 6"})
+    return _svg(chart)
+
+
+def learning_curve(curve: Curve) -> str:
+    """Loss by round on the rows trained on and on those held out, of the first fold."""
+    kept = _thinned(len(curve.validation))
+    chart = pygal.XY(**_SHAPE, show_dots=False, x_title="round", y_title=curve.metric, max_scale=6)
+    chart.add("held out", [(int(i) + 1, float(curve.validation[i])) for i in kept])
+    chart.add("trained on", [(int(i) + 1, float(curve.train[i])) for i in kept])
+    return _svg(chart)
+
+
+def _points(x: NDArray[Any], y: NDArray[Any]) -> list[tuple[float, float]]:
+    return [(float(f"{a:.4g}"), float(f"{b:.4g}")) for a, b in zip(x, y, strict=True)]
+
+
+def _sample(rows: int) -> NDArray[np.intp]:
+    if rows <= MOST_POINTS:
+        return np.arange(rows)
+    return np.sort(np.random.default_rng(0).choice(rows, MOST_POINTS, replace=False))
+
+
+def _thinned(length: int) -> Sequence[int]:
+    return [int(i) for i in np.unique(np.linspace(0, length - 1, min(length, MOST_CURVE_POINTS)).astype(int))]
+
+
+def _svg(chart: Any) -> str:
+    chart.config.value_formatter = chart.config.x_value_formatter = lambda value: f"{value:.4g}"
+    svg = chart.render(is_unicode=True)
+    # The page has no script, and the plot is described by its heading.
+    svg = re.sub(r"<script.*?</script>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<desc.*?</desc>", "", svg, flags=re.DOTALL)
+    return re.sub(r"<!--.*?-->", "", svg, flags=re.DOTALL)

@@ -1,0 +1,44 @@
+"""What a field of text means, in training files and in requests alike."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+# Read as missing, in any column. One list for files and requests, so that both agree.
+MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None")
+_MISSING = frozenset(MISSING)
+_TRUTH = {"true": 1.0, "false": 0.0}
+
+
+def number(value: Any) -> float | None:
+    """The number in a field: NaN for a missing one, 1 and 0 for true and false, None for other text."""
+    if value is None:
+        return math.nan
+    if isinstance(value, str):
+        text = value.strip()
+        if text in _MISSING:
+            return math.nan
+        if text.lower() in _TRUTH:
+            return _TRUTH[text.lower()]
+        value = text
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def category(value: Any) -> str | None:
+    """The category in a field, None for a missing one.
+
+    A number is written one way only (`7`, `7.0` and `007` are the category `7`), because CSV, JSON and
+    Parquet write the same number differently.
+    """
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", errors="replace")
+    parsed = number(value)
+    if parsed is None or (isinstance(value, str) and value.strip().lower() in _TRUTH):
+        return str(value).strip()
+    if math.isnan(parsed):
+        return None
+    return str(int(parsed)) if parsed.is_integer() and abs(parsed) < 2**53 else repr(parsed)

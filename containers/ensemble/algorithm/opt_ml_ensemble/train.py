@@ -1,0 +1,175 @@
+"""The built-in trainer: from a job's channels and hyperparameters to a model directory.
+
+The order of things: read, describe, cross-validate, fit on all rows, blend, measure, report, save.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from opt_ml.environment import Channel, Environment
+from opt_ml.errors import UserError
+from opt_ml.training.staging import staged_model
+
+from opt_ml_ensemble.bundle import save_bundle, write_json
+from opt_ml_ensemble.cpus import usable_cpus
+from opt_ml_ensemble.dataset import build_schema, encode, text_columns
+from opt_ml_ensemble.files import Rows, read_channel
+from opt_ml_ensemble.metrics import ranking_metric
+from opt_ml_ensemble.models import Problem
+from opt_ml_ensemble.report.page import write_report
+from opt_ml_ensemble.schema import Data, Schema
+from opt_ml_ensemble.settings import Settings, nearest, read_settings
+from opt_ml_ensemble.trainer import Outcome, train_ensemble
+
+CHANNELS = ("train", "training", "validation", "test")
+FEWEST_ROWS = 6
+
+
+def train(environment: Environment) -> None:
+    """Run a training job (the image's `opt_ml.train`).
+
+    Raises:
+        UserError: data or hyperparameters that do not fit, with the cause and the cure in one line.
+    """
+    started = time.monotonic()
+    settings = read_settings(environment.hyperparameters)
+    if not _trains_here(environment):
+        return
+    job = read_job(environment, settings)
+    describe(job)
+    problem = Problem(
+        job.schema.task, len(job.schema.classes), len(job.schema.used), job.schema.categorical, settings["seed"],
+        settings["nthread"] or usable_cpus(), settings["early_stopping_rounds"],
+    )  # fmt: skip
+    metric = ranking_metric(job.schema.task, settings["eval_metric"])
+    outcome = train_ensemble(job.schema, settings, problem, metric, job.train, job.validation, job.test)
+    _write(environment, settings, job, outcome)
+    print(f"Done in {time.monotonic() - started:.1f} s.")
+
+
+@dataclass(frozen=True)
+class Job:
+    """The rows of a job, ready to train on.
+
+    Attributes:
+        rows: by channel, as they were read.
+        validation, test: None where the job has no such channel.
+    """
+
+    rows: dict[str, Rows]
+    schema: Schema
+    train: Data
+    validation: Data | None
+    test: Data | None
+
+
+def read_job(environment: Environment, settings: Settings) -> Job:
+    """Read every channel of a job.
+
+    Raises:
+        UserError: no train channel, an unknown one, or data that does not fit.
+    """
+    channels = {"train" if name == "training" else name: c for name, c in environment.channels.items()}
+    _check_channels(environment)
+    rows = {"train": _read(channels["train"], settings)}
+    schema = build_schema(rows["train"], settings)
+    data = {"train": encode(rows["train"], schema)}
+    if len(data["train"]) < FEWEST_ROWS:
+        raise UserError(f"The train channel has {len(data['train'])} rows with a label; at least {FEWEST_ROWS} are needed.")
+    for name in ("validation", "test"):
+        if name in channels:
+            rows[name] = _read(channels[name], settings, schema)
+            rows[name] = _with_names(rows[name], rows["train"])
+            data[name] = encode(rows[name], schema)
+    return Job(rows, schema, data["train"], data.get("validation"), data.get("test"))
+
+
+def _read(channel: Channel, settings: Settings, schema: Schema | None = None) -> Rows:
+    if channel.input_mode == "Pipe":
+        raise UserError(f"The channel {channel.name} is in Pipe mode. Use File or FastFile mode.")
+    names = text_columns(schema) if schema else ()
+    return read_channel(channel, settings["header"], schema.label if schema else settings["label"], names)
+
+
+def _with_names(rows: Rows, train: Rows) -> Rows:
+    """The train channel's names for a channel without any: the same columns in the same order."""
+    if rows.named or not train.named or rows.frame.shape[1] != train.frame.shape[1]:
+        return rows
+    return Rows(rows.channel, rows.frame.set_axis(train.frame.columns, axis=1), rows.sources, True)
+
+
+def _check_channels(environment: Environment) -> None:
+    names = sorted(environment.channels)
+    if "train" in names and "training" in names:
+        raise UserError("The job has a channel train and a channel training. Give one of them.")
+    if not {"train", "training"} & set(names):
+        found = f"only {', '.join(names)}" if names else "none at all"
+        raise UserError(f"The job has no channel train, but {found}. Add a channel train with CSV or Parquet files.")
+    for name in names:
+        if name not in CHANNELS:
+            raise UserError(f"Unknown channel {name!r}.{nearest(name, CHANNELS)} Channels are train, validation and test.")
+
+
+def _trains_here(environment: Environment) -> bool:
+    if len(environment.hosts) == 1:
+        return True
+    sharded = sorted(n for n, channel in environment.channels.items() if channel.distribution == "ShardedByS3Key")
+    if sharded:
+        raise UserError(
+            f"The channel {sharded[0]} is split over {len(environment.hosts)} hosts, but this algorithm trains on one. "
+            "Use one instance, or the distribution FullyReplicated."
+        )
+    if not environment.is_leader:
+        # Two hosts would write one model (TRAIN-74).
+        print(f"{environment.current_host} has nothing to do: this algorithm trains on {sorted(environment.hosts)[0]}.")
+    return environment.is_leader
+
+
+def describe(job: Job) -> None:
+    """Say in the log what was understood, so that a wrong guess is seen at once."""
+    schema = job.schema
+    for rows in job.rows.values():
+        files = len(rows.sources)
+        print(f"Channel {rows.channel}: {len(rows.frame)} rows in {files} file{'s' * (files > 1)}.")
+    categories = len(schema.categorical)
+    numbers = len(schema.used) - categories
+    kinds = f"{numbers} number column{'s' * (numbers != 1)}, {categories} category column{'s' * (categories != 1)}"
+    task = schema.task
+    if schema.classes:
+        shown = ", ".join(map(str, schema.classes[:10])) + (", ..." if len(schema.classes) > 10 else "")
+        task = f"{task} ({shown})"  # type: ignore[assignment]
+    print(f"Label {schema.label!r}: {task}. Features: {kinds}.")
+    for feature in schema.features:
+        if feature.kind == "unused":
+            print(f"Column {feature.name!r} is not used: {feature.note}.")
+
+
+def _write(environment: Environment, settings: Settings, job: Job, outcome: Outcome) -> None:
+    """Model, metrics and report, in the model directory and (the last two) in output/data (TRAIN-73)."""
+    facts = {
+        "hyperparameters": {name: value for name, value in settings.values.items() if value is not None},
+        "channels": {name: _files(rows) for name, rows in job.rows.items()},
+        "job": environment.job_name,
+    }
+    with staged_model(environment.model_dir) as staging:
+        save_bundle(outcome.bundle, staging, facts)
+        write_json(staging / "metrics.json", outcome.metrics)
+        write_report(staging / "report.html", outcome, job.rows, environment.job_name)
+        _copy_reports(staging, environment.output_data_dir)
+        size = sum(path.stat().st_size for path in staging.iterdir()) / 1e6
+    print(f"Model ({size:.1f} MB) in {environment.model_dir}, report.html and metrics.json beside it.")
+
+
+def _copy_reports(staging: Path, target: Path) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    for name in ("metrics.json", "report.html"):
+        shutil.copyfile(staging / name, target / name)
+
+
+def _files(rows: Rows) -> list[dict[str, Any]]:
+    return [{"file": source.path.name, "rows": source.rows, "sha256": source.sha256} for source in rows.sources]

@@ -1,0 +1,221 @@
+"""Fit, blend and measure: rows in, a bundle and its metrics out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from opt_ml.errors import UserError
+
+from opt_ml_ensemble.blending import Blend, Folds, cross_fitted, fit_blend
+from opt_ml_ensemble.bundle import Bundle
+from opt_ml_ensemble.cross_validation import cross_validate, describe_fit, fit, make_folds, split
+from opt_ml_ensemble.metrics import better, measure, print_metrics
+from opt_ml_ensemble.models import Curve, Model, Problem
+from opt_ml_ensemble.schema import Data, Schema
+from opt_ml_ensemble.settings import Settings
+
+DEFAULT_FRACTION = 0.2
+BLEND_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Rows that the models were measured on.
+
+    Attributes:
+        source: `channel`, `split` or `out-of-fold`.
+        data: the rows.
+        each: every model's predictions for them.
+        blended: the blend's, found without these rows' own say.
+    """
+
+    source: str
+    data: Data
+    each: Mapping[str, NDArray[np.float64]]
+    blended: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished training.
+
+    Attributes:
+        metrics: the content of metrics.json.
+        held_out: the validation rows with their predictions, for the report.
+        curves: learning curves by model.
+        importance: by model, shares of the used columns.
+    """
+
+    bundle: Bundle
+    metrics: dict[str, Any]
+    held_out: HeldOut
+    curves: Mapping[str, Curve]
+    importance: Mapping[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    models: dict[str, Model]
+    curves: dict[str, Curve]
+    out_of_fold: dict[str, NDArray[np.float64]]
+    folds: Folds
+    scores: dict[str, list[dict[str, float]]]
+
+
+def train_ensemble(
+    schema: Schema, settings: Settings, problem: Problem, metric: str, train: Data, validation: Data | None,
+    test: Data | None,
+) -> Outcome:  # fmt: skip
+    """Train every model, blend them, print and return the metrics.
+
+    With `k_fold` the blend is found on out-of-fold predictions and every model is then fitted once more
+    on all train rows, with the rounds that the folds found: one model of each kind to serve, not k.
+    Without it the validation rows stop the boosting and find the blend.
+    """
+    _check_blend(settings, schema)
+    source = "channel"
+    fraction = _fraction(settings) if validation is None else 0.0
+    if fraction:
+        source = "split"
+        train, validation = split(train, schema.task, fraction, settings["seed"])
+        print(f"Validation: {len(validation)} of the train rows, held out.")
+    if settings["k_fold"] >= 2:
+        fitted = _fit_folds(settings, problem, metric, train)
+    else:
+        fitted = _fit_once(settings, problem, train, validation)
+    bundle, held_out = _blend(schema, settings, problem, fitted, train, validation, source)
+    metrics = _measure(schema, metric, bundle, fitted, held_out, train, test, problem.threads)
+    importance = {name: model.importance() for name, model in fitted.models.items()}
+    return Outcome(
+        bundle, metrics, held_out, fitted.curves, {n: shares for n, shares in importance.items() if shares is not None}
+    )
+
+
+def _fraction(settings: Settings) -> float:
+    asked = settings["validation_fraction"]
+    if asked is None:
+        return 0.0 if settings["k_fold"] >= 2 else DEFAULT_FRACTION
+    if asked == 0 and settings["k_fold"] < 2:
+        raise UserError(
+            "Nothing to measure the models on: validation_fraction is 0, k_fold is off and there is no channel "
+            "validation. Give one of the three."
+        )
+    return float(asked)
+
+
+def _check_blend(settings: Settings, schema: Schema) -> None:
+    if settings["blend"] == "vote" and schema.task == "regression":
+        raise UserError("blend vote needs classes, but this is a regression. Use mean, weighted or stacking.")
+
+
+def _fit_folds(settings: Settings, problem: Problem, metric: str, train: Data) -> _Fitted:
+    folds = make_folds(train, problem.task, settings["k_fold"], settings["seed"])
+    fitted = _Fitted({}, {}, {}, folds, {})
+    print(f"{len(folds)}-fold cross-validation of {', '.join(settings['models'])} on {len(train)} rows.")
+    for name in settings["models"]:
+        parameters = settings.of_model(name)
+        result = cross_validate(name, problem, parameters, train, folds, metric)
+        rounds = round(float(np.mean(result.rounds))) if result.rounds else None
+        model, seconds = fit(name, problem, parameters, train, None, rounds)
+        print(f"{name}: fitted on all {len(train)} rows, {describe_fit(model, seconds)}.", flush=True)
+        fitted.models[name] = model
+        fitted.out_of_fold[name] = result.predicted
+        fitted.scores[name] = result.scores
+        if result.curve:
+            fitted.curves[name] = result.curve
+    return fitted
+
+
+def _fit_once(settings: Settings, problem: Problem, train: Data, validation: Data | None) -> _Fitted:
+    fitted = _Fitted({}, {}, {}, [], {})
+    for name in settings["models"]:
+        model, seconds = fit(name, problem, settings.of_model(name), train, validation)
+        print(f"{name}: fitted on {len(train)} rows, {describe_fit(model, seconds)}.", flush=True)
+        fitted.models[name] = model
+        if model.curve:
+            fitted.curves[name] = model.curve
+    return fitted
+
+
+def _blend(
+    schema: Schema, settings: Settings, problem: Problem, fitted: _Fitted, train: Data, validation: Data | None,
+    source: str,
+) -> tuple[Bundle, HeldOut]:  # fmt: skip
+    kind, task = settings["blend"], schema.task
+
+    def bundle_of(blend: Blend) -> Bundle:
+        return Bundle(schema, fitted.models, blend, _output(settings, schema))
+
+    if fitted.out_of_fold:
+        blend = fit_blend(kind, train, fitted.out_of_fold, task)
+        if validation is None:
+            honest = cross_fitted(kind, train, fitted.out_of_fold, task, fitted.folds)
+            return bundle_of(blend), HeldOut("out-of-fold", train, fitted.out_of_fold, honest)
+        each = bundle_of(blend).predict_each(validation.matrix, problem.threads)
+        return bundle_of(blend), HeldOut(source, validation, each, blend.combine(each))
+    if validation is None:
+        raise AssertionError("without folds there are validation rows: _fraction sees to it")
+    each = {name: model.predict(validation.matrix, problem.threads) for name, model in fitted.models.items()}
+    blend = fit_blend(kind, validation, each, task)
+    folds = make_folds(validation, task, BLEND_FOLDS, settings["seed"]) if len(validation) >= 2 * BLEND_FOLDS else []
+    honest = cross_fitted(kind, validation, each, task, folds) if folds else blend.combine(each)
+    return bundle_of(blend), HeldOut(source, validation, each, honest)
+
+
+def _output(settings: Settings, schema: Schema) -> str:
+    """What a request gets that does not ask: what the objective's name promises in XGBoost."""
+    if schema.task == "regression":
+        return "predictions"
+    return {"binary:logistic": "probability", "multi:softprob": "probabilities"}.get(settings["objective"], "labels")
+
+
+def _measure(
+    schema: Schema, metric: str, bundle: Bundle, fitted: _Fitted, held_out: HeldOut, train: Data, test: Data | None,
+    threads: int,
+) -> dict[str, Any]:  # fmt: skip
+    parts = {"train": _scores(bundle, train, threads)}
+    if test is not None:
+        parts["test"] = _scores(bundle, test, threads)
+    parts["validation"] = {
+        "rows": len(held_out.data),
+        "source": held_out.source,
+        "blend": measure(schema.task, held_out.data, held_out.blended),
+        "models": {name: measure(schema.task, held_out.data, found) for name, found in held_out.each.items()},
+    }
+    _print_scores(metric, parts)
+    if bundle.blend.weights:
+        weights = ", ".join(f"{name} {weight:.2f}" for name, weight in bundle.blend.weights.items())
+        print(f"Blend ({bundle.blend.kind}): {weights}.")
+    ranking = better(metric, {name: found[metric] for name, found in parts["validation"]["models"].items() if metric in found})
+    return {
+        "task": schema.task,
+        "metric": metric,
+        "ranking": ranking,
+        "blend": {"kind": bundle.blend.kind, "weights": dict(bundle.blend.weights)},
+        **parts,
+        "folds": fitted.scores,
+    }
+
+
+def _scores(bundle: Bundle, data: Data, threads: int) -> dict[str, Any]:
+    each = bundle.predict_each(data.matrix, threads)
+    task = bundle.schema.task
+    return {
+        "rows": len(data),
+        "blend": measure(task, data, bundle.blend.combine(each)),
+        "models": {name: measure(task, data, found) for name, found in each.items()},
+    }
+
+
+def _print_scores(metric: str, parts: Mapping[str, Mapping[str, Any]]) -> None:
+    for part, found in parts.items():
+        for name, scores in found["models"].items():
+            print_metrics(f"{name}-{part}", scores)
+    # The blend last, each metric at the start of its own line: a tuning job takes the last match.
+    for part, found in parts.items():
+        for name, score in found["blend"].items():
+            print_metrics(part, {name: score})
