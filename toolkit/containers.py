@@ -71,10 +71,11 @@ class Container:
         with suppress(APIError):
             self._handle.kill()
 
-    def published_port(self, inside: int) -> int:
-        """The port on loopback that leads to port `inside` of the container."""
+    def published_port(self, inside: int) -> int | None:
+        """The port on loopback that leads to port `inside`; None where the container has ended already."""
         self._handle.reload()
-        return int(self._handle.ports[f"{inside}/tcp"][0]["HostPort"])
+        bindings = self._handle.attrs["NetworkSettings"]["Ports"].get(f"{inside}/tcp")
+        return int(bindings[0]["HostPort"]) if bindings else None
 
     def main_process(self) -> str:
         """The command line of PID 1 of the container as the host's `ps` shows it."""

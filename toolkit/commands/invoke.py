@@ -85,7 +85,7 @@ def _show(response: Response, as_json: bool) -> int:
     if not ok:
         # HOST-54: status 424 for the client, and at most 2048 characters of the body
         print(
-            f"error: the container answered {response.status}; from SageMaker that is ModelError (HTTP 424):\n"
+            f"error: the container answered {response.status}; SageMaker raises ModelError (HTTP 424):\n"
             f"  OriginalStatusCode: {response.status}\n  OriginalMessage: {response.text[:2048].rstrip()}",
             file=sys.stderr,
         )

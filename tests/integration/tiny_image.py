@@ -1,4 +1,4 @@
-"""Makes a small image without a registry: this machine's Python, the libraries it needs, and `model.py`."""
+"""Makes a small image without a registry: this machine's Python, its libraries, and `tiny_model.py`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 import sysconfig
 import tarfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 TINY = "opt-ml/conformance-tiny:latest"
@@ -26,26 +27,38 @@ _LEFT_OUT = {
 }
 
 
-def build(tag: str = TINY, changes: Sequence[str] = ()) -> str:
-    """Import the image; `changes` are Dockerfile instructions as `docker import --change` takes them.
-
-    Returns:
-        the tag.
-    """
-    instructions = ["ENV PATH=/usr/local/bin:/usr/bin:/bin", f"ENV PYTHONHOME={sys.base_prefix}", *changes]
+@contextmanager
+def tiny() -> Iterator[str]:
+    """The image, imported anew and removed after the block."""
+    instructions = [
+        "ENV PATH=/usr/local/bin:/usr/bin:/bin",
+        f"ENV PYTHONHOME={sys.base_prefix}",
+        "LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true",
+    ]
     options = [word for instruction in instructions for word in ("--change", instruction)]
-    subprocess.run(
-        ["docker", "import", *options, "-", tag],
-        input=_root_file_system(),
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    return tag
+    command = ["docker", "import", *options, "-", TINY]
+    subprocess.run(command, input=_root_file_system(), check=True, stdout=subprocess.DEVNULL)
+    try:
+        yield TINY
+    finally:
+        _docker("rmi", "--force", TINY)
 
 
-def variant(fault: str) -> str:
-    """An image that is like the tiny one but has one fault."""
-    return build(f"opt-ml/conformance-{fault}:latest", [f"ENV FAULT={fault}"])
+@contextmanager
+def variant(name: str, instruction: str) -> Iterator[str]:
+    """An image that differs from the tiny one by one Dockerfile instruction, removed after the block."""
+    tag = f"opt-ml/conformance-{name}:latest"
+    container = _docker("create", TINY, "train")
+    _docker("commit", "--change", instruction, container, tag)
+    _docker("rm", container)
+    try:
+        yield tag
+    finally:
+        _docker("rmi", "--force", tag)
+
+
+def _docker(*arguments: str) -> str:
+    return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout.strip()
 
 
 def _root_file_system() -> bytes:
@@ -68,7 +81,7 @@ def _root_file_system() -> bytes:
             source = shutil.which(name) if name != "python3" else str(target)
             if source and f"/usr/local/bin/{name}" != source:
                 _add_link(tar, f"usr/local/bin/{name}", source)
-        model = (Path(__file__).parent / "image" / "model.py").read_bytes()
+        model = (Path(__file__).parent / "tiny_model.py").read_bytes()
         for name in ("train", "serve"):
             _add_file(tar, f"usr/local/bin/{name}", b"#!/usr/local/bin/python3\n" + model)
     return buffer.getvalue()

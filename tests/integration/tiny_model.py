@@ -41,29 +41,46 @@ def rows_of(text, origin, width=None):
     return rows
 
 
-def train():
-    """One job; prints the mean after each epoch."""
-    if FAULT != "ignores-sigterm":
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    else:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    config = BASE / "input" / "config"
-    hyperparameters = json.loads((config / "hyperparameters.json").read_text())
-    if FAULT != "passes-tuning-name":
-        hyperparameters.pop("_tuning_objective_metric", None)
+def read_config(name):
+    """One JSON file of /opt/ml/input/config."""
+    return json.loads((BASE / "input" / "config" / f"{name}.json").read_text())
+
+
+def check_for_fault():
+    """What a train with one of these faults would insist on."""
     if FAULT == "needs-content-type":
-        json.loads((config / "inputdataconfig.json").read_text())["train"]["ContentType"]
+        read_config("inputdataconfig")["train"]["ContentType"]
     if FAULT == "needs-extra-file":
-        (config / "init-config.json").read_text()
+        read_config("init-config")
     if FAULT == "needs-interface":
-        name = json.loads((config / "resourceconfig.json").read_text())["network_interface_name"]
-        assert Path("/sys/class/net", name).exists(), f"no interface {name}"
+        interface = read_config("resourceconfig")["network_interface_name"]
+        assert Path("/sys/class/net", interface).exists(), f"no interface {interface}"
     if FAULT == "needs-network":
         assert Path("/sys/class/net/eth0").exists(), "no network"
-    for name in hyperparameters:
+    if FAULT == "lists-channels":
+        assert {path.name for path in (BASE / "input" / "data").iterdir()} == set(
+            read_config("inputdataconfig")
+        ), "odd channels"
+
+
+def read_hyperparameters():
+    """Name -> number, without the names that the platform reserves."""
+    found = read_config("hyperparameters")
+    if FAULT != "passes-tuning-name":
+        found.pop("_tuning_objective_metric", None)
+    found = {name: json.loads(text) for name, text in found.items() if not name.startswith("sagemaker_")}
+    for name in found:
         if name not in KNOWN:
             raise UserError(f"Hyperparameter {name} is unknown. Known are {', '.join(sorted(KNOWN))}.")
-    decoded = {name: json.loads(value) for name, value in hyperparameters.items()}
+    return found
+
+
+def train():
+    """One job; prints the mean after each epoch."""
+    on_stop = signal.SIG_IGN if FAULT == "ignores-sigterm" else lambda *_: sys.exit(143)
+    signal.signal(signal.SIGTERM, on_stop)
+    check_for_fault()
+    hyperparameters = read_hyperparameters()
     model = BASE / "model" / "model.json"
     if FAULT == "half-written-model":
         model.write_text("{")
@@ -72,12 +89,16 @@ def train():
         raise UserError("Channel train holds no file. Give one with --channel train=PATH.")
     rows = [row for path in files for row in rows_of(path.read_text(), path.name)]
     mean = sum(row[-1] for row in rows) / len(rows)
-    for epoch in range(int(decoded.get("epochs", 1))):
-        print(f"epoch={epoch}; train-mean:{mean};", flush=True)
-        time.sleep(float(decoded.get("pause", 0)))
+    for epoch in range(hyperparameters.get("epochs", 1)):
+        print(f"epoch={epoch}; train-mean:{mean};", flush=FAULT != "buffers-lines")
+        time.sleep(hyperparameters.get("pause", 0))
     model.write_text(
-        json.dumps({"mean": mean * float(decoded.get("scale", 1)), "features": len(rows[0]) - 1})
+        json.dumps({"mean": mean * hyperparameters.get("scale", 1), "features": len(rows[0]) - 1})
     )
+    if FAULT == "saves-a-link":
+        (BASE / "model" / "latest").symlink_to("/opt/ml/model/model.json")
+    if FAULT == "saves-privately":
+        model.chmod(0o600)
     (BASE / "output" / "data" / "metrics.json").write_text(json.dumps({"mean": mean}))
     if FAULT == "failure-file-on-success":
         (BASE / "output" / "failure").write_text("All is well.")
@@ -116,11 +137,14 @@ class Handler(BaseHTTPRequestHandler):
         if FAULT == "needs-content-type-header" and not media_type:
             os._exit(4)
         if FAULT != "no-parameters":
-            media_type = (media_type or "text/csv").partition(";")[0]
+            media_type = (media_type or "text/csv").partition(";")[0].lower()
         if media_type not in {"text/csv", "application/octet-stream", "*/*"}:
             status = 500 if FAULT == "bad-type-500" else 415
             return self.answer(status, json.dumps({"error": f"{media_type} is not taken"}).encode())
-        if self.headers.get("Accept") not in {None, "*/*", "text/csv"} and FAULT != "ignores-accept":
+        accepted = {
+            item.partition(";")[0].strip() for item in (self.headers.get("Accept") or "*/*").split(",")
+        }
+        if not accepted & {"*/*", "text/csv"} and FAULT != "ignores-accept":
             return self.answer(406, json.dumps({"error": "only text/csv"}).encode())
         if FAULT == "dies-at-garbage" and b"," not in body:
             os._exit(5)
