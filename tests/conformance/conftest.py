@@ -25,16 +25,6 @@ ROWS = 80
 MakeJob = Callable[..., TrainingJob]
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--image", help=f"image under test (default: $OPT_ML_IMAGE or {DEFAULT_IMAGE})")
-    parser.addoption(
-        "--profile", help="tests/conformance/profiles/<name>.toml (default: the image's base name)"
-    )
-    parser.addoption(
-        "--start-limit", type=float, help=f"seconds until /ping is 200 (default: {START_LIMIT:.0f})"
-    )
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:

@@ -99,7 +99,7 @@ def test_no_member_is_written_outside_of_the_directory(name: str, tmp_path: Path
 def test_what_is_no_archive_is_named(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "model.tar.gz").write_bytes(content)
     with (
-        pytest.raises(ToolkitError, match="model.tar.gz cannot be unpacked"),
+        pytest.raises(ToolkitError, match=r"model\.tar\.gz cannot be unpacked"),
         model_directory(tmp_path / "model.tar.gz"),
     ):
         pass
