@@ -1,0 +1,100 @@
+"""How to exercise one image: hyperparameters, payloads and faults, read from `profiles/<name>.toml`.
+
+The data is the same for every image: a table of numbers with the label in the last column, no header,
+made with a fixed seed.
+"""
+
+from __future__ import annotations
+
+import random
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PROFILES = Path(__file__).parent / "profiles"
+FEATURES = 4
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One way to call `train` wrongly.
+
+    Attributes:
+        hyperparameters: added to the profile's own.
+        last_row: appended to the train file.
+        names: texts that the first line of the failure file must hold.
+    """
+
+    names: list[str]
+    hyperparameters: dict[str, str] = field(default_factory=dict)
+    last_row: str = ""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One wrong request to /invocations and the statuses that may answer it."""
+
+    body: str
+    content_type: str
+    status: list[int]
+    names: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What the suite needs to know about an image.
+
+    Attributes:
+        hyperparameters: of a job that lasts seconds.
+        long_hyperparameters: of a job that prints a line and then lasts much longer than a minute.
+        faults: name -> wrong call of `train`.
+        accept: media type of the answers.
+        wrong_requests: name -> wrong request.
+        metric: a name that the log of a job must hold.
+    """
+
+    hyperparameters: dict[str, str]
+    long_hyperparameters: dict[str, str]
+    faults: dict[str, Fault]
+    accept: str
+    wrong_requests: dict[str, Request]
+    metric: str
+
+
+def read_profile(name: str) -> Profile:
+    """The profile `name`; FileNotFoundError with the names there are."""
+    path = PROFILES / f"{name}.toml"
+    if not path.exists():
+        known = ", ".join(sorted(found.stem for found in PROFILES.glob("*.toml")))
+        raise FileNotFoundError(f"There is no {path}. Name one of {known} with --profile, or write it.")
+    document = tomllib.loads(path.read_text(encoding="utf-8"))
+    training, serving = document["training"], document["serving"]
+    return Profile(
+        hyperparameters=training["hyperparameters"],
+        long_hyperparameters=training["long_hyperparameters"],
+        faults={name: Fault(**fault) for name, fault in training["faults"].items()},
+        accept=serving["accept"],
+        wrong_requests={name: Request(**request) for name, request in serving["wrong_requests"].items()},
+        metric=training["metric"],
+    )
+
+
+def table(rows: int, seed: int) -> list[list[str]]:
+    """`rows` rows of four features and a label that depends on them."""
+    source = random.Random(seed)
+    made = []
+    for _ in range(rows):
+        features = [source.gauss(0, 1) for _ in range(FEATURES)]
+        label = 3 * features[0] - 2 * features[1] + features[2] ** 2 + source.gauss(0, 0.1)
+        made.append([f"{value:.4f}" for value in (*features, label)])
+    return made
+
+
+def csv_text(rows: list[list[str]]) -> str:
+    """The rows as CSV without a header."""
+    return "".join(",".join(row) + "\n" for row in rows)
+
+
+def payload(rows: int) -> bytes:
+    """A request of `rows` rows, features only."""
+    return csv_text([row[:FEATURES] for row in table(rows, seed=3)]).encode()

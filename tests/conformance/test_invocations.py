@@ -1,0 +1,134 @@
+"""Requests, good and bad, to a served model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from tests.conformance.profile import Profile, Request
+from toolkit.endpoint import Endpoint, Response
+from toolkit.http_client import send
+
+Rows = Callable[[int], bytes]
+
+
+def assert_answers(response: Response, rows: int, profile: Profile) -> None:
+    assert response.status == 200, response.text
+    assert response.media_type == profile.accept
+    assert len(response.text.strip().splitlines()) == rows
+
+
+@pytest.mark.contract("HOST-53", "HOST-56", "BATCH-13")
+def test_each_row_gets_one_answer_in_the_type_that_was_asked_for(
+    endpoint: Endpoint, rows: Rows, profile: Profile
+) -> None:
+    assert_answers(endpoint.invoke(rows(5), "text/csv", profile.accept), 5, profile)
+
+
+@pytest.mark.contract("HOST-56", "HOST-57")
+@pytest.mark.parametrize("accept", [None, "*/*", "text/csv, application/json;q=0.5, */*;q=0.1"])
+def test_accept_may_be_missing_or_a_list(accept: str | None, endpoint: Endpoint, rows: Rows) -> None:
+    response = endpoint.invoke(rows(2), "text/csv", accept)
+    assert response.status == 200, response.text
+    assert response.media_type
+
+
+@pytest.mark.contract("HOST-57")
+@pytest.mark.parametrize("content_type", [None, "application/octet-stream"])
+def test_a_missing_content_type_is_no_server_error(
+    content_type: str | None, endpoint: Endpoint, rows: Rows
+) -> None:
+    response = endpoint.invoke(rows(2), content_type)
+    assert response.status in {200, 400, 415}, response.text
+
+
+@pytest.mark.contract("HOST-58")
+@pytest.mark.parametrize("content_type", ["text/csv; charset=utf-8", "text/csv;label_size=0", "Text/CSV"])
+def test_parameters_of_the_content_type_are_understood(
+    content_type: str, endpoint: Endpoint, rows: Rows, profile: Profile
+) -> None:
+    assert_answers(endpoint.invoke(rows(3), content_type, profile.accept), 3, profile)
+
+
+@pytest.mark.contract("HOST-34", "HOST-59", "HOST-60")
+def test_unknown_headers_are_ignored(endpoint: Endpoint, rows: Rows, profile: Profile) -> None:
+    headers = {
+        "X-Amzn-SageMaker-Custom-Attributes": "c000b4f9-df62-4c85-a0bf-7c525f9104a4",
+        "X-Amzn-SageMaker-Inference-Id": "an-id",
+        "X-Of-Next-Year": "x" * 4000,
+        "User-Agent": "AHC/2.0",
+    }
+    assert_answers(endpoint.invoke(rows(2), "text/csv", profile.accept, headers), 2, profile)
+
+
+@pytest.mark.contract("BATCH-07")
+def test_a_chunked_body_without_a_length_is_read(endpoint: Endpoint, rows: Rows, profile: Profile) -> None:
+    parts = (line + b"\n" for line in rows(4).splitlines())
+    assert_answers(endpoint.invoke(parts, "text/csv", profile.accept), 4, profile)
+
+
+@pytest.mark.contract("HOST-51", "HOST-52")
+def test_a_body_of_six_megabytes_is_taken(endpoint: Endpoint, rows: Rows, profile: Profile) -> None:
+    one = rows(1000)
+    body = one * (6_000_000 // len(one))
+    assert_answers(endpoint.invoke(body, "text/csv", profile.accept), body.count(b"\n"), profile)
+
+
+@pytest.mark.contract("HOST-33")
+def test_a_connection_is_kept_and_many_are_open_at_once(
+    endpoint: Endpoint, rows: Rows, profile: Profile
+) -> None:
+    headers = {"Content-Type": "text/csv", "Accept": profile.accept}
+    connections = [endpoint.connect(timeout=30) for _ in range(40)]
+    try:
+        for connection in connections:
+            connection.connect()
+        sockets = [connection.sock for connection in connections]
+        for _ in range(2):
+            answers = [
+                send(connection, "POST", "/invocations", headers, rows(1)) for connection in connections[:4]
+            ]
+            assert [answer.status for answer in answers] == [200] * 4
+        assert [connection.sock for connection in connections] == sockets, "the server closed a connection"
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+@pytest.mark.contract("HOST-35", "HOST-80", "HOST-81")
+@pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("GET", "/metrics"), ("POST", "/no/such/path")])
+def test_unknown_paths_are_not_found(method: str, path: str, endpoint: Endpoint) -> None:
+    response = endpoint.request(method, path, {"Content-Type": "text/csv"}, timeout=2)
+    # HOST-82: an image may have metrics
+    assert response.status in ({404, 200} if path == "/metrics" else {404})
+
+
+@pytest.mark.contract("BATCH-03", "BATCH-04")
+def test_execution_parameters_are_given_or_not_found(endpoint: Endpoint) -> None:
+    response = endpoint.request("GET", "/execution-parameters", timeout=2)
+    assert response.status in {200, 404}
+    if response.status == 200:
+        assert set(json.loads(response.body)) >= {
+            "MaxConcurrentTransforms",
+            "BatchStrategy",
+            "MaxPayloadInMB",
+        }
+
+
+@pytest.mark.contract("HOST-54", "HOST-55")
+def test_a_wrong_request_is_explained_and_harms_nobody(wrong_request: Request, endpoint: Endpoint) -> None:
+    response = endpoint.invoke(wrong_request.body.encode(), wrong_request.content_type)
+    assert response.status in wrong_request.status, response.text
+    # HOST-54: only so many characters reach the client
+    explanation = response.text[:2048]
+    assert explanation.strip()
+    assert "Traceback" not in explanation
+    assert [text for text in wrong_request.names if text not in explanation] == []
+
+
+@pytest.mark.contract("HOST-55", "HOST-56")
+def test_an_answer_type_that_nobody_makes_is_refused(endpoint: Endpoint, rows: Rows) -> None:
+    response = endpoint.invoke(rows(1), "text/csv", "image/x-unknown")
+    assert response.status == 406, response.text

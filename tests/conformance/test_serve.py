@@ -1,0 +1,131 @@
+"""How the server starts, shows its health and stops."""
+
+from __future__ import annotations
+
+import tarfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from tests.conformance.profile import Profile
+from tests.conformance.test_image import INITS
+from toolkit.endpoint import Endpoint, EndpointError
+
+Rows = Callable[[int], bytes]
+
+LIST_DRIVERS = """
+import pathlib
+for place in ("/usr/lib", "/usr/lib64", "/usr/local/nvidia"):
+    for name in ("libcuda.so.*", "libnvidia-ml.so.*"):
+        for path in pathlib.Path(place).rglob(name):
+            if "compat" not in path.parts and "stubs" not in path.parts:
+                print(path)
+"""
+
+
+def assert_predicts(endpoint: Endpoint, rows: Rows, profile: Profile) -> None:
+    response = endpoint.invoke(rows(2), "text/csv", profile.accept)
+    assert response.status == 200, f"{response.text}\n{endpoint.logs()}"
+
+
+@pytest.mark.contract("HOST-01", "HOST-02", "HOST-20", "HOST-21", "HOST-30", "HOST-31", "HOST-40")
+def test_serve_becomes_healthy_and_predicts(endpoint: Endpoint, rows: Rows, profile: Profile) -> None:
+    assert endpoint.ping().status == 200
+    assert_predicts(endpoint, rows, profile)
+
+
+@pytest.mark.contract("HOST-32")
+def test_ping_may_be_posted(endpoint: Endpoint) -> None:
+    assert endpoint.request("POST", "/ping").status == 200
+
+
+@pytest.mark.contract("HOST-07", "TRAIN-05")
+def test_the_main_process_is_no_init(endpoint: Endpoint) -> None:
+    program, *_ = endpoint.container.main_process().split()
+    assert PurePosixPath(program).name not in INITS
+
+
+@pytest.mark.contract("HOST-08", "TRAIN-13")
+def test_no_nvidia_driver_is_in_the_image(endpoint: Endpoint) -> None:
+    assert endpoint.container.exec(["python3", "-c", LIST_DRIVERS], b"") == b""
+
+
+@pytest.mark.contract("HOST-45")
+def test_ping_answers_while_every_worker_is_busy(endpoint: Endpoint, rows: Rows, profile: Profile) -> None:
+    body, done, statuses = rows(20_000), threading.Event(), []
+
+    def flood() -> None:
+        while not done.is_set():
+            statuses.append(endpoint.invoke(body, "text/csv", profile.accept).status)
+
+    threads = [threading.Thread(target=flood) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    try:
+        time.sleep(1)
+        pings = [endpoint.ping().status for _ in range(10)]  # each within the rule's 2 s, or an exception
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert pings == [200] * 10
+    # HOST-55: an overloaded server may say so
+    assert statuses
+    assert set(statuses) <= {200, 429, 503}
+
+
+@pytest.mark.contract("HOST-22", "HOST-43", "HOST-46")
+def test_a_model_that_cannot_be_loaded_is_never_healthy(image: str, model: Path, tmp_path: Path) -> None:
+    with tarfile.open(model) as tar:
+        names = [member.name for member in tar if member.isfile()]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(EndpointError), Endpoint(image, tmp_path, start_limit=15):
+        pass
+
+
+@pytest.mark.contract("HOST-43")
+def test_the_first_healthy_moment_is_one_of_a_loaded_model(
+    image: str, model: Path, rows: Rows, profile: Profile
+) -> None:
+    with Endpoint(image, model, wait=False) as starting:
+        starting.wait_until_healthy()
+        assert_predicts(starting, rows, profile)
+
+
+@pytest.mark.contract("HOST-03", "HOST-04", "HOST-05")
+def test_sigterm_ends_the_server_in_time_and_cleanly(image: str, model: Path) -> None:
+    with Endpoint(image, model) as running:
+        stop = running.stop()
+    assert stop.by_itself, f"it was killed after {stop.duration} s"
+    assert stop.exit_code == 0
+
+
+@pytest.mark.contract("PIPE-01")
+def test_the_port_of_the_platform_is_used(
+    image: str, model: Path, rows: Rows, profile: Profile, start_limit: float
+) -> None:
+    with Endpoint(
+        image, model, environment={"SAGEMAKER_BIND_TO_PORT": "9999"}, start_limit=start_limit
+    ) as moved:
+        assert_predicts(moved, rows, profile)
+
+
+@pytest.mark.contract("HOST-114", "HOST-115")
+def test_serve_needs_no_network(
+    image: str, model: Path, rows: Rows, profile: Profile, start_limit: float
+) -> None:
+    with Endpoint(image, model, isolated=True, start_limit=start_limit) as isolated:
+        assert_predicts(isolated, rows, profile)
+
+
+@pytest.mark.contract("HOST-28", "HOST-92", "HOST-93")
+def test_any_user_can_serve_where_only_tmp_is_writable(
+    image: str, model: Path, rows: Rows, profile: Profile, start_limit: float
+) -> None:
+    with Endpoint(image, model, user="31415:27182", read_only=True, start_limit=start_limit) as narrow:
+        assert_predicts(narrow, rows, profile)

@@ -1,0 +1,144 @@
+"""Training jobs that go well, with usual and with odd inputs."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.profile import Profile
+from toolkit.job import Channel, JobResult, Plan, TrainingJob, execute, plan
+
+MakeJob = Callable[..., TrainingJob]
+
+
+def run(changed: Plan) -> JobResult:
+    result = execute(changed)
+    assert result.status == "Completed", result.summary()
+    assert result.model, "nothing in /opt/ml/model"
+    return result
+
+
+def with_config(job: TrainingJob, **documents: object) -> Plan:
+    """A plan whose files under input/config are replaced; None leaves a file out."""
+    usual = plan(job)
+    files = {
+        path: text for path, text in usual.files.items() if documents.get(Path(path).stem, "") is not None
+    }
+    for stem, document in documents.items():
+        if document is not None:
+            files[f"algo-1/input/config/{stem}.json"] = json.dumps(document)
+    return replace(usual, files=files)
+
+
+@pytest.mark.contract("TRAIN-01", "TRAIN-02", "TRAIN-70", "TRAIN-76")
+def test_train_completes_and_leaves_a_model(trained: JobResult) -> None:
+    assert trained.exit_code == 0
+    assert trained.model
+    with tarfile.open(trained.model) as tar:
+        assert any(member.size for member in tar if member.isfile())
+
+
+@pytest.mark.contract("TRAIN-75")
+def test_a_completed_job_writes_no_failure_file(trained: JobResult) -> None:
+    assert not (trained.host_dir / "output" / "failure").exists()
+
+
+@pytest.mark.contract("TRAIN-72", "HOST-23")
+def test_the_model_holds_no_links(trained: JobResult) -> None:
+    assert trained.warnings == ()
+
+
+@pytest.mark.contract("HOST-28", "HOST-92")
+def test_the_model_can_be_read_by_every_user(trained: JobResult) -> None:
+    for path in (trained.host_dir / "model").rglob("*"):
+        wanted = 0o555 if path.is_dir() else 0o444
+        assert path.stat().st_mode & wanted == wanted, f"{path} has mode {path.stat().st_mode:o}"
+
+
+@pytest.mark.contract("TRAIN-110", "TRAIN-111")
+def test_metrics_are_lines_that_a_tuning_job_finds(trained: JobResult, profile: Profile) -> None:
+    assert profile.metric in trained.metrics
+
+
+@pytest.mark.contract("TRAIN-15", "TRAIN-16", "TRAIN-24")
+def test_train_needs_no_network_and_nothing_of_the_image_below_opt_ml(make_job: MakeJob) -> None:
+    isolated = plan(make_job(name="isolated", isolated=True))
+    # One mount hides the whole of the image's /opt/ml, as `docker run -v DIR:/opt/ml IMAGE train` does.
+    whole, *_ = isolated.run.binds
+    channels = [bind for bind in isolated.run.binds if bind.target.startswith("/opt/ml/input/data/")]
+    opt_ml = replace(whole, source=whole.source.parent, target="/opt/ml")
+    run(replace(isolated, run=replace(isolated.run, binds=(opt_ml, *channels))))
+
+
+@pytest.mark.contract("TRAIN-31", "TRAIN-35", "TRAIN-40", "TRAIN-48", "LOCAL-05", "LOCAL-06", "LOCAL-22")
+def test_the_little_that_local_mode_writes_is_enough(make_job: MakeJob) -> None:
+    job = make_job(name="local-mode")
+    resources = {"current_host": "algo-1-x7k2q", "hosts": ["algo-1-x7k2q"], "network_interface_name": "ethwe"}
+    run(
+        with_config(
+            job,
+            inputdataconfig={channel.name: {"TrainingInputMode": "File"} for channel in job.channels},
+            resourceconfig=resources,
+            **dict.fromkeys(
+                (
+                    "init-config",
+                    "metric-definition-regex",
+                    "profilerconfig",
+                    "trainingjobconfig",
+                    "upstreamoutputdataconfig",
+                )
+            ),
+        )
+    )
+
+
+@pytest.mark.contract("TRAIN-32", "TRAIN-112", "TRAIN-113")
+def test_doubly_encoded_and_reserved_hyperparameters_are_taken(make_job: MakeJob, profile: Profile) -> None:
+    sdk = {
+        "_tuning_objective_metric": profile.metric,
+        "sagemaker_job_name": '"a-job"',
+        "sagemaker_region": '"eu-west-1"',
+        "sagemaker_container_log_level": "20",
+    }
+    run(plan(make_job(name="reserved", hyperparameters={**profile.hyperparameters, **sdk})))
+
+
+@pytest.mark.contract("TRAIN-37", "TRAIN-46", "TRAIN-47", "TRAIN-48")
+def test_odd_channels_and_unknown_config_files_are_no_reason_to_fail(make_job: MakeJob, data: Path) -> None:
+    job = make_job(name="odd-inputs")
+    extra = (Channel("extra.data-1_x", data / "validation"), Channel("one-file", data / "train" / "data.csv"))
+    usual = plan(replace(job, channels=(*job.channels, *extra)))
+    channels = json.loads(usual.files["algo-1/input/config/inputdataconfig.json"])
+    # A channel of another instance group is named, but has no directory on this host (TRAIN-45).
+    channels["elsewhere"] = channels["train"]
+    run(
+        replace(
+            usual,
+            files={
+                **usual.files,
+                "algo-1/input/config/inputdataconfig.json": json.dumps(channels),
+                "algo-1/input/config/of-next-year.json": "not even JSON",
+            },
+        )
+    )
+
+
+@pytest.mark.contract("TRAIN-04", "TRAIN-79", "TRAIN-94", "TRAIN-95")
+def test_lines_come_at_once_and_sigterm_ends_the_job_in_time(make_job: MakeJob, profile: Profile) -> None:
+    interrupted = False
+
+    def interrupt_once(line: str) -> None:
+        nonlocal interrupted
+        if not interrupted:
+            interrupted = True
+            raise KeyboardInterrupt
+
+    job = make_job(name="stopped", hyperparameters=profile.long_hyperparameters)
+    result = execute(plan(job), on_line=interrupt_once)
+    assert result.status == "Stopped", "no line came before the job's end"
+    assert result.exit_code != 137, "SIGTERM did not reach the job: it was killed after 120 s"

@@ -1,0 +1,112 @@
+"""Makes a small image without a registry: this machine's Python, its libraries, and `tiny_model.py`."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+TINY = "opt-ml/conformance-tiny:latest"
+_LEFT_OUT = {
+    "test",
+    "tests",
+    "idlelib",
+    "tkinter",
+    "ensurepip",
+    "lib2to3",
+    "turtledemo",
+    "site-packages",
+    "__pycache__",
+}
+
+
+@contextmanager
+def tiny() -> Iterator[str]:
+    """The image, imported anew and removed after the block."""
+    instructions = [
+        "ENV PATH=/usr/local/bin:/usr/bin:/bin",
+        f"ENV PYTHONHOME={sys.base_prefix}",
+        "LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true",
+    ]
+    options = [word for instruction in instructions for word in ("--change", instruction)]
+    command = ["docker", "import", *options, "-", TINY]
+    subprocess.run(command, input=_root_file_system(), check=True, stdout=subprocess.DEVNULL)
+    try:
+        yield TINY
+    finally:
+        _docker("rmi", "--force", TINY)
+
+
+@contextmanager
+def variant(name: str, instruction: str) -> Iterator[str]:
+    """An image that differs from the tiny one by one Dockerfile instruction, removed after the block."""
+    tag = f"opt-ml/conformance-{name}:latest"
+    container = _docker("create", TINY, "train")
+    _docker("commit", "--change", instruction, container, tag)
+    _docker("rm", container)
+    try:
+        yield tag
+    finally:
+        _docker("rmi", "--force", tag)
+
+
+def _docker(*arguments: str) -> str:
+    return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def _root_file_system() -> bytes:
+    python = Path(sys._base_executable).resolve()  # type: ignore[attr-defined]
+    programs = [python, *(Path(found) for name in ("chown", "sh", "cat") if (found := shutil.which(name)))]
+    standard_library = Path(sysconfig.get_path("stdlib"))
+    files = [
+        path
+        for path in standard_library.rglob("*")
+        if not _LEFT_OUT.intersection(path.parts) and path.is_file()
+    ]
+    extensions = [path for path in files if path.suffix == ".so"]
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", dereference=True) as tar:
+        for directory in ("tmp", "root", "opt/ml"):
+            _add_directory(tar, directory, 0o1777 if directory == "tmp" else 0o755)
+        for path in sorted({*programs, *files, *_libraries([*programs, *extensions])}):
+            tar.add(path, path.as_posix().lstrip("/"))
+        for name, target in (("python3", python), ("chown", "/usr/bin/chown"), ("sh", "/usr/bin/sh")):
+            source = shutil.which(name) if name != "python3" else str(target)
+            if source and f"/usr/local/bin/{name}" != source:
+                _add_link(tar, f"usr/local/bin/{name}", source)
+        model = (Path(__file__).parent / "tiny_model.py").read_bytes()
+        for name in ("train", "serve"):
+            _add_file(tar, f"usr/local/bin/{name}", b"#!/usr/local/bin/python3\n" + model)
+    return buffer.getvalue()
+
+
+def _libraries(programs: Sequence[Path]) -> Iterator[Path]:
+    """The shared libraries that the dynamic loader would find, and the loader itself."""
+    for program in programs:
+        listed = subprocess.run(["ldd", str(program)], capture_output=True, text=True, check=False).stdout
+        yield from (Path(found) for found in re.findall(r"(?:=> |^\s+)(/\S+)", listed, re.MULTILINE))
+
+
+def _add_directory(tar: tarfile.TarFile, name: str, mode: int) -> None:
+    member = tarfile.TarInfo(name)
+    member.type, member.mode = tarfile.DIRTYPE, mode
+    tar.addfile(member)
+
+
+def _add_link(tar: tarfile.TarFile, name: str, target: str) -> None:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = tarfile.SYMTYPE, target
+    tar.addfile(member)
+
+
+def _add_file(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = len(content), 0o755
+    tar.addfile(member, io.BytesIO(content))

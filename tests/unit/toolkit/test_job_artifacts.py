@@ -1,0 +1,140 @@
+"""model.tar.gz packed and unpacked."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from toolkit.artifacts import model_directory, newest_model, pack, readable_size
+from toolkit.errors import ToolkitError
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    directory = tmp_path / "model"
+    (directory / "trees").mkdir(parents=True)
+    (directory / "model.json").write_text("{}")
+    (directory / "trees" / "one.ubj").write_bytes(b"\0\1")
+    return directory
+
+
+@pytest.mark.contract("TRAIN-70", "HOST-20")
+def test_a_packed_model_is_unpacked_as_it_was(model: Path, tmp_path: Path) -> None:
+    assert pack(model, tmp_path / "model.tar.gz") == []
+    with model_directory(tmp_path / "model.tar.gz") as directory:
+        found = {path.relative_to(directory).as_posix() for path in directory.rglob("*")}
+        assert found == {"model.json", "trees", "trees/one.ubj"}
+        assert (directory / "trees" / "one.ubj").read_bytes() == b"\0\1"
+    assert not directory.exists()
+
+
+@pytest.mark.contract("HOST-28")
+def test_an_unpacked_model_can_be_read_by_all_and_written_by_none(model: Path, tmp_path: Path) -> None:
+    (model / "model.json").chmod(0o600)
+    pack(model, tmp_path / "model.tar.gz")
+    with model_directory(tmp_path / "model.tar.gz") as directory:
+        assert {oct(path.stat().st_mode & 0o777) for path in directory.rglob("*") if path.is_file()} == {
+            "0o444"
+        }
+        assert {oct(path.stat().st_mode & 0o777) for path in (directory, directory / "trees")} == {"0o555"}
+
+
+def test_nothing_is_packed_where_nothing_was_left(tmp_path: Path) -> None:
+    (tmp_path / "model" / "empty").mkdir(parents=True)
+    assert pack(tmp_path / "model", tmp_path / "model.tar.gz") == []
+    assert not (tmp_path / "model.tar.gz").exists()
+
+
+@pytest.mark.contract("TRAIN-72", "HOST-23")
+def test_a_symbolic_link_is_left_out_and_named(model: Path, tmp_path: Path) -> None:
+    (model / "latest").symlink_to("model.json")
+    (warning,) = pack(model, tmp_path / "model.tar.gz")
+    assert "latest is a symbolic link" in warning
+    with tarfile.open(tmp_path / "model.tar.gz") as tar:
+        assert "latest" not in tar.getnames()
+
+
+@pytest.mark.contract("TRAIN-72", "HOST-23")
+def test_a_hard_link_is_packed_as_the_file_it_is(model: Path, tmp_path: Path) -> None:
+    os.link(model / "model.json", model / "twin.json")
+    assert pack(model, tmp_path / "model.tar.gz") == []
+    with tarfile.open(tmp_path / "model.tar.gz") as tar:
+        assert {tar.getmember(name).isreg() for name in ("model.json", "twin.json")} == {True}
+
+
+def archive_of(path: Path, member: tarfile.TarInfo, content: bytes = b"") -> Path:
+    member.size = len(content)
+    with tarfile.open(path, "w:gz") as tar:
+        tar.addfile(member, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.contract("HOST-23")
+def test_a_model_with_a_link_is_refused(tmp_path: Path) -> None:
+    link = tarfile.TarInfo("latest")
+    link.type, link.linkname = tarfile.SYMTYPE, "model.json"
+    archive = archive_of(tmp_path / "model.tar.gz", link)
+    with pytest.raises(ToolkitError, match="latest is a link"), model_directory(archive):
+        pass
+
+
+@pytest.mark.parametrize("name", ["../outside", "/outside"])
+def test_no_member_is_written_outside_of_the_directory(name: str, tmp_path: Path) -> None:
+    archive = archive_of(tmp_path / "model.tar.gz", tarfile.TarInfo(name), b"1")
+    if name.startswith("/"):
+        with model_directory(archive) as directory:
+            assert (directory / "outside").exists()
+        assert not Path("/outside").exists()
+        return
+    with pytest.raises(ToolkitError, match="cannot be unpacked"), model_directory(archive):
+        pass
+
+
+@pytest.mark.parametrize("content", [b"", b"not an archive", b"\x1f\x8b\x08\x00 cut"])
+def test_what_is_no_archive_is_named(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "model.tar.gz").write_bytes(content)
+    with (
+        pytest.raises(ToolkitError, match=r"model\.tar\.gz cannot be unpacked"),
+        model_directory(tmp_path / "model.tar.gz"),
+    ):
+        pass
+
+
+def test_a_directory_is_mounted_as_it_is(model: Path) -> None:
+    with model_directory(model) as directory:
+        assert directory == model.resolve()
+    assert model.exists()
+
+
+def record(jobs: Path, name: str, image: str, status: str, when: int) -> None:
+    (jobs / name).mkdir(parents=True)
+    result = {"image": image, "status": status, "model": "there" if status == "Completed" else None}
+    (jobs / name / "result.json").write_text(json.dumps(result))
+    os.utime(jobs / name / "result.json", (when, when))
+
+
+def test_the_newest_completed_job_of_the_image_has_the_model(tmp_path: Path) -> None:
+    record(tmp_path, "old", "mine", "Completed", 1)
+    record(tmp_path, "new", "mine", "Completed", 2)
+    record(tmp_path, "failed", "mine", "Failed", 3)
+    record(tmp_path, "other", "other", "Completed", 4)
+    assert newest_model(tmp_path, "mine") == tmp_path / "new" / "model.tar.gz"
+
+
+def test_no_completed_job_is_an_error_with_the_cure(tmp_path: Path) -> None:
+    record(tmp_path, "failed", "mine", "Failed", 3)
+    with pytest.raises(ToolkitError, match="--model"):
+        newest_model(tmp_path, "mine")
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1200, "1.2 kB"), (1_240_000, "1.2 MB"), (2.5e9, "2.5 GB")],
+)
+def test_sizes_are_written_for_people(size: int, text: str) -> None:
+    assert readable_size(size) == text

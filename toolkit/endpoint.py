@@ -1,0 +1,281 @@
+"""A SageMaker endpoint on this machine: one container that serves one model, by the platform's rules.
+
+with Endpoint("opt-ml/ensemble-cpu:latest", model=Path("jobs/demo/model.tar.gz")) as endpoint:
+    print(endpoint.invoke(b"1,2,3", content_type="text/csv").text)
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from toolkit.artifacts import model_directory
+from toolkit.containers import Container, engine
+from toolkit.errors import ToolkitError
+from toolkit.http_client import INVOCATION_LIMIT, RelayedConnection, Response, send
+from toolkit.job_log import OnLine
+from toolkit.run_spec import LOOPBACK, Bind, RunSpec
+
+__all__ = ["Endpoint", "EndpointError", "Response", "Stop"]
+
+PORT = 8080  # HOST-30
+START_LIMIT = 480.0  # seconds until /ping must be 200 (HOST-41)
+PING_LIMIT = 2.0  # seconds for one answer to /ping (HOST-40)
+STOP_GRACE = 30  # seconds from SIGTERM to SIGKILL (HOST-04)
+PROBE_INTERVAL = 0.2  # seconds between two probes; the platform's own is not documented
+
+LAST_LINES = 20  # of the log, shown where the container does not become healthy
+PING_FAILURE = (
+    '"The primary container for production variant AllTraffic did not pass the ping health check. '
+    'Please check CloudWatch logs for this endpoint."'
+)
+
+# Runs inside a container that has no network: argv is the port and the length of the request.
+_RELAY = """
+import socket, sys
+server = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+server.sendall(sys.stdin.buffer.read(int(sys.argv[2])))
+while part := server.recv(65536):
+    sys.stdout.buffer.write(part)
+"""
+
+
+class EndpointError(ToolkitError):
+    """The container did not become healthy: CreateEndpoint would end as `Failed`."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """How the container ended.
+
+    Attributes:
+        by_itself: it had ended by the time the grace period was over; False when it had to be killed.
+        exit_code: 0 after a clean stop (HOST-05); 137 after SIGKILL.
+        duration: seconds from SIGTERM to the end.
+    """
+
+    by_itself: bool
+    exit_code: int
+    duration: float
+
+
+class Endpoint:
+    """A container that runs `serve`, from start to removal, as a context manager.
+
+    Args:
+        image: local image reference.
+        model: a model.tar.gz, or a directory that holds what one would; None for no model (HOST-22).
+        environment: set as it stands; SAGEMAKER_BIND_TO_PORT moves the server (PIPE-01).
+        port: port on loopback; None for one that the engine chooses.
+        isolated: no network at all (HOST-114, HOST-115). Requests then go through `python3` inside.
+        user: `uid[:gid]` to run as; None for the image's own.
+        read_only: nothing but /tmp can be written (HOST-93).
+        start_limit: seconds until /ping must be 200 (HOST-41).
+        on_line: receives each line of the container's log as it comes, in another thread.
+        wait: False returns from the start before the container is healthy.
+
+    Raises:
+        EndpointError: at the start: the container ended, or was not healthy in time.
+        ToolkitError: at the start: no engine, no such image, no such model, the port is taken.
+    """
+
+    def __init__(
+        self,
+        image: str,
+        model: Path | None = None,
+        *,
+        environment: Mapping[str, str] | None = None,
+        port: int | None = None,
+        isolated: bool = False,
+        user: str | None = None,
+        read_only: bool = False,
+        start_limit: float = START_LIMIT,
+        on_line: OnLine | None = None,
+        wait: bool = True,
+    ) -> None:
+        self._image = image
+        self._model = model
+        self._environment = dict(environment or {})
+        self._port = port
+        self._isolated = isolated
+        self._user = user
+        self._read_only = read_only
+        self._start_limit = start_limit
+        self._on_line = on_line
+        self._wait = wait
+        self._inside_port = _inside_port(self._environment)
+        self._resources = ExitStack()
+        self._lines: list[str] = []
+        self._stop: Stop | None = None
+        self.started_in = 0.0
+
+    def __enter__(self) -> Self:
+        with ExitStack() as resources:
+            directory = resources.enter_context(model_directory(self._model)) if self._model else None
+            self.container: Container = resources.enter_context(engine().run(self.spec(directory)))
+            self._started = time.monotonic()
+            self._reader = threading.Thread(target=self._read_log, daemon=True)
+            self._reader.start()
+            if not self._isolated:
+                self._port = self.container.published_port(self._inside_port)
+            if self._wait:
+                self.wait_until_healthy()
+            self._resources = resources.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with self._resources:
+            self.stop()
+
+    @property
+    def url(self) -> str:
+        """Where the endpoint answers, such as `http://127.0.0.1:8080`."""
+        return f"http://{LOOPBACK}:{self._port or self._inside_port}"
+
+    def spec(self, directory: Path | None) -> RunSpec:
+        """What `docker run` is told; `directory` is mounted read-only at /opt/ml/model (HOST-21)."""
+        return RunSpec(
+            image=self._image,
+            command=("serve",),
+            purpose="endpoint",
+            environment=self._environment,
+            binds=(Bind(directory, "/opt/ml/model", read_only=True),) if directory else (),
+            network="none" if self._isolated else "bridge",
+            ports={} if self._isolated else {self._inside_port: self._port},
+            tmpfs=("/tmp",) if self._read_only else (),  # noqa: S108 - a directory of the container
+            user=self._user,
+            read_only=self._read_only,
+            # HOST-14: up to half of the memory
+            shm_size=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2,
+        )
+
+    def wait_until_healthy(self) -> None:
+        """Probe /ping until it answers 200 (HOST-40, HOST-41).
+
+        Raises:
+            EndpointError: the container ended, or the start limit is over; with its last lines.
+        """
+        answer = "no answer"
+        while (waited := time.monotonic() - self._started) < self._start_limit:
+            if not self.container.is_running():
+                code = self.container.wait()
+                raise self._unhealthy(f"The container ended with exit code {code} before /ping answered 200.")
+            try:
+                status = self.ping().status
+            except (OSError, http.client.HTTPException, ToolkitError) as error:
+                answer = str(error) or type(error).__name__
+            else:
+                if status == 200:
+                    self.started_in = waited
+                    return
+                answer = f"status {status}"
+            time.sleep(PROBE_INTERVAL)
+        raise self._unhealthy(
+            f"/ping was not 200 within {self._start_limit:.0f} s; the last probe got: {answer}."
+        )
+
+    def ping(self) -> Response:
+        """GET /ping, with the platform's limit of 2 s (HOST-40).
+
+        Raises:
+            OSError: no connection, or no answer in time.
+        """
+        return self.request("GET", "/ping", timeout=PING_LIMIT)
+
+    def invoke(
+        self,
+        body: bytes | Iterable[bytes],
+        content_type: str | None = None,
+        accept: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """POST /invocations (HOST-31).
+
+        Args:
+            body: bytes; or an iterable of parts, sent with chunked encoding (BATCH-07).
+            content_type: None leaves the header out (HOST-57).
+            accept: None leaves the header out.
+            headers: further headers.
+
+        Raises:
+            OSError: no connection, or no answer within 60 s (HOST-50).
+        """
+        given = {"Content-Type": content_type, "Accept": accept, **(headers or {})}
+        sent = {name: value for name, value in given.items() if value is not None}
+        return self.request("POST", "/invocations", sent, body)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | Iterable[bytes] = b"",
+        timeout: float = INVOCATION_LIMIT,
+    ) -> Response:
+        """Any request, on a connection of its own."""
+        connection = self.connect(timeout)
+        try:
+            return send(connection, method, path, headers or {}, body)
+        finally:
+            connection.close()
+
+    def connect(self, timeout: float = INVOCATION_LIMIT) -> http.client.HTTPConnection:
+        """A new connection, for `toolkit.http_client.send` or for raw requests; `timeout` in seconds."""
+        if self._isolated:
+            return RelayedConnection(f"localhost:{self._inside_port}", self._relay)
+        return http.client.HTTPConnection(LOOPBACK, int(self._port or 0), timeout=timeout)
+
+    def logs(self) -> str:
+        """Everything that the container has printed so far."""
+        return "\n".join(self._lines)
+
+    def wait(self) -> int:
+        """Block until the container ends; its exit code."""
+        self._reader.join()
+        return self.container.wait()
+
+    def stop(self) -> Stop:
+        """SIGTERM, and SIGKILL 30 s later (HOST-04); a second call gives the first one's result."""
+        if self._stop is None:
+            began = time.monotonic()
+            self.container.stop(STOP_GRACE)
+            exit_code = self.container.wait()
+            self._reader.join()
+            duration = time.monotonic() - began
+            self._stop = Stop(duration < STOP_GRACE and exit_code != 137, exit_code, round(duration, 3))
+        return self._stop
+
+    def _read_log(self) -> None:
+        for line in self.container.lines():
+            self._lines.append(line)
+            if self._on_line:
+                self._on_line(line)
+
+    def _relay(self, request: bytes) -> bytes:
+        size = str(len(request))
+        return self.container.exec(["python3", "-c", _RELAY, str(self._inside_port), size], request)
+
+    def _unhealthy(self, reason: str) -> EndpointError:
+        if not self.container.is_running():
+            self._reader.join()
+        tail = "\n".join(f"    {line}" for line in self._lines[-LAST_LINES:]) or "    (it printed nothing)"
+        return EndpointError(
+            f"{reason}\n  SageMaker would say: {PING_FAILURE}\n  The container's last lines:\n{tail}"
+        )
+
+
+def _inside_port(environment: Mapping[str, str]) -> int:
+    text = environment.get("SAGEMAKER_BIND_TO_PORT") or str(PORT)
+    if not text.isdecimal():
+        raise ToolkitError(f"SAGEMAKER_BIND_TO_PORT={text} is not a port number.", "Use 1 to 65535.")
+    return int(text)
