@@ -4,6 +4,8 @@
 .DEFAULT_GOAL := help
 ARGUMENTS ?=
 PYTHON := .venv/bin/python
+# Where the packages of the images lie: opt_ml, and each family's own.
+PACKAGES := $(shell echo entrypoints containers/*/algorithm | tr ' ' ':')
 # Stamps: the environment is made anew when its lock changes.
 SETUP := .venv/toolkit.stamp
 DEV := .venv/dev.stamp
@@ -41,8 +43,8 @@ doctor: $(SETUP) ## Check this machine; install and start a Docker engine where 
 lint: $(DEV) ## Style, types and import rules
 	@.venv/bin/ruff check --quiet
 	@.venv/bin/ruff format --check --quiet
-	@.venv/bin/mypy
-	@.venv/bin/lint-imports --no-logo
+	@MYPYPATH=$(PACKAGES) .venv/bin/mypy
+	@PYTHONPATH=.:$(PACKAGES) .venv/bin/lint-imports --no-logo
 
 lock: $(DEV) ## Resolve every requirements file anew, with hashes
 	@./build.py lock

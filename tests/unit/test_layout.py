@@ -1,0 +1,89 @@
+"""Rules about the checkout itself that need neither Docker nor a human to remember them."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = [
+    ROOT / name
+    for name in subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    if (ROOT / name).is_file()
+]
+PYTHON = [path for path in FILES if path.suffix == ".py"]
+
+
+def imported_packages(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name.partition(".")[0] for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module.partition(".")[0]
+
+
+@pytest.mark.parametrize("part", ["entrypoints", "containers"])
+def test_what_runs_in_an_image_never_imports_the_toolkit(part):
+    guilty = [path for path in PYTHON if ROOT / part in path.parents and "toolkit" in imported_packages(path)]
+    assert guilty == []
+
+
+def test_the_entrypoints_know_no_family():
+    families = {
+        path.name for path in ROOT.glob("containers/*/algorithm/*") if (path / "__init__.py").exists()
+    }
+    guilty = [
+        path
+        for path in PYTHON
+        if ROOT / "entrypoints" in path.parents and families & set(imported_packages(path))
+    ]
+    assert families
+    assert guilty == []
+
+
+def test_the_conformance_suite_stands_on_jobs_and_endpoints():
+    allowed = {
+        "toolkit.job",
+        "toolkit.endpoint",
+        "toolkit.images",
+        "toolkit.containers",
+        "toolkit.http_client",
+    }
+    for path in PYTHON:
+        if ROOT / "tests" / "conformance" not in path.parents:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("toolkit"):
+                assert node.module in allowed, f"{path} imports {node.module}"
+
+
+def test_modules_stay_under_300_lines():
+    long = {str(path.relative_to(ROOT)): lines for path in PYTHON if (lines := count_lines(path)) > 300}
+    assert long == {}
+
+
+def count_lines(path):
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+def test_locks_carry_hashes_and_no_address():
+    locks = [path for path in FILES if path.parent.name in ("requirements", "images", "entrypoints")]
+    locks = [path for path in locks if path.suffix == ".txt" and "==" in path.read_text()]
+    assert len(locks) >= 4
+    for path in locks:
+        text = path.read_text(encoding="utf-8")
+        assert text.count("==") <= text.count("--hash=sha256:"), f"{path}: a requirement without a hash"
+        assert "://" not in text, f"{path} names an address"
+
+
+def test_scripts_have_unix_line_ends():
+    # A carriage return in a script is `/usr/bin/env: 'python\r'` in the container.
+    assert [path for path in FILES if b"\r\n" in path.read_bytes()] == []
