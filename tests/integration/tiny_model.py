@@ -57,6 +57,11 @@ def check_for_fault():
         assert Path("/sys/class/net", interface).exists(), f"no interface {interface}"
     if FAULT == "needs-network":
         assert Path("/sys/class/net/eth0").exists(), "no network"
+    if FAULT == "lists-config":
+        for path in (BASE / "input" / "config").iterdir():
+            json.loads(path.read_text())
+    if FAULT == "needs-identifiers":
+        assert all(name.isidentifier() for name in read_config("inputdataconfig")), "not a valid identifier"
     if FAULT == "lists-channels":
         assert {path.name for path in (BASE / "input" / "data").iterdir()} == set(
             read_config("inputdataconfig")
