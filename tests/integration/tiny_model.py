@@ -74,9 +74,10 @@ def read_hyperparameters():
     if FAULT != "passes-tuning-name":
         found.pop("_tuning_objective_metric", None)
     found = {name: json.loads(text) for name, text in found.items() if not name.startswith("sagemaker_")}
-    for name in found:
-        if name not in KNOWN:
-            raise UserError(f"Hyperparameter {name} is unknown. Known are {', '.join(sorted(KNOWN))}.")
+    if unknown := [name for name in found if name not in KNOWN]:
+        raise UserError(
+            f"Hyperparameter {', '.join(unknown)} is unknown. Known are {', '.join(sorted(KNOWN))}."
+        )
     return found
 
 
