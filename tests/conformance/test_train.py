@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -154,6 +155,7 @@ def test_lines_come_at_once_and_sigterm_ends_the_job_in_time(make_job: MakeJob, 
         nonlocal interrupted
         if not interrupted:
             interrupted = True
+            time.sleep(2)  # a job that gives its lines only at its end has ended by now
             raise KeyboardInterrupt
 
     job = make_job(name="stopped", hyperparameters=profile.long_hyperparameters)

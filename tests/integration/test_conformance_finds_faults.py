@@ -18,6 +18,7 @@ FAULTS = {
     "buffers-lines": "test_lines_come_at_once",
     "dies-at-garbage": "test_a_wrong_request_is_explained",
     "dirty-stop": "test_sigterm_ends_the_server",
+    "drops-requests": "test_a_request_that_is_being_answered",
     "exit-zero": "test_a_wrong_call_is_named",
     "failure-file-on-success": "test_a_completed_job_writes_no_failure_file",
     "fixed-port": "test_the_port_of_the_platform",
