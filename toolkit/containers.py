@@ -164,7 +164,13 @@ class Engine:
         if not spec.aliases:
             yield
             return
-        network = self._client.networks.create(spec.network, driver="bridge", labels={LABEL: spec.purpose})
+        try:
+            network = self._client.networks.create(
+                spec.network, driver="bridge", labels={LABEL: spec.purpose}
+            )
+        except APIError as error:
+            text = _first_line(error.explanation or error)
+            raise ToolkitError(f"Docker could not make a network: {text}", "docker network prune") from None
         try:
             yield
         finally:

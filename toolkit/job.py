@@ -138,6 +138,8 @@ def _follow(container: Container, keep: OnLine, on_line: OnLine) -> bool:
     stops: list[threading.Thread] = []
 
     def on_interrupt() -> None:
+        if not container.is_running():
+            return  # it has ended by itself: only its last lines are still to come
         if stops:
             on_line("Killing the job.")
             container.kill()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -181,7 +182,8 @@ def _run_spec(job: TrainingJob, host_dir: Path) -> RunSpec:
         purpose=job.name,
         environment={**_platform_environment(job), **job.environment},
         binds=tuple(binds),
-        network="none" if job.isolated else f"opt-ml-{job.name}",
+        # Two jobs of one name may run in two places, and a killed one may have left its network behind.
+        network="none" if job.isolated else f"opt-ml-{job.name}-{secrets.token_hex(3)}",
         aliases=() if job.isolated else (HOST,),
         # No hostname: the engine's own is unlike algo-1, as the platform's is (TRAIN-42).
         user=job.user,

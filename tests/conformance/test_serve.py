@@ -6,6 +6,7 @@ import tarfile
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -103,6 +104,25 @@ def test_sigterm_ends_the_server_in_time_and_cleanly(image: str, model: Path) ->
         stop = running.stop()
     assert stop.by_itself, f"it was killed after {stop.duration} s"
     assert stop.exit_code == 0
+
+
+@pytest.mark.contract("HOST-05")
+def test_a_request_that_is_being_answered_is_finished_before_the_end(
+    image: str, model: Path, rows: Rows, profile: Profile, start_limit: float
+) -> None:
+    body = rows(100_000)
+    headers = {"Content-Type": "text/csv", "Accept": profile.accept, "Content-Length": str(len(body))}
+    with Endpoint(image, model, start_limit=start_limit) as running:
+        connection = running.connect()
+        connection.request("POST", "/invocations", body, headers)
+        time.sleep(0.5)  # the server has the request; whether it is still busy is its own affair
+        with ThreadPoolExecutor() as pool:
+            stopped = pool.submit(running.stop)
+            answer = connection.getresponse()
+            lines = answer.read().strip().splitlines()
+            assert (answer.status, len(lines)) == (200, 100_000)
+            assert stopped.result().by_itself
+        connection.close()
 
 
 @pytest.mark.contract("PIPE-01")

@@ -57,6 +57,11 @@ def check_for_fault():
         assert Path("/sys/class/net", interface).exists(), f"no interface {interface}"
     if FAULT == "needs-network":
         assert Path("/sys/class/net/eth0").exists(), "no network"
+    if FAULT == "lists-config":
+        for path in (BASE / "input" / "config").iterdir():
+            json.loads(path.read_text())
+    if FAULT == "needs-identifiers":
+        assert all(name.isidentifier() for name in read_config("inputdataconfig")), "not a valid identifier"
     if FAULT == "lists-channels":
         assert {path.name for path in (BASE / "input" / "data").iterdir()} == set(
             read_config("inputdataconfig")
@@ -69,9 +74,10 @@ def read_hyperparameters():
     if FAULT != "passes-tuning-name":
         found.pop("_tuning_objective_metric", None)
     found = {name: json.loads(text) for name, text in found.items() if not name.startswith("sagemaker_")}
-    for name in found:
-        if name not in KNOWN:
-            raise UserError(f"Hyperparameter {name} is unknown. Known are {', '.join(sorted(KNOWN))}.")
+    if unknown := [name for name in found if name not in KNOWN]:
+        raise UserError(
+            f"Hyperparameter {', '.join(unknown)} is unknown. Known are {', '.join(sorted(KNOWN))}."
+        )
     return found
 
 
@@ -127,7 +133,12 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/ping" and FAULT != "no-post-ping":
             self.answer(200, b"")
         elif self.path == "/invocations":
+            with self.server.busy:
+                self.server.requests += 1
             self.invoke(body)
+            with self.server.busy:
+                self.server.requests -= 1
+                self.server.busy.notify_all()
         else:
             self.answer(404, b"")
 
@@ -155,6 +166,7 @@ class Handler(BaseHTTPRequestHandler):
         except UserError as error:
             text = "Traceback (most recent call last):" if FAULT == "traceback" else str(error)
             return self.answer(500 if FAULT == "garbage-500" else 400, json.dumps({"error": text}).encode())
+        time.sleep(len(rows) / 50_000)  # a large request takes long enough to be interrupted
         text = "\n".join(str(self.model["mean"]) for _ in rows[: 1 if FAULT == "one-answer" else None])
         return self.answer(200, text.encode(), "text/csv")
 
@@ -186,6 +198,16 @@ class Server(ThreadingHTTPServer):
 
     request_queue_size = 128
 
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.requests = 0
+        self.busy = threading.Condition()
+
+    def finish_requests(self):
+        """Until every request that has arrived is answered."""
+        with self.busy:
+            self.busy.wait_for(lambda: not self.requests)
+
 
 def serve():
     """Until SIGTERM."""
@@ -211,6 +233,8 @@ def serve():
             raise UserError(f"/opt/ml/model/model.json cannot be read: {error}") from None
     print(f"Listening on {port}", flush=True)
     server.serve_forever(poll_interval=0.05)
+    if FAULT != "drops-requests":
+        server.finish_requests()
     sys.exit(9 if FAULT == "dirty-stop" else 0)
 
 

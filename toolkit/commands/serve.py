@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C (0) or until the container ends by itself (1)."""
+    import shlex
     import sys
     from pathlib import Path
 
@@ -48,7 +49,12 @@ def run(arguments: argparse.Namespace) -> int:
         on_line=lambda line: print(line, flush=True),
     )
     if arguments.dry_run:
-        print(endpoint.spec(model.absolute()).command_line())
+        directory = model.absolute()
+        if model.is_file():
+            directory = Path.cwd() / "model"
+            print(shlex.join(["mkdir", str(directory)]))
+            print(shlex.join(["tar", "-xzf", str(model), "-C", str(directory)]))
+        print(endpoint.spec(directory).command_line())
         return 0
     print(f"Serving {model} with {image}", flush=True)
     try:

@@ -122,8 +122,13 @@ def test_an_isolated_job_has_no_network_and_no_region() -> None:
 def test_the_host_is_found_by_its_alias_on_a_network_of_the_job() -> None:
     run = plan(TrainingJob(IMAGE, name="a-job")).run
     assert run.aliases == ("algo-1",)
-    assert run.network == "opt-ml-a-job"
+    assert run.network.startswith("opt-ml-a-job-")
     assert run.hostname is None
+
+
+def test_two_jobs_of_one_name_do_not_share_a_network() -> None:
+    first, second = (plan(TrainingJob(IMAGE, name="a-job")).run.network for _ in range(2))
+    assert first != second
 
 
 @pytest.mark.contract("TRAIN-82")
@@ -144,8 +149,8 @@ def test_a_dry_run_shows_each_file_and_the_docker_line(tmp_path: Path) -> None:
     assert "algo-1/input/config/hyperparameters.json" in text
     assert '"eta": "0.1"' in text
     *_, network, line = text.splitlines()
-    assert network == "docker network create opt-ml-a-job"
-    assert line.startswith("docker run --rm --network opt-ml-a-job --network-alias=algo-1")
+    assert network == f"docker network create {made.run.network}"
+    assert line.startswith(f"docker run --rm --network {made.run.network} --network-alias=algo-1")
     assert "-e 'NOTE=two words'" in line
     assert f"-v {tmp_path}:/opt/ml/input/data/train:ro" in line
     assert line.endswith(f"{IMAGE} train")
