@@ -44,11 +44,14 @@ class Blend:
         """One prediction of the same shape as each single one: (rows,) or (rows, classes)."""
         if self.kind == "stacking":
             inputs = _meta_inputs(self.task, predictions)
-            answer = self.meta.predict(inputs) if self.task == "regression" else self.meta.predict_proba(inputs)
+            answer = (
+                self.meta.predict(inputs) if self.task == "regression" else self.meta.predict_proba(inputs)
+            )
             return np.asarray(answer, dtype=np.float64)
         mean = np.zeros_like(next(iter(predictions.values())))
         for name, weight in self.weights.items():
-            mean += weight * predictions[name]
+            if weight > 0:  # a model of weight 0 need not have predicted
+                mean += weight * predictions[name]
         if self.kind == "vote":
             votes = np.zeros_like(mean)
             for predicted in predictions.values():
@@ -75,7 +78,9 @@ def fit_blend(kind: str, data: Data, predictions: Predictions, task: Task) -> Bl
     return Blend(kind, task, dict.fromkeys(predictions, 1.0 / len(predictions)))
 
 
-def cross_fitted(kind: str, data: Data, predictions: Predictions, task: Task, folds: Folds) -> NDArray[np.float64]:
+def cross_fitted(
+    kind: str, data: Data, predictions: Predictions, task: Task, folds: Folds
+) -> NDArray[np.float64]:
     """Blended predictions in which no row had a say in its own weights.
 
     Without this the blend would be measured on the rows that chose its weights, and always look best.
@@ -86,7 +91,9 @@ def cross_fitted(kind: str, data: Data, predictions: Predictions, task: Task, fo
     for learned, held_out in folds:
         part = {name: predicted[learned] for name, predicted in predictions.items()}
         blend = fit_blend(kind, data.take(learned), part, task)
-        blended[held_out] = blend.combine({name: predicted[held_out] for name, predicted in predictions.items()})
+        blended[held_out] = blend.combine(
+            {name: predicted[held_out] for name, predicted in predictions.items()}
+        )
     return blended
 
 
@@ -109,9 +116,12 @@ def _best_weights(task: Task, data: Data, predictions: Predictions) -> dict[str,
 
     start = np.full(len(names), 1.0 / len(names))
     found = minimize(
-        loss, start, method="SLSQP", bounds=[(0.0, 1.0)] * len(names),
+        loss,
+        start,
+        method="SLSQP",
+        bounds=[(0.0, 1.0)] * len(names),
         constraints={"type": "eq", "fun": lambda weights: weights.sum() - 1.0},
-    )  # fmt: skip
+    )
     weights = np.where(found.x > 1e-4, found.x, 0.0) if found.success else start
     return {name: float(weight) for name, weight in zip(names, weights / weights.sum(), strict=True)}
 

@@ -98,10 +98,14 @@ def cross_validate(
 
 
 def fit(
-    name: str, problem: Problem, parameters: Mapping[str, Any], train: Data, watched: Data | None,
+    name: str,
+    problem: Problem,
+    parameters: Mapping[str, Any],
+    train: Data,
+    watched: Data | None,
     rounds: int | None = None,
-) -> tuple[Model, float]:  # fmt: skip
-    """A fitted model of a kind, and the seconds it took; with exactly `rounds` boosting rounds where given."""
+) -> tuple[Model, float]:
+    """A fitted model and the seconds it took; with exactly `rounds` boosting rounds where given."""
     started = time.monotonic()
     kind = MODELS[name]
     model = kind(problem)

@@ -60,7 +60,9 @@ class Rows:
         raise IndexError(row)
 
 
-def read_channel(channel: Channel, header: str, label: str | None, text_columns: Collection[str] = ()) -> Rows:
+def read_channel(
+    channel: Channel, header: str, label: str | None, text_columns: Collection[str] = ()
+) -> Rows:
     """Read every file of a channel, CSV or Parquet, by what is in it.
 
     Args:
@@ -119,7 +121,9 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     try:
         frame = fastparquet.ParquetFile(str(path)).to_pandas(index=False)
     except Exception as error:  # fastparquet raises whatever the bytes lead it to
-        raise UserError(f"{path.name} could not be read as Parquet ({type(error).__name__}: {error}).") from None
+        raise UserError(
+            f"{path.name} could not be read as Parquet ({type(error).__name__}: {error})."
+        ) from None
     frame.columns = [str(name) for name in frame.columns]
     for name in frame.columns:
         if not pd.api.types.is_numeric_dtype(frame[name]):
@@ -156,7 +160,9 @@ def _mixed_columns(parts: list[pd.DataFrame]) -> set[str]:
     return {name for part in filled for name in part.columns if name in text and not is_text(part[name])}
 
 
-def _aligned(paths: list[Path], layouts: dict[Path, Layout | None], parts: list[pd.DataFrame]) -> list[pd.DataFrame]:
+def _aligned(
+    paths: list[Path], layouts: dict[Path, Layout | None], parts: list[pd.DataFrame]
+) -> list[pd.DataFrame]:
     """Every part with the columns of the first named one, in its order."""
     is_named = [layouts[path] is None or layouts[path].header is not None for path in paths]  # type: ignore[union-attr]
     lead = is_named.index(True) if True in is_named else 0

@@ -36,7 +36,9 @@ class Settings:
     def of_model(self, model: str) -> dict[str, Any]:
         """The parameters of one model, its prefix taken off."""
         prefix = f"{model}."
-        return {name.removeprefix(prefix): value for name, value in self.values.items() if name.startswith(prefix)}
+        return {
+            name.removeprefix(prefix): value for name, value in self.values.items() if name.startswith(prefix)
+        }
 
 
 def read_settings(raw: Mapping[str, Any]) -> Settings:
@@ -54,7 +56,9 @@ def read_settings(raw: Mapping[str, Any]) -> Settings:
     for name, value in raw.items():
         row = rows.get(name)
         if row is None:
-            raise UserError(f"Unknown hyperparameter {name!r}.{nearest(name, rows)} The image's README lists them all.")
+            raise UserError(
+                f"Unknown hyperparameter {name!r}.{nearest(name, rows)} The image's README lists them all."
+            )
         if row.name in given:
             names = " and ".join(sorted(alias for alias in raw if rows.get(alias) is row))
             raise UserError(f"The hyperparameters {names} mean the same. Give one of them.")
@@ -65,7 +69,7 @@ def read_settings(raw: Mapping[str, Any]) -> Settings:
 def _value(row: Hyperparameter, given: Mapping[str, Any]) -> Any:
     if row.name in given:
         return given[row.name]
-    if row.follows in given:
+    if row.follows is not None and row.follows in given:
         return parse(row, given[row.follows], row.follows)
     return row.default
 
@@ -120,6 +124,8 @@ def _number(row: Hyperparameter, value: Any, name: str) -> int | float:
     if not math.isfinite(number) or (row.kind == "integer" and number != int(number)):
         raise UserError(f"Hyperparameter {name} must be {noun}, but is {value!r}.")
     low, high = row.low, row.high
-    if (low is not None and (number < low or (row.above and number == low))) or (high is not None and number > high):
+    if (low is not None and (number < low or (row.above and number == low))) or (
+        high is not None and number > high
+    ):
         raise UserError(f"Hyperparameter {name} is {value}, out of its range. It must be {row.allowed}.")
     return int(number) if row.kind == "integer" else number

@@ -56,11 +56,13 @@ class CatBoostModel(Model):
 
     def predict(self, matrix: Matrix, threads: int = 1) -> NDArray[np.float64]:
         """Predict; see `Model.predict`."""
-        data = self._features(matrix) if self._categorical else matrix
+        data = self._features(matrix)
         if self.problem.task == "regression":
             return np.asarray(self._model.predict(data, thread_count=threads), dtype=np.float64)
         kind = "Probability"
-        found = np.asarray(self._model.predict(data, prediction_type=kind, thread_count=threads), dtype=np.float64)
+        found = np.asarray(
+            self._model.predict(data, prediction_type=kind, thread_count=threads), dtype=np.float64
+        )
         return found if found.ndim == 2 else two_columns(found)
 
     def importance(self) -> NDArray[np.float64] | None:
@@ -83,10 +85,12 @@ class CatBoostModel(Model):
         return model
 
     def _pool(self, data: Data) -> Pool:
-        features = self._features(data.matrix) if self._categorical else data.matrix
-        return Pool(features, label=data.label, weight=data.weight)
+        return Pool(self._features(data.matrix), label=data.label, weight=data.weight)
 
-    def _features(self, matrix: Matrix) -> FeaturesData:
+    def _features(self, matrix: Matrix) -> Matrix | FeaturesData:
+        if not self._categorical:
+            # CatBoost makes the array that it is given read-only; other models need theirs writable.
+            return matrix.view()
         codes = matrix[:, self._categorical]
         known = ~np.isnan(codes)
         texts = np.full(codes.shape, _MISSING, dtype=object)

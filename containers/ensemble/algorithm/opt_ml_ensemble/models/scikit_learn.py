@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ class ScikitLearnModel(Model):
 
     def save(self, directory: Path) -> None:
         """Write `<name>.skops`."""
-        skops.io.dump(self._estimator, directory / f"{self.name}.skops")
+        skops.io.dump(self._estimator, directory / f"{self.name}.skops", compression=zipfile.ZIP_DEFLATED)
 
     @classmethod
     def load(cls, directory: Path, problem: Problem) -> ScikitLearnModel:
@@ -167,9 +168,13 @@ class HistGradientBoosting(ScikitLearnModel):
         stops = watched is not None and problem.patience > 0
         kind = HistGradientBoostingRegressor if regression else HistGradientBoostingClassifier
         estimator = kind(
-            **parameters, categorical_features=list(problem.categorical) or None, random_state=problem.seed,
-            early_stopping=stops, n_iter_no_change=max(problem.patience, 1), scoring="loss",
-        )  # fmt: skip
+            **parameters,
+            categorical_features=list(problem.categorical) or None,
+            random_state=problem.seed,
+            early_stopping=stops,
+            n_iter_no_change=max(problem.patience, 1),
+            scoring="loss",
+        )
         watch: dict[str, Any] = {}
         if stops and watched is not None:
             watch = {"X_val": self._clipped(watched.matrix), "y_val": watched.label}
@@ -180,7 +185,8 @@ class HistGradientBoosting(ScikitLearnModel):
         if stops:
             losses = {"regression": "squared error / 2", "binary": "logloss", "multiclass": "mlogloss"}
             train_loss, watched_loss = (
-                [float(-score) for score in scores] for scores in (estimator.train_score_, estimator.validation_score_)
+                [float(-score) for score in scores]
+                for scores in (estimator.train_score_, estimator.validation_score_)
             )
             self.curve = Curve(losses[problem.task], train_loss, watched_loss)
             # It keeps the rounds after the best one; the refit uses the best.
@@ -240,6 +246,8 @@ class Linear(ScikitLearnModel):
     def _columns(self) -> ColumnTransformer:
         # keep_empty_features: a fold may hold no value of a sparse column.
         numbers = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
-        texts = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=100, min_frequency=2, sparse_output=False)
+        texts = OneHotEncoder(
+            handle_unknown="infrequent_if_exist", max_categories=100, min_frequency=2, sparse_output=False
+        )
         chosen = [("number", numbers, self._numeric()), ("category", texts, list(self.problem.categorical))]
         return ColumnTransformer([step for step in chosen if step[2]])
