@@ -51,6 +51,8 @@ def find_layout(path: Path, header: str, label: str | None) -> Layout:
         first = next((line for line in stream if line.strip()), "")
     delimiter = max(DELIMITERS, key=lambda mark: len(next(csv.reader([first], delimiter=mark), [])))
     records = list(itertools.islice(_records(path, delimiter), SAMPLED_ROWS + 1))
+    if not records:
+        raise UserError(f"{path.name} has no record, only blank lines. Put rows into it, or take it out.")
     line, names = records[0]
     fields = [name.strip() for name in names]
     rest = [record for _, record in records[1:] if len(record) == len(fields)]

@@ -15,7 +15,7 @@ from opt_ml_ensemble.bundle import Bundle
 from opt_ml_ensemble.cross_validation import cross_validate, describe_fit, fit, make_folds, split
 from opt_ml_ensemble.metrics import better, measure, print_metrics
 from opt_ml_ensemble.models import Curve, Model, Problem
-from opt_ml_ensemble.schema import Data, Schema
+from opt_ml_ensemble.schema import Data, Schema, Task
 from opt_ml_ensemble.settings import Settings
 
 DEFAULT_FRACTION = 0.2
@@ -82,6 +82,8 @@ def train_ensemble(
     Without it the validation rows stop the boosting and find the blend.
     """
     _check_blend(settings, schema)
+    if schema.classes:
+        _check_classes(schema, train)
     source = "channel"
     fraction = _fraction(settings) if validation is None else 0.0
     if fraction:
@@ -119,6 +121,17 @@ def _fraction(settings: Settings) -> float:
 def _check_blend(settings: Settings, schema: Schema) -> None:
     if settings["blend"] == "vote" and schema.task == "regression":
         raise UserError("blend vote needs classes, but this is a regression. Use mean, weighted or stacking.")
+
+
+def _check_classes(schema: Schema, train: Data) -> None:
+    """Whatever is held out, two classes must be left to learn from."""
+    counts = np.bincount(train.label, minlength=len(schema.classes))
+    if (counts >= 2).sum() < 2:
+        rare = schema.classes[int(np.argmin(counts))]
+        raise UserError(
+            f"The class {rare!r} of the label {schema.label!r} has only one row. "
+            "At least two classes need two rows or more: add rows."
+        )
 
 
 def _fit_folds(settings: Settings, problem: Problem, metric: str, train: Data) -> _Fitted:
@@ -175,13 +188,21 @@ def _blend(
         raise AssertionError("without folds there are validation rows: _fraction sees to it")
     each = {name: model.predict(validation.matrix, problem.threads) for name, model in fitted.models.items()}
     blend = fit_blend(kind, validation, each, task)
-    folds = (
-        make_folds(validation, task, BLEND_FOLDS, settings["seed"])
-        if len(validation) >= 2 * BLEND_FOLDS
-        else []
-    )
+    folds = _blend_folds(validation, task, settings["seed"])
     honest = cross_fitted(kind, validation, each, task, folds) if folds else blend.combine(each)
     return bundle_of(blend), HeldOut(source, validation, each, honest)
+
+
+def _blend_folds(validation: Data, task: Task, seed: int) -> Folds:
+    """Folds to measure a learned blend on; none where the rows are too few to learn from a part of them."""
+    if len(validation) < 2 * BLEND_FOLDS:
+        return []
+    if task != "regression":
+        counts = np.bincount(validation.label)
+        if (counts >= BLEND_FOLDS).sum() < 2:
+            return []
+        return make_folds(validation, task, min(BLEND_FOLDS, int(counts[counts >= 2].min())), seed)
+    return make_folds(validation, task, BLEND_FOLDS, seed)
 
 
 def _output(settings: Settings, schema: Schema) -> str:

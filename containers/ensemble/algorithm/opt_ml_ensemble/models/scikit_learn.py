@@ -176,6 +176,9 @@ class HistGradientBoosting(ScikitLearnModel):
             scoring="loss",
         )
         watch: dict[str, Any] = {}
+        if watched is not None and not regression:
+            # It refuses to watch rows of a class that this fold cannot learn.
+            watched = watched.take(np.flatnonzero(np.isin(watched.label, train.label)))
         if stops and watched is not None:
             watch = {"X_val": self._clipped(watched.matrix), "y_val": watched.label}
             watch |= {} if watched.weight is None else {"sample_weight_val": watched.weight}
