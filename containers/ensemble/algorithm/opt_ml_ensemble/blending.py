@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from opt_ml.errors import UserError
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
+from opt_ml_ensemble.models.base import every_class
 from opt_ml_ensemble.schema import Data, Task
 
 Predictions = Mapping[str, NDArray[np.float64]]
@@ -44,10 +46,10 @@ class Blend:
         """One prediction of the same shape as each single one: (rows,) or (rows, classes)."""
         if self.kind == "stacking":
             inputs = _meta_inputs(self.task, predictions)
-            answer = (
-                self.meta.predict(inputs) if self.task == "regression" else self.meta.predict_proba(inputs)
-            )
-            return np.asarray(answer, dtype=np.float64)
+            if self.task == "regression":
+                return np.asarray(self.meta.predict(inputs), dtype=np.float64)
+            width = next(iter(predictions.values())).shape[1]
+            return every_class(self.meta.predict_proba(inputs), self.meta.classes_, width)
         mean = np.zeros_like(next(iter(predictions.values())))
         for name, weight in self.weights.items():
             if weight > 0:  # a model of weight 0 need not have predicted
@@ -68,8 +70,13 @@ def fit_blend(kind: str, data: Data, predictions: Predictions, task: Task) -> Bl
         data: the true labels of those rows.
         predictions: by model.
         task: the task.
+
+    Raises:
+        UserError: stacking on rows of one class.
     """
     if kind == "stacking":
+        if task != "regression" and len(np.unique(data.label)) < 2:
+            raise UserError("blend stacking needs validation rows of two classes or more. Use mean, or k_fold.")
         meta = LinearRegression(positive=True) if task == "regression" else LogisticRegression(max_iter=1000)
         meta.fit(_meta_inputs(task, predictions), data.label, sample_weight=data.weight)
         return Blend(kind, task, {}, meta)

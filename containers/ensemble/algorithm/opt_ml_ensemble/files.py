@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from opt_ml.environment import Channel
 from opt_ml.errors import UserError
 
 from opt_ml_ensemble.csv_files import Layout, find_layout, line_of, read_csv
-from opt_ml_ensemble.text import category
+from opt_ml_ensemble.text import category, number
 
 _CSV_SUFFIXES = frozenset({"", ".csv", ".tsv", ".txt", ".data", ".gz"})
 
@@ -133,14 +134,12 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
 def unique_names(names: tuple[str, ...]) -> list[str]:
     """Column names made unique: the second `x` is `x.1`; an empty name is `column_<position>`."""
-    seen: dict[str, int] = {}
-    unique = []
+    unique: dict[str, None] = {}
     for position, name in enumerate(names):
         name = name or f"column_{position}"
-        count = seen.get(name, 0)
-        seen[name] = count + 1
-        unique.append(f"{name}.{count}" if count else name)
-    return unique
+        further = (f"{name}.{count}" for count in itertools.count(1))
+        unique[name if name not in unique else next(new for new in further if new not in unique)] = None
+    return list(unique)
 
 
 def as_categories(column: pd.Series) -> pd.Series:
@@ -188,8 +187,6 @@ def _aligned(
 
 def as_numbers(column: pd.Series) -> tuple[np.ndarray[Any, np.dtype[np.float64]], int | None]:
     """The numbers of a column, and the first row (from 0) that holds other text, or None."""
-    from opt_ml_ensemble.text import number
-
     if pd.api.types.is_numeric_dtype(column):
         return column.to_numpy(dtype=np.float64, na_value=np.nan), None
     parsed = {value: number(None if value is pd.NA else value) for value in pd.unique(column)}

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import fastparquet
 import numpy as np
 import pandas as pd
 import pytest
@@ -34,7 +35,7 @@ class Job:
         elif isinstance(content, str):
             path.write_text(content, encoding="utf-8")
         elif name.endswith(".parquet"):
-            content.to_parquet(path, engine="fastparquet", index=False)
+            fastparquet.write(str(path), content)
         else:
             content.to_csv(path, index=False)
         return self
@@ -60,6 +61,11 @@ class Job:
     @property
     def metrics(self) -> dict[str, Any]:
         return json.loads((self.base / "model" / "metrics.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def job_class() -> type[Job]:
+    return Job
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from opt_ml_ensemble.models.base import Curve, Model, Problem, shares
+from opt_ml_ensemble.models.base import Curve, Model, Problem, every_class, shares
 from opt_ml_ensemble.schema import Data, Matrix
 
 # What skops does not trust by itself: data structures of the trees, and the one function that
@@ -91,13 +91,7 @@ class ScikitLearnModel(Model):
         self._estimator = estimator
 
     def _every_class(self, found: NDArray[np.float64]) -> NDArray[np.float64]:
-        classes = self._estimator.classes_
-        if len(classes) == self.problem.n_classes:
-            return found
-        # A fold without rows of some class: that class has probability 0.
-        spread = np.zeros((len(found), self.problem.n_classes))
-        spread[:, classes] = found
-        return spread
+        return every_class(found, self._estimator.classes_, self.problem.n_classes)
 
 
 class Forest(ScikitLearnModel):
