@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from opt_ml.errors import UserError
+from scipy.optimize import minimize
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from opt_ml_ensemble.models.base import every_class
@@ -76,7 +76,9 @@ def fit_blend(kind: str, data: Data, predictions: Predictions, task: Task) -> Bl
     """
     if kind == "stacking":
         if task != "regression" and len(np.unique(data.label)) < 2:
-            raise UserError("blend stacking needs validation rows of two classes or more. Use mean, or k_fold.")
+            raise UserError(
+                "blend stacking needs validation rows of two classes or more. Use mean, or k_fold."
+            )
         meta = LinearRegression(positive=True) if task == "regression" else LogisticRegression(max_iter=1000)
         meta.fit(_meta_inputs(task, predictions), data.label, sample_weight=data.weight)
         return Blend(kind, task, {}, meta)

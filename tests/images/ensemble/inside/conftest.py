@@ -1,4 +1,4 @@
-"""Jobs on real data under a temporary /opt/ml; they run in the image and in any environment with its packages."""
+"""Jobs on real data under a temporary /opt/ml; they run wherever the image's packages are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ from opt_ml.environment import Environment, read_environment
 from opt_ml_ensemble.train import train
 
 # Few rounds and trees: these tests are about what happens, not about the last percent.
-FAST = {"num_round": "40", "extra_trees.n_estimators": "20", "random_forest.n_estimators": "20", "k_fold": "3"}
+FAST = {
+    "num_round": "40",
+    "extra_trees.n_estimators": "20",
+    "random_forest.n_estimators": "20",
+    "k_fold": "3",
+}
 
 
 class Job:
@@ -80,12 +85,16 @@ def new_job(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(scope="session")
 def mixed() -> pd.DataFrame:
-    """200 rows: numbers and texts, both with gaps, a constant, an empty column, an identifier; three labels."""
+    """200 rows: numbers and texts with gaps, a constant, an empty column, an identifier; three labels."""
     rng = np.random.default_rng(7)
     rows = 200
     size = rng.normal(50, 10, rows)
     colour = rng.choice(["red", "green", "blue"], rows, p=[0.5, 0.3, 0.2])
-    price = 2 * size + np.select([colour == "red", colour == "green"], [20.0, -20.0], 0.0) + rng.normal(0, 3, rows)
+    price = (
+        2 * size
+        + np.select([colour == "red", colour == "green"], [20.0, -20.0], 0.0)
+        + rng.normal(0, 3, rows)
+    )
     return pd.DataFrame(
         {
             "size": np.where(rng.random(rows) < 0.1, np.nan, size),

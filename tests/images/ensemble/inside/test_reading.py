@@ -104,7 +104,9 @@ def test_parquet_and_csv_of_one_table_give_one_matrix(tmp_path, mixed):
 
 
 def test_every_sign_of_a_missing_value_is_one(tmp_path):
-    rows = rows_of(tmp_path, f__csv="a,b,y\n1,x,1\nNA,NA,2\n,,3\nnull,None,4\nnan,N/A,5\n2,z,6\n1,x,7\n4,z,8\n")
+    rows = rows_of(
+        tmp_path, f__csv="a,b,y\n1,x,1\nNA,NA,2\n,,3\nnull,None,4\nnan,N/A,5\n2,z,6\n1,x,7\n4,z,8\n"
+    )
     data = encode(rows, build_schema(rows, read_settings({})))
     assert np.isnan(data.matrix[1:5]).all()
     assert not np.isnan(data.matrix[5:]).any()
@@ -131,7 +133,9 @@ def test_an_infinite_number_counts_as_missing(tmp_path):
         ("1,2,3", "0", None, "column_0"),
     ],
 )
-def test_the_label_is_named_or_the_usual_one_or_the_last_column(tmp_path, columns, wanted, content_type, label):
+def test_the_label_is_named_or_the_usual_one_or_the_last_column(
+    tmp_path, columns, wanted, content_type, label
+):
     rows = rows_of(tmp_path, label=wanted, content_type=content_type, f__csv=f"{columns}\n4,5,6\n7,8,9\n")
     assert find_label(rows, wanted) == label
 
@@ -164,7 +168,17 @@ def test_a_number_is_one_category_however_it_is_written(value):
     assert number(text) == value
 
 
-@given(st.lists(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=8), min_size=3, max_size=3), min_size=2, max_size=8))
+@given(
+    st.lists(
+        st.lists(
+            st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=8),
+            min_size=3,
+            max_size=3,
+        ),
+        min_size=2,
+        max_size=8,
+    )
+)
 def test_any_table_that_csv_can_hold_is_read_or_refused_in_one_line(tmp_path_factory, table):
     import csv
 

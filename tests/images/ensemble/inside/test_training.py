@@ -41,7 +41,9 @@ def held_out(load: Any, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     ],
 )
 @pytest.mark.parametrize("blend", ["weighted", "mean", "stacking"])
-def test_the_blend_is_not_worse_than_the_worst_single_model_on_held_out_rows(job, load, metric, smaller, blend):
+def test_the_blend_is_not_worse_than_the_worst_single_model_on_held_out_rows(
+    job, load, metric, smaller, blend
+):
     train_rows, test_rows = held_out(load, seed=1)
     job.file("train", "train.csv", train_rows).file("test", "test.csv", test_rows)
     job.run({"num_round": 60, "eta": 0.1, "blend": blend})
@@ -159,7 +161,9 @@ def test_vote_follows_the_majority(job, mixed):
 
 def test_sample_weights_decide_between_rows_that_contradict_each_other(job):
     frame = pd.DataFrame({"x": [1, 2] * 60, "y": [10.0, 10.0, 20.0, 20.0] * 30, "w": [1, 1, 0, 0] * 30})
-    model_dir = job.file("train", "rows.csv", frame).run({"label": "y", "weight_column": "w", "objective": "regression"})
+    model_dir = job.file("train", "rows.csv", frame).run(
+        {"label": "y", "weight_column": "w", "objective": "regression"}
+    )
     predicted = load_bundle(model_dir).predict(np.array([[1.0], [2.0]], dtype=np.float32))
     np.testing.assert_allclose(predicted, 10.0, atol=1.0)
     assert [feature["name"] for feature in job.model["schema"]["features"]] == ["x"]
@@ -189,7 +193,9 @@ def test_the_folds_decide_the_rounds_of_the_final_model(job, mixed):
 
 def test_early_stopping_zero_uses_every_round(job, mixed):
     job.file("train", "rows.csv", mixed[["size", "price"]])
-    job.run({"num_round": 17, "early_stopping_rounds": 0, "models": "catboost,xgboost,hist_gradient_boosting"})
+    job.run(
+        {"num_round": 17, "early_stopping_rounds": 0, "models": "catboost,xgboost,hist_gradient_boosting"}
+    )
     assert [model["rounds"] for model in job.model["models"].values()] == [17, 17, 17]
 
 
@@ -216,7 +222,12 @@ def test_rows_without_a_label_are_left_out_with_a_notice(job, mixed, capsys):
 
 @pytest.mark.parametrize(
     ("objective", "output"),
-    [("auto", "labels"), ("binary:logistic", "probability"), ("multi:softprob", "probabilities"), ("multi:softmax", "labels")],
+    [
+        ("auto", "labels"),
+        ("binary:logistic", "probability"),
+        ("multi:softprob", "probabilities"),
+        ("multi:softmax", "labels"),
+    ],
 )
 def test_xgboost_names_of_objectives_choose_the_answer(job, mixed, objective, output):
     job.file("train", "rows.csv", mixed[["size", "dear"]]).run({"objective": objective, "models": "linear"})
@@ -280,7 +291,9 @@ def test_a_failure_while_saving_leaves_the_model_directory_empty(job, mixed, mon
 
 def test_metrics_json_has_every_part(job, mixed):
     frame = mixed[["size", "colour", "dear"]]
-    job.file("train", "a.csv", frame[:120]).file("validation", "b.csv", frame[120:160]).file("test", "c.csv", frame[160:])
+    job.file("train", "a.csv", frame[:120]).file("validation", "b.csv", frame[120:160]).file(
+        "test", "c.csv", frame[160:]
+    )
     job.run({"eval_metric": "logloss"})
     metrics = json.loads((job.base / "output/data/metrics.json").read_text())
     assert metrics["metric"] == "logloss"
