@@ -24,6 +24,8 @@ OBJECTIVES = {
     "multi:softprob": "multiclass",
 }
 MODELS = ("catboost", "xgboost", "extra_trees", "random_forest", "hist_gradient_boosting", "linear")
+# Chosen on diabetes, breast cancer, iris and wine: the same scores as all six, in half the time.
+DEFAULT_MODELS = ("catboost", "xgboost", "extra_trees", "linear")
 BLENDS = ("weighted", "mean", "vote", "stacking")
 EVAL_METRICS = ("auto", "rmse", "mae", "r2", "auc", "logloss", "accuracy", "f1", "mlogloss")
 
@@ -60,9 +62,13 @@ class Hyperparameter:
         """The range in words, such as `above 0, at most 1`; empty where anything goes."""
         if self.choices:
             return ", ".join(self.choices)
-        low = "" if self.low is None else f"{'above' if self.above else 'at least'} {self.low:g}"
-        high = "" if self.high is None else f"at most {self.high:g}"
+        low = "" if self.low is None else f"{'above' if self.above else 'at least'} {_plain(self.low)}"
+        high = "" if self.high is None else f"at most {_plain(self.high)}"
         return ", ".join(part for part in (low, high) if part)
+
+
+def _plain(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() else str(value)
 
 
 def _shared(
@@ -105,7 +111,7 @@ _JOB = (
     Hyperparameter(
         "models",
         "list",
-        ("catboost", "xgboost", "extra_trees", "linear"),
+        DEFAULT_MODELS,
         "The models to train and blend.",
         choices=MODELS,
     ),
@@ -221,7 +227,13 @@ def _forest(name: str) -> tuple[Hyperparameter, ...]:
     return (
         Hyperparameter(f"{name}.n_estimators", "integer", 200, "Trees.", 1, 10_000),
         Hyperparameter(f"{name}.max_depth", "integer", None, "Default: no limit.", 1, 64),
-        Hyperparameter(f"{name}.min_samples_leaf", "integer", 2, "", 1),
+        Hyperparameter(
+            f"{name}.min_samples_leaf",
+            "integer",
+            None,
+            "Default: 2, or a 10000th of the rows where that is more.",
+            1,
+        ),
         Hyperparameter(
             f"{name}.max_features", "number", 0.5, "Share of the columns at each split.", 0, 1, True
         ),

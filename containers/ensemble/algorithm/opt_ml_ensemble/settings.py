@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from opt_ml.errors import UserError
 
-from opt_ml_ensemble.hyperparameters import OBJECTIVES, TABLE, Hyperparameter
+from opt_ml_ensemble.hyperparameters import DEFAULT_MODELS, OBJECTIVES, TABLE, Hyperparameter
 
 
 @dataclass(frozen=True)
@@ -63,15 +63,17 @@ def read_settings(raw: Mapping[str, Any]) -> Settings:
             names = " and ".join(sorted(alias for alias in raw if rows.get(alias) is row))
             raise UserError(f"The hyperparameters {names} mean the same. Give one of them.")
         given[row.name] = parse(row, value, name)
-    return Settings({row.name: _value(row, given) for row in TABLE}, frozenset(given))
+    models: Collection[str] = given.get("models", DEFAULT_MODELS)
+    return Settings({row.name: _value(row, given, models) for row in TABLE}, frozenset(given))
 
 
-def _value(row: Hyperparameter, given: Mapping[str, Any]) -> Any:
+def _value(row: Hyperparameter, given: Mapping[str, Any], models: Collection[str]) -> Any:
     if row.name in given:
         return given[row.name]
-    if row.follows is not None and row.follows in given:
-        return parse(row, given[row.follows], row.follows)
-    return row.default
+    # A model that is not trained must not refuse what is meant for the others.
+    if row.follows is None or row.follows not in given or row.name.partition(".")[0] not in models:
+        return row.default
+    return parse(row, given[row.follows], f"{row.follows} (as {row.name})")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -40,6 +40,10 @@ def train(environment: Environment) -> None:
     settings = read_settings(environment.hyperparameters)
     if not _trains_here(environment):
         return
+    for name in sorted(settings.given):
+        model = name.partition(".")[0]
+        if "." in name and model not in settings["models"]:
+            print(f"{name} has no effect: {model} is not among the models of this job.")
     job = read_job(environment, settings)
     describe(job)
     problem = Problem(

@@ -33,7 +33,7 @@ def failure(job, hyperparameters=None) -> str:
         ({"num_rounds": 5}, ["'num_rounds'", "Did you mean 'num_round'?"]),
         ({"catboost.dept": 5}, ["'catboost.dept'", "Did you mean 'catboost.depth'?"]),
         ({"catboost.max_depth": 30}, ["'catboost.max_depth'"]),
-        ({"max_depth": 30, "models": "catboost"}, ["max_depth is 30", "at most 16"]),
+        ({"max_depth": 30, "models": "catboost"}, ["max_depth (as catboost.depth) is 30", "at most 16"]),
         ({"objective": "reg:squared"}, ["'reg:squared'", "Did you mean 'reg:squarederror'?"]),
         ({"models": "catboost,xgbost"}, ["'xgbost'", "Did you mean 'xgboost'?"]),
         ({"models": ""}, ["models is an empty list"]),
@@ -178,6 +178,20 @@ def test_a_channel_split_over_hosts_is_refused(job):
 def test_a_pipe_mode_channel_is_refused(job):
     job.file("train", "rows.csv", GOOD, TrainingInputMode="Pipe")
     assert "Pipe mode" in failure(job)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "a,y\n" + "".join(f"1,{i}.5\n" for i in range(29)) + "2,3.5\n",
+        "a,y\n" + "".join(f"{i},0.5\n" for i in range(29)) + "1,1.5\n",
+    ],
+    ids=["a column that varies in one row", "a label that varies in one row"],
+)
+def test_rows_that_catboost_refuses_are_a_users_mistake_and_not_a_bug(job, content):
+    text = failure(job.file("train", "r.csv", content), {"models": "catboost", "objective": "regression"})
+    assert text.startswith("CatBoost refuses")
+    assert "leave catboost out of the hyperparameter models" in text
 
 
 def test_a_column_that_is_nearly_all_numbers_is_mentioned(job, capsys):

@@ -65,6 +65,10 @@ def test_a_models_own_value_wins_over_the_shared_one():
     assert settings.of_model("extra_trees")["max_depth"] is None
 
 
+def test_a_model_that_is_not_trained_does_not_refuse_a_shared_value():
+    assert read_settings({"max_depth": 30, "models": "xgboost"}).of_model("xgboost")["max_depth"] == 30
+
+
 @given(
     st.sampled_from(TABLE),
     st.one_of(st.text(max_size=8), st.floats(), st.integers(), st.none(), st.booleans()),

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from catboost import CatBoost, FeaturesData, Pool
+from catboost import CatBoost, CatBoostError, FeaturesData, Pool
 from numpy.typing import NDArray
+from opt_ml.errors import UserError
 
 from opt_ml_ensemble.models.base import Curve, Model, Problem, shares, two_columns
 from opt_ml_ensemble.schema import Data, Matrix
@@ -47,7 +48,15 @@ class CatBoostModel(Model):
         if watched is not None and problem.patience:
             options |= {"od_type": "Iter", "od_wait": problem.patience, "use_best_model": True}
         self._model = CatBoost(options)
-        self._model.fit(self._pool(train), eval_set=None if watched is None else self._pool(watched))
+        try:
+            self._model.fit(self._pool(train), eval_set=None if watched is None else self._pool(watched))
+        except CatBoostError as error:
+            # Of rows and parameters that the others can do with: nothing varies within a fold, for one.
+            cause = str(error).strip().rpartition("\n")[2].rpartition(": ")[2]
+            raise UserError(
+                f"CatBoost refuses {len(train)} of these rows or its parameters: {cause} "
+                "Change them, or leave catboost out of the hyperparameter models."
+            ) from None
         self.rounds = int(self._model.tree_count_)
         if watched is not None:
             history = self._model.get_evals_result()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -44,6 +46,8 @@ TRUSTED = (
     "sklearn.tree._tree.Tree",
     "sklearn.utils.validation.check_array",
 )
+FEWEST_LEAF_ROWS = 2
+MOST_LEAVES = 10_000
 HISTOGRAM_CATEGORIES = 255  # the most that HistGradientBoosting takes
 
 
@@ -108,8 +112,13 @@ class Forest(ScikitLearnModel):
             "extra_trees": (ExtraTreesClassifier, ExtraTreesRegressor),
             "random_forest": (RandomForestClassifier, RandomForestRegressor),
         }
+        options = dict(parameters)
+        if options["min_samples_leaf"] is None:
+            # Leaves of 2 rows in 100,000 make a model of 130 MB. On 30,000 rows, leaves of 20 in place of 2
+            # made it a seventh of the size for 0.01 of AUC.
+            options["min_samples_leaf"] = max(FEWEST_LEAF_ROWS, len(train) // MOST_LEAVES)
         estimator = kinds[self.name][regression](
-            **parameters, random_state=self.problem.seed, n_jobs=self.problem.threads
+            **options, random_state=self.problem.seed, n_jobs=self.problem.threads
         )
         estimator.fit(train.matrix, train.label, sample_weight=train.weight)
         estimator.n_jobs = None  # a serving worker has its own idea of threads
@@ -215,7 +224,10 @@ class Linear(ScikitLearnModel):
         else:
             final = LogisticRegression(C=1.0 / penalty, max_iter=1000)
         estimator = Pipeline([("columns", self._columns()), ("model", final)])
-        estimator.fit(train.matrix.astype(np.float64), train.label, model__sample_weight=train.weight)
+        with warnings.catch_warnings():
+            # Its last steps do not matter for a blend, and the user can do nothing about them.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            estimator.fit(train.matrix.astype(np.float64), train.label, model__sample_weight=train.weight)
         self._use(estimator)
 
     def predict(self, matrix: Matrix, threads: int = 1) -> NDArray[np.float64]:
