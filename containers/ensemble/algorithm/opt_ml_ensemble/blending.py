@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from opt_ml.errors import UserError
 from scipy.optimize import minimize
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
+from opt_ml_ensemble.models.base import every_class
 from opt_ml_ensemble.schema import Data, Task
 
 Predictions = Mapping[str, NDArray[np.float64]]
@@ -44,11 +46,14 @@ class Blend:
         """One prediction of the same shape as each single one: (rows,) or (rows, classes)."""
         if self.kind == "stacking":
             inputs = _meta_inputs(self.task, predictions)
-            answer = self.meta.predict(inputs) if self.task == "regression" else self.meta.predict_proba(inputs)
-            return np.asarray(answer, dtype=np.float64)
+            if self.task == "regression":
+                return np.asarray(self.meta.predict(inputs), dtype=np.float64)
+            width = next(iter(predictions.values())).shape[1]
+            return every_class(self.meta.predict_proba(inputs), self.meta.classes_, width)
         mean = np.zeros_like(next(iter(predictions.values())))
         for name, weight in self.weights.items():
-            mean += weight * predictions[name]
+            if weight > 0:  # a model of weight 0 need not have predicted
+                mean += weight * predictions[name]
         if self.kind == "vote":
             votes = np.zeros_like(mean)
             for predicted in predictions.values():
@@ -65,8 +70,15 @@ def fit_blend(kind: str, data: Data, predictions: Predictions, task: Task) -> Bl
         data: the true labels of those rows.
         predictions: by model.
         task: the task.
+
+    Raises:
+        UserError: stacking on rows of one class.
     """
     if kind == "stacking":
+        if task != "regression" and len(np.unique(data.label)) < 2:
+            raise UserError(
+                "blend stacking needs validation rows of two classes or more. Use mean, or k_fold."
+            )
         meta = LinearRegression(positive=True) if task == "regression" else LogisticRegression(max_iter=1000)
         meta.fit(_meta_inputs(task, predictions), data.label, sample_weight=data.weight)
         return Blend(kind, task, {}, meta)
@@ -75,7 +87,9 @@ def fit_blend(kind: str, data: Data, predictions: Predictions, task: Task) -> Bl
     return Blend(kind, task, dict.fromkeys(predictions, 1.0 / len(predictions)))
 
 
-def cross_fitted(kind: str, data: Data, predictions: Predictions, task: Task, folds: Folds) -> NDArray[np.float64]:
+def cross_fitted(
+    kind: str, data: Data, predictions: Predictions, task: Task, folds: Folds
+) -> NDArray[np.float64]:
     """Blended predictions in which no row had a say in its own weights.
 
     Without this the blend would be measured on the rows that chose its weights, and always look best.
@@ -86,7 +100,9 @@ def cross_fitted(kind: str, data: Data, predictions: Predictions, task: Task, fo
     for learned, held_out in folds:
         part = {name: predicted[learned] for name, predicted in predictions.items()}
         blend = fit_blend(kind, data.take(learned), part, task)
-        blended[held_out] = blend.combine({name: predicted[held_out] for name, predicted in predictions.items()})
+        blended[held_out] = blend.combine(
+            {name: predicted[held_out] for name, predicted in predictions.items()}
+        )
     return blended
 
 
@@ -109,9 +125,12 @@ def _best_weights(task: Task, data: Data, predictions: Predictions) -> dict[str,
 
     start = np.full(len(names), 1.0 / len(names))
     found = minimize(
-        loss, start, method="SLSQP", bounds=[(0.0, 1.0)] * len(names),
+        loss,
+        start,
+        method="SLSQP",
+        bounds=[(0.0, 1.0)] * len(names),
         constraints={"type": "eq", "fun": lambda weights: weights.sum() - 1.0},
-    )  # fmt: skip
+    )
     weights = np.where(found.x > 1e-4, found.x, 0.0) if found.success else start
     return {name: float(weight) for name, weight in zip(names, weights / weights.sum(), strict=True)}
 

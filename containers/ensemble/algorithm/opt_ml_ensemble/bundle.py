@@ -1,8 +1,8 @@
 """The model directory: what `train` writes and `serve` reads.
 
-    model.json      what was trained from what; the only file that says which others belong to it
-    catboost.cbm, xgboost.ubj, <scikit-learn model>.skops, blend.skops (stacking only)
-    metrics.json, report.html   for people and pipelines, not read when serving
+model.json      what was trained from what; the only file that says which others belong to it
+catboost.cbm, xgboost.ubj, <scikit-learn model>.skops, blend.skops (stacking only)
+metrics.json, report.html   for people and pipelines, not read when serving
 """
 
 from __future__ import annotations
@@ -27,7 +27,16 @@ from opt_ml_ensemble.schema import Matrix, Schema
 
 FORMAT = 1
 _META = "blend.skops"
-_LIBRARIES = ("catboost", "xgboost-cpu", "xgboost", "scikit-learn", "skops", "numpy", "pandas", "opt-ml-ensemble")
+_LIBRARIES = (
+    "catboost",
+    "xgboost-cpu",
+    "xgboost",
+    "scikit-learn",
+    "skops",
+    "numpy",
+    "pandas",
+    "opt-ml-ensemble",
+)
 
 
 @dataclass(frozen=True)
@@ -51,8 +60,9 @@ class Bundle:
         return {name: model.predict(matrix, threads) for name, model in self.models.items()}
 
     def predict(self, matrix: Matrix, threads: int = 1) -> NDArray[np.float64]:
-        """The blend's prediction: (rows,) or (rows, classes)."""
-        return self.blend.combine(self.predict_each(matrix, threads))
+        """The blend's prediction: (rows,) or (rows, classes). A model of weight 0 is not asked."""
+        needed = {name: model for name, model in self.models.items() if self.blend.weights.get(name, 1.0) > 0}
+        return self.blend.combine({name: model.predict(matrix, threads) for name, model in needed.items()})
 
 
 def save_bundle(bundle: Bundle, directory: Path, facts: Mapping[str, Any]) -> None:
@@ -91,15 +101,21 @@ def load_bundle(directory: Path) -> Bundle:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"{path} does not exist. Serve a model that this image's train command wrote.") from None
+        raise UserError(
+            f"{path} does not exist. Serve a model that this image's train command wrote."
+        ) from None
     if content.get("format") != FORMAT:
         raise UserError(
-            f"{path} has format {content.get('format')!r}, this image reads {FORMAT}. Serve it with the image that "
-            "trained it."
+            f"{path} has format {content.get('format')!r}, this image reads {FORMAT}. "
+            "Serve it with the image that trained it."
         )
     schema = Schema.from_json(content["schema"])
     problem = Problem(
-        schema.task, content["problem"]["n_classes"], len(schema.used), schema.categorical, content["problem"]["seed"]
+        schema.task,
+        content["problem"]["n_classes"],
+        len(schema.used),
+        schema.categorical,
+        content["problem"]["seed"],
     )
     models = {name: MODELS[name].load(directory, problem) for name in content["models"]}
     meta = load_trusted(directory / _META) if content["blend"]["kind"] == "stacking" else None
@@ -120,4 +136,6 @@ def versions() -> dict[str, str]:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Readable JSON, UTF-8, with a line feed at the end."""
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+    )

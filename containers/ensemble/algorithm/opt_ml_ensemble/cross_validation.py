@@ -36,35 +36,34 @@ class CrossValidation:
 
 
 def split(data: Data, task: Task, fraction: float, seed: int) -> tuple[Data, Data]:
-    """Train rows and held-out rows; classes keep their shares where each has enough rows."""
+    """Train rows and held-out rows; classes keep their shares, and a class of one row is trained on."""
     rows = np.arange(len(data))
-    held_out = max(1, round(len(data) * fraction))
     classes = None
     if task != "regression":
-        counts = np.bincount(data.label)
-        counts = counts[counts > 0]
-        if counts.min() >= 2 and min(held_out, len(data) - held_out) >= len(counts):
-            classes = data.label
-    train, validation = train_test_split(rows, test_size=held_out, random_state=seed, stratify=classes)
-    return data.take(np.sort(train)), data.take(np.sort(validation))
+        rows = rows[np.bincount(data.label)[data.label] >= 2]
+        classes = data.label[rows]
+    fewest = 1 if classes is None else len(np.unique(classes))
+    held_out = min(max(fewest, round(len(data) * fraction)), len(rows) - fewest)
+    _, validation = train_test_split(rows, test_size=held_out, random_state=seed, stratify=classes)
+    train = np.setdiff1d(np.arange(len(data)), validation)
+    return data.take(train), data.take(np.sort(validation))
 
 
 def make_folds(data: Data, task: Task, k_fold: int, seed: int) -> Folds:
     """Row numbers to learn from and to hold out, shuffled, with the shares of the classes kept.
 
-    A class with fewer rows than folds takes the number of folds down to its size, but not below 2; that
-    is said in the log.
+    A class of fewer rows than folds takes the number of folds down to its size, which is said in the
+    log; a class of one row is passed over, since no number of folds could do it justice.
     """
-    folds = min(k_fold, len(data))
     if task == "regression":
-        return list(KFold(folds, shuffle=True, random_state=seed).split(data.matrix))
+        return list(KFold(min(k_fold, len(data)), shuffle=True, random_state=seed).split(data.matrix))
     counts = np.bincount(data.label)
-    smallest = int(counts[counts > 0].min())
-    if smallest < folds:
-        folds = max(2, smallest)
+    smallest = int(counts[counts >= 2].min())
+    folds = min(k_fold, smallest)
+    if folds < k_fold:
         print(f"k_fold is {folds} instead of {k_fold}: the smallest class has {smallest} rows.")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a class of one row: said above
+        warnings.simplefilter("ignore", UserWarning)  # a class of one row: see above
         return list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(data.matrix, data.label))
 
 
@@ -98,10 +97,14 @@ def cross_validate(
 
 
 def fit(
-    name: str, problem: Problem, parameters: Mapping[str, Any], train: Data, watched: Data | None,
+    name: str,
+    problem: Problem,
+    parameters: Mapping[str, Any],
+    train: Data,
+    watched: Data | None,
     rounds: int | None = None,
-) -> tuple[Model, float]:  # fmt: skip
-    """A fitted model of a kind, and the seconds it took; with exactly `rounds` boosting rounds where given."""
+) -> tuple[Model, float]:
+    """A fitted model and the seconds it took; with exactly `rounds` boosting rounds where given."""
     started = time.monotonic()
     kind = MODELS[name]
     model = kind(problem)

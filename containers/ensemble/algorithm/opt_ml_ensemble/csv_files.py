@@ -1,4 +1,4 @@
-"""CSV as people write it: header or none, four delimiters, gzip, a byte order mark, ragged rows found by line."""
+"""CSV as people write it: with or without header, four delimiters, gzip, ragged rows found by line."""
 
 from __future__ import annotations
 
@@ -51,6 +51,8 @@ def find_layout(path: Path, header: str, label: str | None) -> Layout:
         first = next((line for line in stream if line.strip()), "")
     delimiter = max(DELIMITERS, key=lambda mark: len(next(csv.reader([first], delimiter=mark), [])))
     records = list(itertools.islice(_records(path, delimiter), SAMPLED_ROWS + 1))
+    if not records:
+        raise UserError(f"{path.name} has no record, only blank lines. Put rows into it, or take it out.")
     line, names = records[0]
     fields = [name.strip() for name in names]
     rest = [record for _, record in records[1:] if len(record) == len(fields)]
@@ -69,15 +71,27 @@ def read_csv(path: Path, layout: Layout, text_columns: Sequence[int]) -> pd.Data
     Raises:
         UserError: a record with more or fewer fields than the first one, with its line.
     """
-    if next(itertools.islice(_records(path, layout.delimiter), int(layout.header is not None), None), None) is None:
+    if (
+        next(itertools.islice(_records(path, layout.delimiter), int(layout.header is not None), None), None)
+        is None
+    ):
         return pd.DataFrame(columns=range(layout.width), dtype=float)
     try:
         with _decoding(path):
             frame = pd.read_csv(
-                path, sep=layout.delimiter, header=None, names=None, skiprows=layout.first_line, low_memory=False,
-                na_values=list(MISSING), keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig",
-                dtype=dict.fromkeys(text_columns, str), compression="gzip" if _is_gzip(path) else None,
-            )  # fmt: skip
+                path,
+                sep=layout.delimiter,
+                header=None,
+                names=None,
+                skiprows=layout.first_line,
+                low_memory=False,
+                na_values=list(MISSING),
+                keep_default_na=False,
+                skipinitialspace=True,
+                encoding="utf-8-sig",
+                dtype=dict.fromkeys(text_columns, str),
+                compression="gzip" if _is_gzip(path) else None,
+            )
     except pd.errors.ParserError as error:
         _refuse_ragged(path, layout)
         raise UserError(f"{path.name} is not valid CSV: {str(error).strip()}") from None

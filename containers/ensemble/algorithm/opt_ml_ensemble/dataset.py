@@ -28,14 +28,19 @@ def build_schema(rows: Rows, settings: Settings) -> Schema:
             column that could tell anything.
     """
     label = find_label(rows, settings["label"])
-    weight = find_column(rows, settings["weight_column"], "weight_column") if settings["weight_column"] else None
+    weight = (
+        find_column(rows, settings["weight_column"], "weight_column") if settings["weight_column"] else None
+    )
     if weight == label:
         raise UserError(f"The column {label!r} cannot be both label and weight_column. Name another one.")
     task, classes = find_task(rows, label, settings)
     names = [name for name in rows.frame.columns if name not in (label, weight)]
     features = tuple(_feature(rows, name) for name in names)
     if all(feature.kind == "unused" for feature in features):
-        reasons = "; ".join(f"{feature.name}: {feature.note}" for feature in features) or "the label is the only one"
+        reasons = (
+            "; ".join(f"{feature.name}: {feature.note}" for feature in features)
+            or "the label is the only one"
+        )
         raise UserError(f"No column of the train channel tells anything about the label ({reasons[:300]}).")
     return Schema(features, label, task, classes, weight, rows.named)
 
@@ -82,7 +87,11 @@ def encode(rows: Rows, schema: Schema) -> Data:
             is no weight: each with file, line and column.
     """
     present = set(rows.frame.columns)
-    lost = [name for name in (*(f.name for f in schema.used), schema.label, schema.weight) if name and name not in present]
+    lost = [
+        name
+        for name in (*(f.name for f in schema.used), schema.label, schema.weight)
+        if name and name not in present
+    ]
     if lost:
         raise UserError(
             f"The channel {rows.channel} has no column {lost[0]!r}, which the train channel has."
@@ -94,7 +103,9 @@ def encode(rows: Rows, schema: Schema) -> Data:
     if known.all():
         return data
     if not known.any():
-        raise UserError(f"The label column {schema.label!r} of the channel {rows.channel} is empty in every row.")
+        raise UserError(
+            f"The label column {schema.label!r} of the channel {rows.channel} is empty in every row."
+        )
     print(f"{rows.channel}: {int((~known).sum())} of {len(known)} rows have no label and are left out.")
     return data.take(np.flatnonzero(known))
 
@@ -147,7 +158,9 @@ def _feature(rows: Rows, name: str) -> Feature:
         return Feature(name, "unused", note="the same in every row")
     # Nearly one value a row: an identifier or free text, which only invites overfitting.
     if len(counts) > IDENTIFIER_ROWS and len(counts) > len(texts) / 2:
-        return Feature(name, "unused", note=f"{len(counts)} different texts in {len(texts)} rows, like an identifier")
+        return Feature(
+            name, "unused", note=f"{len(counts)} different texts in {len(texts)} rows, like an identifier"
+        )
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return Feature(name, "category", tuple(str(text) for text, _ in ordered))
 
@@ -158,6 +171,7 @@ def _notice_mostly_numbers(rows: Rows, name: str, numbers: NDArray[Any], text_ro
     share = np.isfinite(numbers).sum() / filled
     if share >= MOSTLY_NUMBERS and is_text(column):
         print(
-            f"Column {name!r} is {share:.0%} numbers, but {rows.where(text_row)} holds {column.iloc[text_row]!r}: "
-            "it is used as categories. If that is a mistake in the data, correct it or leave the field empty."
+            f"Column {name!r} is {share:.0%} numbers, but {rows.where(text_row)} holds "
+            f"{column.iloc[text_row]!r}: it is used "
+            "as categories. If that is a mistake in the data, correct it or leave the field empty."
         )

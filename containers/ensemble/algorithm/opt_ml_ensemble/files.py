@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from opt_ml.environment import Channel
 from opt_ml.errors import UserError
 
 from opt_ml_ensemble.csv_files import Layout, find_layout, line_of, read_csv
-from opt_ml_ensemble.text import category
+from opt_ml_ensemble.text import category, number
 
 _CSV_SUFFIXES = frozenset({"", ".csv", ".tsv", ".txt", ".data", ".gz"})
 
@@ -60,7 +61,9 @@ class Rows:
         raise IndexError(row)
 
 
-def read_channel(channel: Channel, header: str, label: str | None, text_columns: Collection[str] = ()) -> Rows:
+def read_channel(
+    channel: Channel, header: str, label: str | None, text_columns: Collection[str] = ()
+) -> Rows:
     """Read every file of a channel, CSV or Parquet, by what is in it.
 
     Args:
@@ -119,7 +122,9 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     try:
         frame = fastparquet.ParquetFile(str(path)).to_pandas(index=False)
     except Exception as error:  # fastparquet raises whatever the bytes lead it to
-        raise UserError(f"{path.name} could not be read as Parquet ({type(error).__name__}: {error}).") from None
+        raise UserError(
+            f"{path.name} could not be read as Parquet ({type(error).__name__}: {error})."
+        ) from None
     frame.columns = [str(name) for name in frame.columns]
     for name in frame.columns:
         if not pd.api.types.is_numeric_dtype(frame[name]):
@@ -129,14 +134,12 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
 def unique_names(names: tuple[str, ...]) -> list[str]:
     """Column names made unique: the second `x` is `x.1`; an empty name is `column_<position>`."""
-    seen: dict[str, int] = {}
-    unique = []
+    unique: dict[str, None] = {}
     for position, name in enumerate(names):
         name = name or f"column_{position}"
-        count = seen.get(name, 0)
-        seen[name] = count + 1
-        unique.append(f"{name}.{count}" if count else name)
-    return unique
+        further = (f"{name}.{count}" for count in itertools.count(1))
+        unique[name if name not in unique else next(new for new in further if new not in unique)] = None
+    return list(unique)
 
 
 def as_categories(column: pd.Series) -> pd.Series:
@@ -156,7 +159,9 @@ def _mixed_columns(parts: list[pd.DataFrame]) -> set[str]:
     return {name for part in filled for name in part.columns if name in text and not is_text(part[name])}
 
 
-def _aligned(paths: list[Path], layouts: dict[Path, Layout | None], parts: list[pd.DataFrame]) -> list[pd.DataFrame]:
+def _aligned(
+    paths: list[Path], layouts: dict[Path, Layout | None], parts: list[pd.DataFrame]
+) -> list[pd.DataFrame]:
     """Every part with the columns of the first named one, in its order."""
     is_named = [layouts[path] is None or layouts[path].header is not None for path in paths]  # type: ignore[union-attr]
     lead = is_named.index(True) if True in is_named else 0
@@ -182,8 +187,6 @@ def _aligned(paths: list[Path], layouts: dict[Path, Layout | None], parts: list[
 
 def as_numbers(column: pd.Series) -> tuple[np.ndarray[Any, np.dtype[np.float64]], int | None]:
     """The numbers of a column, and the first row (from 0) that holds other text, or None."""
-    from opt_ml_ensemble.text import number
-
     if pd.api.types.is_numeric_dtype(column):
         return column.to_numpy(dtype=np.float64, na_value=np.nan), None
     parsed = {value: number(None if value is pd.NA else value) for value in pd.unique(column)}

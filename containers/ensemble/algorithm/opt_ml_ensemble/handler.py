@@ -29,7 +29,7 @@ from opt_ml.serving.table import Table
 
 from opt_ml_ensemble.bundle import Bundle, load_bundle
 from opt_ml_ensemble.request import request_matrix
-from opt_ml_ensemble.schema import Schema
+from opt_ml_ensemble.schema import Matrix, Schema
 
 OUTPUTS = ("predictions", "labels", "probability", "probabilities", "models")
 DEFAULT_ACCEPT = "text/csv"  # as SageMaker's own XGBoost answers; batch transform joins its lines
@@ -49,19 +49,27 @@ class Served:
     output: str
     threads: int
 
+    def threads_for(self, matrix: Matrix) -> int:
+        """Threads worth their while for so many rows."""
+        return self.threads if len(matrix) >= MANY_ROWS else 1
+
 
 @dataclass(frozen=True)
 class Prediction:
     """What the models say of a request's rows.
 
     Attributes:
-        each: by model, shape (rows,) or (rows, classes).
-        blended: the blend, of the same shape.
+        matrix: the rows; single models are only asked when the answer is to hold them.
+        blended: shape (rows,), or (rows, classes) of probabilities.
     """
 
     served: Served
-    each: Mapping[str, NDArray[np.float64]]
+    matrix: Matrix
     blended: NDArray[np.float64]
+
+    def each(self) -> Mapping[str, NDArray[np.float64]]:
+        """Every model's prediction, of the same shape."""
+        return self.served.bundle.predict_each(self.matrix, self.served.threads_for(self.matrix))
 
 
 def model_fn(model_dir: str) -> Served:
@@ -85,15 +93,13 @@ def input_fn(body: bytes, content_type: str) -> Table:
 
 
 def predict_fn(data: Table, model: Served) -> Prediction:
-    """Every model's prediction and the blend's.
+    """The blend's prediction.
 
     Raises:
         RequestError: 400 for columns that do not fit the model.
     """
     matrix = request_matrix(data, model.bundle.schema)
-    threads = model.threads if len(matrix) >= MANY_ROWS else 1
-    each = model.bundle.predict_each(matrix, threads)
-    return Prediction(model, each, model.bundle.blend.combine(each))
+    return Prediction(model, matrix, model.bundle.predict(matrix, model.threads_for(matrix)))
 
 
 def output_fn(prediction: Prediction, accept: str) -> tuple[bytes, str]:
@@ -107,7 +113,9 @@ def output_fn(prediction: Prediction, accept: str) -> tuple[bytes, str]:
     allowed = allowed_outputs(prediction.served.bundle.schema)
     if output not in allowed:
         raise RequestError(
-            400, f"Accept asks for output={output[:100]}, which this model cannot give. Use one of: {', '.join(allowed)}."
+            400,
+            f"Accept asks for output={output[:100]}, which this model cannot give. "
+            f"Use one of: {', '.join(allowed)}.",
         )
     return encode_columns(_columns(prediction, output), media_type)
 
@@ -123,14 +131,14 @@ def _columns(prediction: Prediction, output: str) -> dict[str, NDArray[Any]]:
     schema, blended = prediction.served.bundle.schema, prediction.blended
     if schema.task == "regression":
         single = {"prediction": blended}
-        return {**single, **prediction.each} if output == "models" else single
+        return {**single, **prediction.each()} if output == "models" else single
     if output == "probability":
         return {"probability": blended[:, 1]}
     if output == "probabilities":
         return {str(name): np.ascontiguousarray(blended[:, code]) for code, name in enumerate(schema.classes)}
     labels = {"label": _labels(schema, blended)}
     if output == "models":
-        labels |= {name: _labels(schema, found) for name, found in prediction.each.items()}
+        labels |= {name: _labels(schema, found) for name, found in prediction.each().items()}
     return labels
 
 

@@ -40,11 +40,13 @@ def find_task(rows: Rows, label: str, settings: Settings) -> tuple[Task, Classes
         if not numeric:
             row = int(np.argmax(column.notna())) if text_row is None else text_row
             raise UserError(
-                f"{rows.where(row)}: the label {label!r} is {column.iloc[row]!r}, but a regression needs numbers. "
-                "Correct it, name another label, or set objective to binary or multiclass."
+                f"{rows.where(row)}: the label {label!r} is {column.iloc[row]!r}, but a regression "
+                "needs numbers. Correct it, name another label, or set objective to binary or multiclass."
             )
         if len(np.unique(values)) < 2:
-            raise UserError(f"The label {label!r} has the same value in every row; there is nothing to learn.")
+            raise UserError(
+                f"The label {label!r} has the same value in every row; there is nothing to learn."
+            )
         return "regression", ()
     classes = _classes(column, values, numeric)
     _check_classes(label, task, classes, settings)

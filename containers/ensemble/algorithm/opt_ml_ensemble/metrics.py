@@ -55,10 +55,16 @@ def _of_classes(task: Task, data: Data, predicted: NDArray[np.float64]) -> dict[
     codes = list(range(predicted.shape[1]))
     # A vote can say 0: keep the logarithm finite, as XGBoost does.
     probabilities = np.clip(predicted, 1e-15, 1.0)
-    loss = float(sk.log_loss(data.label, probabilities / probabilities.sum(axis=1, keepdims=True), labels=codes, **weighted))
+    loss = float(
+        sk.log_loss(
+            data.label, probabilities / probabilities.sum(axis=1, keepdims=True), labels=codes, **weighted
+        )
+    )
     accuracy = float(sk.accuracy_score(data.label, chosen, **weighted))
     if task == "multiclass":
-        f1 = float(sk.f1_score(data.label, chosen, labels=codes, average="macro", zero_division=0, **weighted))
+        f1 = float(
+            sk.f1_score(data.label, chosen, labels=codes, average="macro", zero_division=0, **weighted)
+        )
         return {"accuracy": accuracy, "mlogloss": loss, "f1": f1}
     found = {"logloss": loss, "accuracy": accuracy}
     found["f1"] = float(sk.f1_score(data.label, chosen, zero_division=0, **weighted))
@@ -76,7 +82,9 @@ def ranking_metric(task: Task, asked: str) -> str:
     if asked == "auto":
         return OF_TASK[task][0]
     if asked not in OF_TASK[task]:
-        raise UserError(f"eval_metric {asked} does not fit a {task} task. Use one of: {', '.join(OF_TASK[task])}.")
+        raise UserError(
+            f"eval_metric {asked} does not fit a {task} task. Use one of: {', '.join(OF_TASK[task])}."
+        )
     return asked
 
 
@@ -86,7 +94,7 @@ def better(metric: str, values: Mapping[str, float]) -> list[str]:
 
 
 def print_metrics(prefix: str, values: Mapping[str, float], note: str = "") -> None:
-    """One line `<prefix>-rmse:54.1; <prefix>-mae:44.0;` with plain decimals, flushed (TRAIN-79, TRAIN-111)."""
+    """One line `<prefix>-rmse:54.1; <prefix>-mae:44.0;` in plain decimals, flushed (TRAIN-79, -111)."""
     pairs = [f"{prefix}-{name}:{plain(value)};" for name, value in values.items()]
     print(" ".join([*pairs, note]).rstrip(), flush=True)
 

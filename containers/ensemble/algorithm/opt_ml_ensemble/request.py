@@ -75,9 +75,10 @@ def _positions(table: Table, schema: Schema) -> list[int]:
 def _missing_feature(name: str, names: Sequence[str]) -> RequestError:
     hint = nearest(name, names)
     return RequestError(
-        400, f"The request has no column {name!r}, which the model needs.{hint} Send it, or null where unknown.",
+        400,
+        f"The request has no column {name!r}, which the model needs.{hint} Send it, or null where unknown.",
         column=name,
-    )  # fmt: skip
+    )
 
 
 def _wrong_width(width: int, schema: Schema) -> RequestError:
@@ -85,9 +86,11 @@ def _wrong_width(width: int, schema: Schema) -> RequestError:
     shown = ", ".join(feature.name for feature in schema.features[:20]) + (", ..." if expected > 20 else "")
     hint = f" Leave the label {schema.label!r} out." if width == expected + 1 else ""
     return RequestError(
-        400, f"The request has {width} columns, but the model expects {expected}: {shown}.{hint}",
-        expected=expected, got=width,
-    )  # fmt: skip
+        400,
+        f"The request has {width} columns, but the model expects {expected}: {shown}.{hint}",
+        expected=expected,
+        got=width,
+    )
 
 
 def _numbers(values: NDArray[np.object_], feature: Feature, position: int) -> NDArray[np.float64]:
@@ -97,8 +100,8 @@ def _numbers(values: NDArray[np.object_], feature: Feature, position: int) -> ND
         if found is None:
             raise RequestError(
                 400,
-                f"Row {row + 1}, column {position + 1} ({feature.name!r}) holds {str(value)[:100]!r}, but the model "
-                "was trained on numbers there. Send a number, or nothing where it is unknown.",
+                f"Row {row + 1}, column {position + 1} ({feature.name!r}) holds {str(value)[:100]!r}, but "
+                "the model was trained on numbers there. Send a number, or nothing where it is unknown.",
                 row=row + 1,
                 column=position + 1,
             )

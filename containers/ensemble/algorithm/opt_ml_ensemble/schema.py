@@ -66,7 +66,8 @@ class Schema:
     def from_json(cls, content: Mapping[str, Any]) -> Schema:
         """The schema back from `to_json`."""
         features = tuple(
-            Feature(**{**feature, "categories": tuple(feature["categories"])}) for feature in content["features"]
+            Feature(**{**feature, "categories": tuple(feature["categories"])})
+            for feature in content["features"]
         )
         return cls(**{**content, "features": features, "classes": tuple(content["classes"])})
 
@@ -93,10 +94,13 @@ class Data:
         return Data(self.matrix[rows], self.label[rows], None if self.weight is None else self.weight[rows])
 
 
-def category_codes(values: Sequence[str | None] | NDArray[Any], categories: tuple[str, ...]) -> NDArray[np.float32]:
+def category_codes(
+    values: Sequence[str | None] | NDArray[Any], categories: tuple[str, ...]
+) -> NDArray[np.float32]:
     """Codes of category texts; NaN for a missing or never seen one."""
     code = {text: float(position) for position, text in enumerate(categories)}
-    return np.fromiter((code.get(value, np.nan) for value in values), np.float32, len(values))
+    found = (np.nan if value is None else code.get(value, np.nan) for value in values)
+    return np.fromiter(found, np.float32, len(values))
 
 
 def finite_float32(values: NDArray[Any]) -> Matrix:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from opt_ml.errors import UserError
 
-from opt_ml_ensemble.hyperparameters import OBJECTIVES, TABLE, Hyperparameter
+from opt_ml_ensemble.hyperparameters import DEFAULT_MODELS, OBJECTIVES, TABLE, Hyperparameter
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,9 @@ class Settings:
     def of_model(self, model: str) -> dict[str, Any]:
         """The parameters of one model, its prefix taken off."""
         prefix = f"{model}."
-        return {name.removeprefix(prefix): value for name, value in self.values.items() if name.startswith(prefix)}
+        return {
+            name.removeprefix(prefix): value for name, value in self.values.items() if name.startswith(prefix)
+        }
 
 
 def read_settings(raw: Mapping[str, Any]) -> Settings:
@@ -54,20 +56,24 @@ def read_settings(raw: Mapping[str, Any]) -> Settings:
     for name, value in raw.items():
         row = rows.get(name)
         if row is None:
-            raise UserError(f"Unknown hyperparameter {name!r}.{nearest(name, rows)} The image's README lists them all.")
+            raise UserError(
+                f"Unknown hyperparameter {name!r}.{nearest(name, rows)} The image's README lists them all."
+            )
         if row.name in given:
             names = " and ".join(sorted(alias for alias in raw if rows.get(alias) is row))
             raise UserError(f"The hyperparameters {names} mean the same. Give one of them.")
         given[row.name] = parse(row, value, name)
-    return Settings({row.name: _value(row, given) for row in TABLE}, frozenset(given))
+    models: Collection[str] = given.get("models", DEFAULT_MODELS)
+    return Settings({row.name: _value(row, given, models) for row in TABLE}, frozenset(given))
 
 
-def _value(row: Hyperparameter, given: Mapping[str, Any]) -> Any:
+def _value(row: Hyperparameter, given: Mapping[str, Any], models: Collection[str]) -> Any:
     if row.name in given:
         return given[row.name]
-    if row.follows in given:
-        return parse(row, given[row.follows], row.follows)
-    return row.default
+    # A model that is not trained must not refuse what is meant for the others.
+    if row.follows is None or row.follows not in given or row.name.partition(".")[0] not in models:
+        return row.default
+    return parse(row, given[row.follows], f"{row.follows} (as {row.name})")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -120,6 +126,8 @@ def _number(row: Hyperparameter, value: Any, name: str) -> int | float:
     if not math.isfinite(number) or (row.kind == "integer" and number != int(number)):
         raise UserError(f"Hyperparameter {name} must be {noun}, but is {value!r}.")
     low, high = row.low, row.high
-    if (low is not None and (number < low or (row.above and number == low))) or (high is not None and number > high):
+    if (low is not None and (number < low or (row.above and number == low))) or (
+        high is not None and number > high
+    ):
         raise UserError(f"Hyperparameter {name} is {value}, out of its range. It must be {row.allowed}.")
     return int(number) if row.kind == "integer" else number

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 # Read as missing, in any column. One list for files and requests, so that both agree.
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None")
 _MISSING = frozenset(MISSING)
@@ -36,6 +38,8 @@ def category(value: Any) -> str | None:
     """
     if isinstance(value, bytes):
         value = value.decode("utf-8", errors="replace")
+    if isinstance(value, bool | np.bool_):
+        return str(value)
     parsed = number(value)
     if parsed is None or (isinstance(value, str) and value.strip().lower() in _TRUTH):
         return str(value).strip()

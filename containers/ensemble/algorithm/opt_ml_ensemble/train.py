@@ -40,12 +40,21 @@ def train(environment: Environment) -> None:
     settings = read_settings(environment.hyperparameters)
     if not _trains_here(environment):
         return
+    for name in sorted(settings.given):
+        model = name.partition(".")[0]
+        if "." in name and model not in settings["models"]:
+            print(f"{name} has no effect: {model} is not among the models of this job.")
     job = read_job(environment, settings)
     describe(job)
     problem = Problem(
-        job.schema.task, len(job.schema.classes), len(job.schema.used), job.schema.categorical, settings["seed"],
-        settings["nthread"] or usable_cpus(), settings["early_stopping_rounds"],
-    )  # fmt: skip
+        job.schema.task,
+        len(job.schema.classes),
+        len(job.schema.used),
+        job.schema.categorical,
+        settings["seed"],
+        settings["nthread"] or usable_cpus(),
+        settings["early_stopping_rounds"],
+    )
     metric = ranking_metric(job.schema.task, settings["eval_metric"])
     outcome = train_ensemble(job.schema, settings, problem, metric, job.train, job.validation, job.test)
     _write(environment, settings, job, outcome)
@@ -80,7 +89,9 @@ def read_job(environment: Environment, settings: Settings) -> Job:
     schema = build_schema(rows["train"], settings)
     data = {"train": encode(rows["train"], schema)}
     if len(data["train"]) < FEWEST_ROWS:
-        raise UserError(f"The train channel has {len(data['train'])} rows with a label; at least {FEWEST_ROWS} are needed.")
+        raise UserError(
+            f"The train channel has {len(data['train'])} rows with a label; it needs at least {FEWEST_ROWS}."
+        )
     for name in ("validation", "test"):
         if name in channels:
             rows[name] = _read(channels[name], settings, schema)
@@ -109,24 +120,32 @@ def _check_channels(environment: Environment) -> None:
         raise UserError("The job has a channel train and a channel training. Give one of them.")
     if not {"train", "training"} & set(names):
         found = f"only {', '.join(names)}" if names else "none at all"
-        raise UserError(f"The job has no channel train, but {found}. Add a channel train with CSV or Parquet files.")
+        raise UserError(
+            f"The job has no channel train, but {found}. Add a channel train with CSV or Parquet files."
+        )
     for name in names:
         if name not in CHANNELS:
-            raise UserError(f"Unknown channel {name!r}.{nearest(name, CHANNELS)} Channels are train, validation and test.")
+            raise UserError(
+                f"Unknown channel {name!r}.{nearest(name, CHANNELS)} Channels are train, validation and test."
+            )
 
 
 def _trains_here(environment: Environment) -> bool:
     if len(environment.hosts) == 1:
         return True
-    sharded = sorted(n for n, channel in environment.channels.items() if channel.distribution == "ShardedByS3Key")
+    sharded = sorted(
+        n for n, channel in environment.channels.items() if channel.distribution == "ShardedByS3Key"
+    )
     if sharded:
         raise UserError(
-            f"The channel {sharded[0]} is split over {len(environment.hosts)} hosts, but this algorithm trains on one. "
-            "Use one instance, or the distribution FullyReplicated."
+            f"The channel {sharded[0]} is split over {len(environment.hosts)} hosts, but one host "
+            "does the training. Use one instance, or the distribution FullyReplicated."
         )
     if not environment.is_leader:
         # Two hosts would write one model (TRAIN-74).
-        print(f"{environment.current_host} has nothing to do: this algorithm trains on {sorted(environment.hosts)[0]}.")
+        print(
+            f"{environment.current_host} has nothing to do: {sorted(environment.hosts)[0]} trains the model."
+        )
     return environment.is_leader
 
 
@@ -138,12 +157,12 @@ def describe(job: Job) -> None:
         print(f"Channel {rows.channel}: {len(rows.frame)} rows in {files} file{'s' * (files > 1)}.")
     categories = len(schema.categorical)
     numbers = len(schema.used) - categories
-    kinds = f"{numbers} number column{'s' * (numbers != 1)}, {categories} category column{'s' * (categories != 1)}"
-    task = schema.task
+    kinds = f"{numbers} of numbers, {categories} of categories"
+    task: str = schema.task
     if schema.classes:
         shown = ", ".join(map(str, schema.classes[:10])) + (", ..." if len(schema.classes) > 10 else "")
-        task = f"{task} ({shown})"  # type: ignore[assignment]
-    print(f"Label {schema.label!r}: {task}. Features: {kinds}.")
+        task = f"{task} ({shown})"
+    print(f"Label {schema.label!r}: {task}. {len(schema.used)} columns in use: {kinds}.")
     for feature in schema.features:
         if feature.kind == "unused":
             print(f"Column {feature.name!r} is not used: {feature.note}.")
@@ -172,4 +191,6 @@ def _copy_reports(staging: Path, target: Path) -> None:
 
 
 def _files(rows: Rows) -> list[dict[str, Any]]:
-    return [{"file": source.path.name, "rows": source.rows, "sha256": source.sha256} for source in rows.sources]
+    return [
+        {"file": source.path.name, "rows": source.rows, "sha256": source.sha256} for source in rows.sources
+    ]

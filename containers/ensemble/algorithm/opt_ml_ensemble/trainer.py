@@ -15,7 +15,7 @@ from opt_ml_ensemble.bundle import Bundle
 from opt_ml_ensemble.cross_validation import cross_validate, describe_fit, fit, make_folds, split
 from opt_ml_ensemble.metrics import better, measure, print_metrics
 from opt_ml_ensemble.models import Curve, Model, Problem
-from opt_ml_ensemble.schema import Data, Schema
+from opt_ml_ensemble.schema import Data, Schema, Task
 from opt_ml_ensemble.settings import Settings
 
 DEFAULT_FRACTION = 0.2
@@ -67,9 +67,14 @@ class _Fitted:
 
 
 def train_ensemble(
-    schema: Schema, settings: Settings, problem: Problem, metric: str, train: Data, validation: Data | None,
+    schema: Schema,
+    settings: Settings,
+    problem: Problem,
+    metric: str,
+    train: Data,
+    validation: Data | None,
     test: Data | None,
-) -> Outcome:  # fmt: skip
+) -> Outcome:
     """Train every model, blend them, print and return the metrics.
 
     With `k_fold` the blend is found on out-of-fold predictions and every model is then fitted once more
@@ -77,6 +82,8 @@ def train_ensemble(
     Without it the validation rows stop the boosting and find the blend.
     """
     _check_blend(settings, schema)
+    if schema.classes:
+        _check_classes(schema, train)
     source = "channel"
     fraction = _fraction(settings) if validation is None else 0.0
     if fraction:
@@ -91,7 +98,11 @@ def train_ensemble(
     metrics = _measure(schema, metric, bundle, fitted, held_out, train, test, problem.threads)
     importance = {name: model.importance() for name, model in fitted.models.items()}
     return Outcome(
-        bundle, metrics, held_out, fitted.curves, {n: shares for n, shares in importance.items() if shares is not None}
+        bundle,
+        metrics,
+        held_out,
+        fitted.curves,
+        {n: shares for n, shares in importance.items() if shares is not None},
     )
 
 
@@ -101,8 +112,8 @@ def _fraction(settings: Settings) -> float:
         return 0.0 if settings["k_fold"] >= 2 else DEFAULT_FRACTION
     if asked == 0 and settings["k_fold"] < 2:
         raise UserError(
-            "Nothing to measure the models on: validation_fraction is 0, k_fold is off and there is no channel "
-            "validation. Give one of the three."
+            "Nothing to measure the models on: validation_fraction is 0, k_fold is off and there is no "
+            "channel validation. Give one of the three."
         )
     return float(asked)
 
@@ -110,6 +121,17 @@ def _fraction(settings: Settings) -> float:
 def _check_blend(settings: Settings, schema: Schema) -> None:
     if settings["blend"] == "vote" and schema.task == "regression":
         raise UserError("blend vote needs classes, but this is a regression. Use mean, weighted or stacking.")
+
+
+def _check_classes(schema: Schema, train: Data) -> None:
+    """Whatever is held out, two classes must be left to learn from."""
+    counts = np.bincount(train.label, minlength=len(schema.classes))
+    if (counts >= 2).sum() < 2:
+        rare = schema.classes[int(np.argmin(counts))]
+        raise UserError(
+            f"The class {rare!r} of the label {schema.label!r} has only one row. "
+            "At least two classes need two rows or more: add rows."
+        )
 
 
 def _fit_folds(settings: Settings, problem: Problem, metric: str, train: Data) -> _Fitted:
@@ -142,9 +164,14 @@ def _fit_once(settings: Settings, problem: Problem, train: Data, validation: Dat
 
 
 def _blend(
-    schema: Schema, settings: Settings, problem: Problem, fitted: _Fitted, train: Data, validation: Data | None,
+    schema: Schema,
+    settings: Settings,
+    problem: Problem,
+    fitted: _Fitted,
+    train: Data,
+    validation: Data | None,
     source: str,
-) -> tuple[Bundle, HeldOut]:  # fmt: skip
+) -> tuple[Bundle, HeldOut]:
     kind, task = settings["blend"], schema.task
 
     def bundle_of(blend: Blend) -> Bundle:
@@ -161,22 +188,42 @@ def _blend(
         raise AssertionError("without folds there are validation rows: _fraction sees to it")
     each = {name: model.predict(validation.matrix, problem.threads) for name, model in fitted.models.items()}
     blend = fit_blend(kind, validation, each, task)
-    folds = make_folds(validation, task, BLEND_FOLDS, settings["seed"]) if len(validation) >= 2 * BLEND_FOLDS else []
+    folds = _blend_folds(validation, task, settings["seed"])
     honest = cross_fitted(kind, validation, each, task, folds) if folds else blend.combine(each)
     return bundle_of(blend), HeldOut(source, validation, each, honest)
+
+
+def _blend_folds(validation: Data, task: Task, seed: int) -> Folds:
+    """Folds to measure a learned blend on; none where the rows are too few to learn from a part of them."""
+    if len(validation) < 2 * BLEND_FOLDS:
+        return []
+    if task != "regression":
+        counts = np.bincount(validation.label)
+        if (counts >= BLEND_FOLDS).sum() < 2:
+            return []
+        return make_folds(validation, task, min(BLEND_FOLDS, int(counts[counts >= 2].min())), seed)
+    return make_folds(validation, task, BLEND_FOLDS, seed)
 
 
 def _output(settings: Settings, schema: Schema) -> str:
     """What a request gets that does not ask: what the objective's name promises in XGBoost."""
     if schema.task == "regression":
         return "predictions"
-    return {"binary:logistic": "probability", "multi:softprob": "probabilities"}.get(settings["objective"], "labels")
+    return {"binary:logistic": "probability", "multi:softprob": "probabilities"}.get(
+        settings["objective"], "labels"
+    )
 
 
 def _measure(
-    schema: Schema, metric: str, bundle: Bundle, fitted: _Fitted, held_out: HeldOut, train: Data, test: Data | None,
+    schema: Schema,
+    metric: str,
+    bundle: Bundle,
+    fitted: _Fitted,
+    held_out: HeldOut,
+    train: Data,
+    test: Data | None,
     threads: int,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     parts = {"train": _scores(bundle, train, threads)}
     if test is not None:
         parts["test"] = _scores(bundle, test, threads)
@@ -190,7 +237,10 @@ def _measure(
     if bundle.blend.weights:
         weights = ", ".join(f"{name} {weight:.2f}" for name, weight in bundle.blend.weights.items())
         print(f"Blend ({bundle.blend.kind}): {weights}.")
-    ranking = better(metric, {name: found[metric] for name, found in parts["validation"]["models"].items() if metric in found})
+    ranking = better(
+        metric,
+        {name: found[metric] for name, found in parts["validation"]["models"].items() if metric in found},
+    )
     return {
         "task": schema.task,
         "metric": metric,

@@ -102,6 +102,15 @@ def shares(raw: NDArray[Any] | Sequence[float]) -> NDArray[np.float64]:
     return values / total if total > 0 else values
 
 
+def every_class(found: NDArray[np.float64], classes: NDArray[Any], n_classes: int) -> NDArray[np.float64]:
+    """Probabilities of all classes, from those of the classes that a fold had rows of; the others get 0."""
+    if len(classes) == n_classes:
+        return found
+    spread = np.zeros((len(found), n_classes))
+    spread[:, classes] = found
+    return spread
+
+
 def two_columns(positive: NDArray[Any]) -> NDArray[np.float64]:
     """Probabilities of both classes, shape (rows, 2), from those of the positive one."""
     positive = np.asarray(positive, dtype=np.float64)

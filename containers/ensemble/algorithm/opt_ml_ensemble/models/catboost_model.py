@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from catboost import CatBoost, FeaturesData, Pool
+from catboost import CatBoost, CatBoostError, FeaturesData, Pool
 from numpy.typing import NDArray
+from opt_ml.errors import UserError
 
 from opt_ml_ensemble.models.base import Curve, Model, Problem, shares, two_columns
 from opt_ml_ensemble.schema import Data, Matrix
@@ -47,7 +48,15 @@ class CatBoostModel(Model):
         if watched is not None and problem.patience:
             options |= {"od_type": "Iter", "od_wait": problem.patience, "use_best_model": True}
         self._model = CatBoost(options)
-        self._model.fit(self._pool(train), eval_set=None if watched is None else self._pool(watched))
+        try:
+            self._model.fit(self._pool(train), eval_set=None if watched is None else self._pool(watched))
+        except CatBoostError as error:
+            # Of rows and parameters that the others can do with: nothing varies within a fold, for one.
+            cause = str(error).strip().rpartition("\n")[2].rpartition(": ")[2]
+            raise UserError(
+                f"CatBoost refuses {len(train)} of these rows or its parameters: {cause} "
+                "Change them, or leave catboost out of the hyperparameter models."
+            ) from None
         self.rounds = int(self._model.tree_count_)
         if watched is not None:
             history = self._model.get_evals_result()
@@ -56,11 +65,13 @@ class CatBoostModel(Model):
 
     def predict(self, matrix: Matrix, threads: int = 1) -> NDArray[np.float64]:
         """Predict; see `Model.predict`."""
-        data = self._features(matrix) if self._categorical else matrix
+        data = self._features(matrix)
         if self.problem.task == "regression":
             return np.asarray(self._model.predict(data, thread_count=threads), dtype=np.float64)
         kind = "Probability"
-        found = np.asarray(self._model.predict(data, prediction_type=kind, thread_count=threads), dtype=np.float64)
+        found = np.asarray(
+            self._model.predict(data, prediction_type=kind, thread_count=threads), dtype=np.float64
+        )
         return found if found.ndim == 2 else two_columns(found)
 
     def importance(self) -> NDArray[np.float64] | None:
@@ -83,10 +94,12 @@ class CatBoostModel(Model):
         return model
 
     def _pool(self, data: Data) -> Pool:
-        features = self._features(data.matrix) if self._categorical else data.matrix
-        return Pool(features, label=data.label, weight=data.weight)
+        return Pool(self._features(data.matrix), label=data.label, weight=data.weight)
 
-    def _features(self, matrix: Matrix) -> FeaturesData:
+    def _features(self, matrix: Matrix) -> Matrix | FeaturesData:
+        if not self._categorical:
+            # CatBoost makes the array that it is given read-only; other models need theirs writable.
+            return matrix.view()
         codes = matrix[:, self._categorical]
         known = ~np.isnan(codes)
         texts = np.full(codes.shape, _MISSING, dtype=object)

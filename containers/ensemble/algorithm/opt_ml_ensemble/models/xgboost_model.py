@@ -26,6 +26,7 @@ class XGBoostModel(Model):
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
         self._booster = xgboost.Booster()
+        self._threads = 0
 
     def fit(self, parameters: Mapping[str, Any], train: Data, watched: Data | None) -> None:
         """Train; see `Model.fit`."""
@@ -49,9 +50,14 @@ class XGBoostModel(Model):
         history: dict[str, dict[str, list[float]]] = {}
         stops = watched is not None and problem.patience > 0
         booster = xgboost.train(
-            options, matrix, rounds, evals=evals, evals_result=history, verbose_eval=False,
+            options,
+            matrix,
+            rounds,
+            evals=evals,
+            evals_result=history,
+            verbose_eval=False,
             early_stopping_rounds=problem.patience if stops else None,
-        )  # fmt: skip
+        )
         if stops:
             booster = booster[: booster.best_iteration + 1]
         self._use(booster)
@@ -71,7 +77,10 @@ class XGBoostModel(Model):
     def importance(self) -> NDArray[np.float64] | None:
         """Total gain of the splits on each column."""
         gains = self._booster.get_score(importance_type="total_gain")
-        return shares([gains.get(f"f{position}", 0.0) for position in range(self.problem.n_features)])
+        raw = np.zeros(self.problem.n_features)
+        for name, gain in gains.items():
+            raw[int(name[1:])] = gain
+        return shares(raw)
 
     def save(self, directory: Path) -> None:
         """Write xgboost.ubj."""
@@ -92,6 +101,10 @@ class XGBoostModel(Model):
     def _matrix(self, data: Data) -> xgboost.DMatrix:
         kinds = ["c" if i in self.problem.categorical else "q" for i in range(self.problem.n_features)]
         return xgboost.DMatrix(
-            data.matrix, label=data.label, weight=data.weight, feature_types=kinds, enable_categorical=True,
+            data.matrix,
+            label=data.label,
+            weight=data.weight,
+            feature_types=kinds,
+            enable_categorical=True,
             feature_names=[f"f{i}" for i in range(self.problem.n_features)],
-        )  # fmt: skip
+        )

@@ -68,14 +68,23 @@ def residuals(data: Data, predicted: NDArray[np.float64]) -> str:
     """How many rows were predicted how far from the truth."""
     counts, edges = np.histogram(predicted - data.label, bins=BINS)
     chart = pygal.Histogram(**{**_SHAPE, "show_legend": False}, x_title="predicted - true", y_title="rows")
-    chart.add("rows", [(int(n), float(a), float(b)) for n, a, b in zip(counts, edges, edges[1:], strict=False)])
+    chart.add(
+        "rows", [(int(n), float(a), float(b)) for n, a, b in zip(counts, edges, edges[1:], strict=False)]
+    )
     return _svg(chart)
 
 
 def roc(schema: Schema, data: Data, predicted: NDArray[np.float64]) -> str:
     """Receiver operating characteristic: of the positive class, or of each class against the rest."""
-    chart = pygal.XY(**_SHAPE, show_dots=False, x_title="false positive rate", y_title="true positive rate",
-                     range=(0, 1), xrange=(0, 1), max_scale=6)  # fmt: skip
+    chart = pygal.XY(
+        **_SHAPE,
+        show_dots=False,
+        x_title="false positive rate",
+        y_title="true positive rate",
+        range=(0, 1),
+        xrange=(0, 1),
+        max_scale=6,
+    )
     codes = [1] if schema.task == "binary" else list(range(len(schema.classes)))[:MOST_ROC_CLASSES]
     for code in codes:
         positive = data.label == code

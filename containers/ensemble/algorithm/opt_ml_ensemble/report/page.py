@@ -23,6 +23,7 @@ _SOURCES = {
     "split": "rows held out of the train channel",
     "out-of-fold": "out-of-fold predictions for the train channel",
 }
+_BLENDS = {"mean": "their mean", "weighted": "a weighted mean", "vote": "vote", "stacking": "stacking"}
 
 
 def write_report(path: Path, outcome: Outcome, rows: Mapping[str, Rows], job_name: str) -> None:
@@ -35,7 +36,7 @@ def write_report(path: Path, outcome: Outcome, rows: Mapping[str, Rows], job_nam
         job_name: of the training job; may be empty.
     """
     schema = outcome.bundle.schema
-    title = f"{schema.label}: {schema.task} by an ensemble"
+    title = f"Ensemble for {schema.label} ({schema.task})"
     css = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
     body = "\n".join(
         (
@@ -60,10 +61,10 @@ def write_report(path: Path, outcome: Outcome, rows: Mapping[str, Rows], job_nam
 def _summary(outcome: Outcome, job_name: str) -> str:
     held_out = outcome.held_out
     job = f"Job {job_name}. " if job_name else ""
-    blend = outcome.bundle.blend
+    blend = _BLENDS[outcome.bundle.blend.kind]
     return (
-        f"{job}{len(outcome.bundle.models)} models, blended by {blend.kind}; measured on {len(held_out.data)} rows: "
-        f"{_SOURCES[held_out.source]}."
+        f"{job}{len(outcome.bundle.models)} models, blended by {blend}; measured on "
+        f"{len(held_out.data):,} rows: {_SOURCES[held_out.source]}."
     )
 
 
@@ -87,16 +88,34 @@ def _leaderboard(outcome: Outcome) -> str:
     metrics = outcome.metrics
     metric, validation = metrics["metric"], metrics["validation"]
     scores: dict[str, Mapping[str, float]] = {**validation["models"], "blend": validation["blend"]}
-    ranked = better(metric, {name: found[metric] for name, found in scores.items() if metric in found}) or list(scores)
+    ranked = better(
+        metric, {name: found[metric] for name, found in scores.items() if metric in found}
+    ) or list(scores)
     columns = [metric, *(name for name in validation["blend"] if name != metric)]
     others = [part for part in ("test", "train") if part in metrics]
-    highest = max((abs(found.get(metric, 0.0)) for found in scores.values()), default=1.0) or 1.0
+    folds = {
+        name: [fold[metric] for fold in found if metric in fold] for name, found in metrics["folds"].items()
+    }
     weights = metrics["blend"]["weights"]
-    head = ["", f"validation {metric}", "", *columns[1:], *(f"{part} {metric}" for part in others), "weight"]
+    head = [
+        "",
+        f"validation {metric}",
+        "by fold" if folds else "",
+        *columns[1:],
+        *(f"{part} {metric}" for part in others),
+        "weight",
+    ]
+    every = [found[metric] for found in scores.values() if metric in found] + [
+        v for f in folds.values() for v in f
+    ]
     lines = []
     for name in ranked:
-        bar = f'<i style="width:{100 * max(scores[name].get(metric, 0.0), 0.0) / highest:.1f}%"></i>'
-        cells = [_short(scores[name].get(metric)), ("bar", bar), *(_short(scores[name].get(c)) for c in columns[1:])]
+        strip = _strip(scores[name].get(metric), folds.get(name, []), every)
+        cells = [
+            _short(scores[name].get(metric)),
+            ("strip", strip),
+            *(_short(scores[name].get(c)) for c in columns[1:]),
+        ]
         for part in others:
             found = metrics[part]["blend"] if name == "blend" else metrics[part]["models"][name]
             cells.append(_short(found.get(metric)))
@@ -104,9 +123,21 @@ def _leaderboard(outcome: Outcome) -> str:
         lines.append(_row(name, cells, "blend" if name == "blend" else ""))
     direction = "smaller" if metric in SMALLER_IS_BETTER else "larger"
     return (
-        f'<h2>Leaderboard</h2><p class="muted">By validation {metric}, {direction} is better.</p>'
+        f'<h2>Leaderboard</h2><p class="muted">By validation {metric}, {direction} is better.'
+        f"{' A dot is one fold, the bar all validation rows.' if folds else ''}</p>"
         f"{_table(head, lines)}"
     )
+
+
+def _strip(score: float | None, folds: Sequence[float], every: Sequence[float]) -> str:
+    """Scores on one scale for all rows of the table: from the smallest to the largest there is."""
+    low, high = min(every, default=0.0), max(every, default=1.0)
+
+    def mark(kind: str, value: float) -> str:
+        return f'<i class="{kind}" style="left:{100 * (value - low) / (high - low or 1.0):.1f}%"></i>'
+
+    marks = [mark("dot", value) for value in folds] + ([] if score is None else [mark("mark", score)])
+    return f"<div>{''.join(marks)}</div>"
 
 
 def _predictions(outcome: Outcome) -> str:
@@ -117,7 +148,9 @@ def _predictions(outcome: Outcome) -> str:
             ("Residuals", charts.residuals(data, blended)),
         ]
     else:
-        heading = f"ROC of {schema.classes[1]!r}" if schema.task == "binary" else "ROC, each class against the rest"
+        heading = (
+            f"ROC of {schema.classes[1]!r}" if schema.task == "binary" else "ROC, each class against the rest"
+        )
         figures = [(heading, charts.roc(schema, data, blended))]
         if len(schema.classes) <= MOST_CLASSES:
             figures.append(("Confusion matrix, in rows", _confusion(schema.classes, data.label, blended)))
@@ -132,8 +165,7 @@ def _confusion(classes: Sequence[object], truth: NDArray[np.int64], blended: NDA
     lines = []
     for code, name in enumerate(classes):
         cells = "".join(
-            f'<td style="background:color-mix(in srgb, var(--accent) {60 * shares[code, other]:.0f}%, transparent)">'
-            f"{counts[code, other]}</td>"
+            f'<td style="--share:{60 * shares[code, other]:.0f}%">{counts[code, other]}</td>'
             for other in range(size)
         )
         lines.append(f"<tr><th>{escape(str(name))}</th>{cells}</tr>")
@@ -158,12 +190,15 @@ def _importance(outcome: Outcome) -> str:
     for position in order:
         bar = f'<i style="width:{100 * mean[position] / highest:.1f}%"></i>'
         lines.append(
-            _row(names[position], [f"{mean[position]:.1%}", ("bar", bar), *(f"{part[position]:.1%}" for part in parts)])
+            _row(
+                names[position],
+                [f"{mean[position]:.1%}", ("bar", bar), *(f"{part[position]:.1%}" for part in parts)],
+            )
         )
     left = f" The first {MOST_FEATURES} of {len(names)} columns." if len(names) > MOST_FEATURES else ""
     return (
-        '<h2>Feature importance</h2><p class="muted">Share of each column in what the models make of a row, as each '
-        f"library measures it, and their mean by the weights of the blend.{left}</p>"
+        '<h2>Feature importance</h2><p class="muted">Share of each column in what the models make of a row, '
+        f"as each library measures it, and their mean by the weights of the blend.{left}</p>"
         f"{_table(['', 'mean', '', *outcome.importance], lines)}"
     )
 
@@ -184,27 +219,37 @@ def _files(rows: Mapping[str, Rows]) -> str:
     ]
     libraries = ", ".join(f"{name} {number}" for name, number in versions().items())
     return (
-        '<h2>Trained from</h2><div class="scroll files"><table><thead><tr><th>channel</th><th>file</th><th>rows</th>'
-        f'<th>sha256</th></tr></thead><tbody>{"".join(lines)}</tbody></table></div><p class="muted">{escape(libraries)}</p>'
+        '<h2>Trained from</h2><div class="scroll files"><table><thead><tr><th>channel</th><th>file</th>'
+        f"<th>rows</th><th>sha256</th></tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+        f'<p class="muted">{escape(libraries)}</p>'
     )
 
 
 def _figures(figures: Iterable[tuple[str, str]]) -> str:
-    return '<div class="plots">' + "".join(f"<figure><h3>{escape(h)}</h3>{svg}</figure>" for h, svg in figures) + "</div>"
+    return (
+        '<div class="plots">'
+        + "".join(f"<figure><h3>{escape(h)}</h3>{svg}</figure>" for h, svg in figures)
+        + "</div>"
+    )
 
 
 def _table(head: Sequence[str], lines: Sequence[str]) -> str:
     cells = "".join(f"<th>{escape(name)}</th>" for name in head)
-    return f'<div class="scroll"><table><thead><tr>{cells}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+    body = f"<thead><tr>{cells}</tr></thead><tbody>{''.join(lines)}</tbody>"
+    return f'<div class="scroll"><table>{body}</table></div>'
 
 
 def _row(name: str, cells: Sequence[Any], kind: str = "") -> str:
     written = "".join(
-        f'<td class="{cell[0]}">{cell[1]}</td>' if isinstance(cell, tuple) else f"<td>{escape(str(cell))}</td>"
+        f'<td class="{cell[0]}">{cell[1]}</td>'
+        if isinstance(cell, tuple)
+        else f"<td>{escape(str(cell))}</td>"
         for cell in cells
     )
     return f'<tr class="{kind}"><th>{escape(name)}</th>{written}</tr>'
 
 
 def _short(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:#.4g}".rstrip(".")
