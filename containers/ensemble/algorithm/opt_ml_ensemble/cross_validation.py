@@ -89,7 +89,7 @@ def cross_validate(
         scores = measure(problem.task, watched, result.predicted[held_out])
         result.scores.append(scores)
         shown = {metric: scores[metric]} if metric in scores else scores
-        print_metrics(f"{name}-fold-{number}-validation", shown, describe_fit(model, seconds))
+        print_metrics(f"validation-{name}-fold-{number}", shown, describe_fit(model, seconds))
         if model.rounds is not None:
             result.rounds.append(model.rounds)
         result.curve = result.curve or model.curve

@@ -13,10 +13,10 @@ from typing import Any
 
 from opt_ml.environment import Channel, Environment
 from opt_ml.errors import UserError
+from opt_ml.resources import usable_cpus
 from opt_ml.training.staging import staged_model
 
 from opt_ml_ensemble.bundle import save_bundle, write_json
-from opt_ml_ensemble.cpus import usable_cpus
 from opt_ml_ensemble.dataset import build_schema, encode, text_columns
 from opt_ml_ensemble.files import Rows, read_channel
 from opt_ml_ensemble.metrics import ranking_metric
@@ -93,7 +93,7 @@ def read_job(environment: Environment, settings: Settings) -> Job:
             f"The train channel has {len(data['train'])} rows with a label; it needs at least {FEWEST_ROWS}."
         )
     for name in ("validation", "test"):
-        if name in channels:
+        if name in channels and _is_here(channels[name]):
             rows[name] = _read(channels[name], settings, schema)
             rows[name] = _with_names(rows[name], rows["train"])
             data[name] = encode(rows[name], schema)
@@ -124,10 +124,21 @@ def _check_channels(environment: Environment) -> None:
             f"The job has no channel train, but {found}. Add a channel train with CSV or Parquet files."
         )
     for name in names:
-        if name not in CHANNELS:
-            raise UserError(
-                f"Unknown channel {name!r}.{nearest(name, CHANNELS)} Channels are train, validation and test."
-            )
+        if name in CHANNELS:
+            continue
+        meant = nearest(name, CHANNELS)
+        if meant:
+            raise UserError(f"Unknown channel {name!r}.{meant} Channels are train, validation and test.")
+        # Other programs add channels of their own, as the SageMaker SDK does for scripts (V3-10, V3-11).
+        print(f"Channel {name} is not used: channels are train, validation and test.")
+
+
+def _is_here(channel: Channel) -> bool:
+    """False for a channel that this host was not given (TRAIN-45, TRAIN-46)."""
+    if channel.directory.is_dir():
+        return True
+    print(f"Channel {channel.name} is not used: it has no directory on this host.")
+    return False
 
 
 def _trains_here(environment: Environment) -> bool:

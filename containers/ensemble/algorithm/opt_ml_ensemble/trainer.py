@@ -264,8 +264,9 @@ def _scores(bundle: Bundle, data: Data, threads: int) -> dict[str, Any]:
 def _print_scores(metric: str, parts: Mapping[str, Mapping[str, Any]]) -> None:
     for part, found in parts.items():
         for name, scores in found["models"].items():
-            print_metrics(f"{name}-{part}", scores)
-    # The blend last, each metric at the start of its own line: a tuning job takes the last match.
+            print_metrics(f"{part}-{name}", scores)
+    # The blend last, each metric on its own line. No other metric's name ends like one of these, so that
+    # the regex `validation-rmse:([0-9.]+);` reads the blend alone, also without an anchor (TRAIN-110).
     for part, found in parts.items():
         for name, score in found["blend"].items():
             print_metrics(part, {name: score})

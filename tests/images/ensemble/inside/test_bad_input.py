@@ -123,7 +123,7 @@ def test_channels_that_do_not_fit_are_named(job, channels, part):
 
 
 @pytest.mark.contract("TRAIN-46")
-def test_a_channel_without_a_directory_is_empty(job):
+def test_a_train_channel_without_a_directory_is_empty(job):
     job.file("train", "rows.csv", GOOD)
     (job.base / "input/data/train/rows.csv").unlink()
     (job.base / "input/data/train").rmdir()

@@ -126,12 +126,12 @@ def test_metrics_stand_alone_on_lines_that_a_tuning_job_finds(job, mixed, capsys
     final = [line for line in lines if re.fullmatch(r"validation-rmse:[0-9.]+;", line)]
     assert final == [f"validation-rmse:{float(final[0][16:-1]):g};"]
     assert float(final[0][16:-1]) == pytest.approx(job.metrics["validation"]["blend"]["rmse"], rel=1e-5)
-    # A regex without an anchor finds single models too; the last match is the blend's.
-    assert [line for line in lines if "validation-rmse:" in line][-1] == final[0]
+    # Without an anchor too, a tuning job's regex reads the blend alone.
+    assert [line for line in lines if "validation-rmse:" in line] == final
     for model in ("catboost", "xgboost", "extra_trees", "linear"):
-        folds = [line for line in lines if re.match(rf"{model}-fold-[012]-validation-rmse:[0-9.]+;", line)]
+        folds = [line for line in lines if re.match(rf"validation-{model}-fold-[012]-rmse:[0-9.]+;", line)]
         assert len(folds) == 3
-        assert any(line.startswith(f"{model}-validation-rmse:") for line in lines)
+        assert any(line.startswith(f"validation-{model}-rmse:") for line in lines)
     assert any(line.startswith("train-rmse:") for line in lines)
 
 
@@ -302,3 +302,18 @@ def test_metrics_json_has_every_part(job, mixed):
         assert set(metrics[part]["blend"]) == {"auc", "logloss", "accuracy", "f1"}
     losses = {name: scores["logloss"] for name, scores in metrics["validation"]["models"].items()}
     assert metrics["ranking"] == sorted(losses, key=losses.__getitem__)
+
+
+@pytest.mark.contract("TRAIN-45", "TRAIN-46")
+def test_a_validation_channel_that_this_host_was_not_given_is_passed_over(job, mixed, capsys):
+    job.file("train", "rows.csv", mixed[["size", "price"]])
+    job.channels["validation"] = {"TrainingInputMode": "File"}
+    job.run()
+    assert "Channel validation is not used: it has no directory on this host." in capsys.readouterr().out
+    assert job.metrics["validation"]["source"] == "out-of-fold"
+
+
+def test_a_channel_of_another_program_is_not_used(job, mixed, capsys):
+    job.file("train", "rows.csv", mixed[["size", "price"]]).file("sm_drivers", "sm_train.sh", "exit 1")
+    job.run()
+    assert "Channel sm_drivers is not used" in capsys.readouterr().out
