@@ -132,9 +132,11 @@ class Pool:
                 self._loop.call_later(0.1, link.close)  # after its last words, which may still be unread
 
     async def close(self) -> None:
-        """End all workers: at once for those that are idle, by force after a second."""
+        """End all workers: those at work at once, the others by themselves, by force after a second."""
         self._is_closing = True
         for link in self._links:
+            if link.job is not None:
+                link.kill()
             link.close()
         deadline = self._loop.time() + 1.0
         while self._links and self._loop.time() < deadline:
