@@ -131,8 +131,8 @@ def _split(text: str) -> tuple[list[list[str]], list[int]]:
             line=reader.line_num,
         ) from None
     # In a table of one column an empty line is a missing value, unless nothing else was sent.
-    is_blank = not any(field.strip() for row in rows for field in row)
-    while rows and rows[-1] == [""] and (len(rows[0]) > 1 or is_blank):
+    has_one_column = bool(rows) and len(rows[0]) == 1 and any(row[0].strip() for row in rows)
+    while rows and not has_one_column and len(rows[-1]) == 1 and not rows[-1][0].strip():
         del rows[-1], lines[-1]
     return rows, lines
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +20,7 @@ def test_frames_come_out_as_they_went_in_wherever_the_stream_is_cut(sent, cuts):
     edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
     buffer = frames.FrameBuffer()
     received = []
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         if start < end:
             received += buffer.feed(stream[start:end])
     assert received == sent

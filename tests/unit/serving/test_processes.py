@@ -178,11 +178,13 @@ def test_a_prediction_over_the_time_out_is_504_and_its_worker_is_replaced(start,
 @pytest.mark.contract("HOST-04", "HOST-05", "HOST-03")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_signal_finishes_requests_in_flight_and_exits_0(start, tmp_path, number):
-    server = ready(start, tmp_path, SAGEMAKER_MODEL_SERVER_WORKERS=1)
+    server = ready(start, tmp_path, SAGEMAKER_MODEL_SERVER_WORKERS=1, SAGEMAKER_MODEL_SERVER_QUEUE_SIZE=1)
     idle = server.connect()
     with ThreadPoolExecutor() as clients:
-        replies = [clients.submit(server.post, b"wait") for _ in range(2)]  # one runs, one waits
-        until(lambda: begun(tmp_path), "a request is in flight")
+        replies = [clients.submit(server.post, b"wait")]
+        until(lambda: begun(tmp_path), "a request runs")
+        replies.append(clients.submit(server.post, b"wait"))
+        until(lambda: server.post(b"1").status == 503, "a request waits")
         server.process.send_signal(number)
         until(lambda: server.ping() is None, "it accepts no connection any more")
         assert idle.recv(1) == b""

@@ -35,7 +35,7 @@ def test_the_time_out_in_seconds_goes_before_the_other():
 
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "x", "\u0663", "9" * 5000])
 def test_a_value_out_of_range_is_named_with_its_variable(value):
-    with pytest.raises(UserError, match="^SAGEMAKER_BIND_TO_PORT="):
+    with pytest.raises(UserError, match=r"^SAGEMAKER_BIND_TO_PORT="):
         read_settings({"SAGEMAKER_BIND_TO_PORT": value})
 
 
