@@ -50,6 +50,12 @@ def test_an_empty_field_and_nan_are_missing(body):
     assert table(body).values[0, [0, 2]].tolist() == [1.0, 3.0]
 
 
+def test_many_missing_fields_still_take_the_fast_path():
+    found = decode_numbers(b",,\n1,,\n,,2\n,1,\n")
+    np.testing.assert_array_equal(found.values, decode_text(",,\n1,,\n,,2\n,1,\n").values)
+    assert np.isnan(found.values).sum() == 9
+
+
 def test_texts_stay_as_they_were_sent_beside_numbers_and_none():
     found = table('1,"a ""b"", c",\n+.5, x,nan\n1_0,\u0663,inf\n')
     assert found.values.dtype == object
@@ -172,7 +178,9 @@ def test_the_fast_path_agrees_with_the_slow_path_wherever_it_answers(rows, line_
     assert outcome(table, body.encode()) is not None
 
 
-@given(st.text(alphabet="0123456789+-.eE, \n\r", max_size=30))
+@given(st.text(alphabet="0123456789+-.eE, \n\r", max_size=30) | st.text(alphabet="1,,,,\n", max_size=30))
+@example(",,\n1,,\n,,2\n,1,\n")
+@example(",\n,\n\n")
 def test_the_fast_path_agrees_with_the_slow_path_on_any_text_of_its_alphabet(body):
     fast = decode_numbers(body.encode())
     if fast is not None:

@@ -28,10 +28,18 @@ def predict_fn(data, model):
         (BASE / f"began-{os.getpid()}").touch()
         while not (BASE / "go").exists():
             time.sleep(0.01)
+    if data == "mark":
+        with (BASE / "marks").open("a") as marks:
+            marks.write("1")
     if data == "exit":
         os._exit(3)
     if data == "segfault":
         ctypes.string_at(0)
+    if data == "fork" and os.fork() > 0:
+        os._exit(4)  # the child holds a copy of the worker's socket
+    if data == "fork":
+        (BASE / "child").write_text(str(os.getpid()))
+        time.sleep(600)
     if data == "environment":
         return "\\n".join(f"{name}={value}" for name, value in os.environ.items())
     return str(os.getpid())
@@ -103,19 +111,20 @@ def test_a_full_queue_is_503_with_a_hint_and_the_waiting_requests_are_served(sta
         assert running.result().status == 200
 
 
-def test_a_client_that_gives_up_waiting_leaves_the_queue(start, tmp_path):
-    server = ready(start, tmp_path, SAGEMAKER_MODEL_SERVER_WORKERS=1, SAGEMAKER_MODEL_SERVER_QUEUE_SIZE=1)
+def test_a_client_that_gives_up_waiting_costs_no_prediction(start, tmp_path):
+    server = ready(start, tmp_path, SAGEMAKER_MODEL_SERVER_WORKERS=1)
     with ThreadPoolExecutor() as clients:
         running = clients.submit(server.post, b"wait")
         until(lambda: begun(tmp_path), "the worker is busy")
-        for _ in range(5):  # each finds the queue empty again
+        for _ in range(3):
             with server.connect() as client:
-                client.sendall(b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n1")
-                until(lambda: server.post(b"1").status == 503, "it waits in the queue")
-        last = clients.submit(server.post, b"1")
-        time.sleep(0.1)
+                client.sendall(b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nmark")
+                assert server.ping() == 200  # by then the request before it is in the queue
+        assert server.ping() == 200  # and by then the last one has left it
         (tmp_path / "go").touch()
-        assert (running.result().status, last.result().status) == (200, 200)
+        assert running.result().status == 200
+    assert server.post(b"mark").status == 200
+    assert (tmp_path / "marks").read_text() == "1"
 
 
 @pytest.mark.parametrize(
@@ -135,6 +144,16 @@ def test_a_request_that_kills_its_worker_is_500_and_the_worker_comes_back(start,
     assert server.post(b"1").status == 200
     assert server.workers.isdisjoint(before)
     assert cause in server.log
+
+
+def test_a_dead_worker_whose_child_holds_its_socket_is_noticed_and_the_child_ended(start, tmp_path):
+    server = ready(start, tmp_path, SAGEMAKER_MODEL_SERVER_WORKERS=1)
+    reply = server.post(b"fork")
+    assert (reply.status, "exited with code 4" in reply.json["error"]) == (500, True)
+    until(lambda: server.post(b"1").status == 200, "a new worker serves")
+    if (tmp_path / "child").exists():  # else it was ended before it could write
+        child = int((tmp_path / "child").read_text())
+        until(lambda: not alive(child), "the child has ended")
 
 
 def test_a_worker_killed_under_load_costs_at_most_its_own_request(start, tmp_path):
@@ -183,8 +202,9 @@ def test_a_stop_signal_finishes_requests_in_flight_and_exits_0(start, tmp_path, 
     with ThreadPoolExecutor() as clients:
         replies = [clients.submit(server.post, b"wait")]
         until(lambda: begun(tmp_path), "a request runs")
-        replies.append(clients.submit(server.post, b"wait"))
-        until(lambda: server.post(b"1").status == 503, "a request waits")
+        others = [clients.submit(server.post, b"1") for _ in range(3)]
+        until(lambda: sum(reply.done() for reply in others) == 2, "one waits, the others are sent away")
+        replies += [reply for reply in others if not reply.done()]
         server.process.send_signal(number)
         until(lambda: server.ping() is None, "it accepts no connection any more")
         assert idle.recv(1) == b""
