@@ -44,12 +44,12 @@ class Pool:
     async def start(self) -> None:
         """Start all workers at once; `is_ready` tells when the first has loaded."""
         for _ in range(self._settings.workers):
-            await self._start_worker()
+            await self._replace()
 
     @property
     def is_ready(self) -> bool:
         """True while at least one worker has its model (HOST-43)."""
-        return any(link.ready_at is not None and not link.is_expired for link in self._links)
+        return any(link.is_alive for link in self._links)
 
     @property
     def is_busy(self) -> bool:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.serving.conftest import eventually, is_alive
+
 # `wait` blocks until the test says go, and says that it has begun; `die` ends the process.
 GATED = """
 import ctypes, os, pathlib, time
@@ -57,15 +59,6 @@ def ready(start, tmp_path, **variables):
     return start(GATED, **variables).wait_until_ready()
 
 
-def until(condition, what="the condition"):
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.01)
-    raise AssertionError(f"never happened: {what}")
-
-
 def begun(tmp_path: Path) -> list[Path]:
     return list(tmp_path.glob("began-*"))
 
@@ -73,7 +66,7 @@ def begun(tmp_path: Path) -> list[Path]:
 @pytest.mark.contract("HOST-43", "HOST-46", "HOST-30")
 def test_ping_is_503_until_a_worker_has_loaded_the_model(start, tmp_path):
     server = start(GATED, SAGEMAKER_MODEL_SERVER_WORKERS=1)
-    until(lambda: server.ping() is not None, "it listens")
+    eventually(lambda: server.ping() is not None, "it listens")
     assert server.ping() == 503
     early = server.post(b"1")
     assert early.status == 503
@@ -88,7 +81,7 @@ def test_ping_answers_while_every_worker_is_busy(start, tmp_path):
     server = ready(start, tmp_path, SAGEMAKER_MODEL_SERVER_WORKERS=2)
     with ThreadPoolExecutor() as clients:
         replies = [clients.submit(server.post, b"wait") for _ in range(3)]
-        until(lambda: len(begun(tmp_path)) == 2, "both workers are busy")
+        eventually(lambda: len(begun(tmp_path)) == 2, "both workers are busy")
         assert [server.ping() for _ in range(20)] == [200] * 20
         assert not any(reply.done() for reply in replies)
         (tmp_path / "go").touch()
@@ -100,9 +93,9 @@ def test_a_full_queue_is_503_with_a_hint_and_the_waiting_requests_are_served(sta
     server = ready(start, tmp_path, SAGEMAKER_MODEL_SERVER_WORKERS=1, SAGEMAKER_MODEL_SERVER_QUEUE_SIZE=2)
     with ThreadPoolExecutor() as clients:
         running = clients.submit(server.post, b"wait")
-        until(lambda: begun(tmp_path), "the worker is busy")
+        eventually(lambda: begun(tmp_path), "the worker is busy")
         others = [clients.submit(server.post, b"1") for _ in range(5)]
-        until(lambda: sum(reply.done() for reply in others) == 3, "three are sent away")
+        eventually(lambda: sum(reply.done() for reply in others) == 3, "three are sent away")
         refused = [reply.result() for reply in others if reply.done()]
         (tmp_path / "go").touch()
         assert {reply.status for reply in refused} == {503}
@@ -115,7 +108,7 @@ def test_a_client_that_gives_up_waiting_costs_no_prediction(start, tmp_path):
     server = ready(start, tmp_path, SAGEMAKER_MODEL_SERVER_WORKERS=1)
     with ThreadPoolExecutor() as clients:
         running = clients.submit(server.post, b"wait")
-        until(lambda: begun(tmp_path), "the worker is busy")
+        eventually(lambda: begun(tmp_path), "the worker is busy")
         for _ in range(3):
             with server.connect() as client:
                 client.sendall(b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nmark")
@@ -150,10 +143,10 @@ def test_a_dead_worker_whose_child_holds_its_socket_is_noticed_and_the_child_end
     server = ready(start, tmp_path, SAGEMAKER_MODEL_SERVER_WORKERS=1)
     reply = server.post(b"fork")
     assert (reply.status, "exited with code 4" in reply.json["error"]) == (500, True)
-    until(lambda: server.post(b"1").status == 200, "a new worker serves")
+    eventually(lambda: server.post(b"1").status == 200, "a new worker serves")
     if (tmp_path / "child").exists():  # else it was ended before it could write
         child = int((tmp_path / "child").read_text())
-        until(lambda: not alive(child), "the child has ended")
+        eventually(lambda: not is_alive(child), "the child has ended")
 
 
 def test_a_worker_killed_under_load_costs_at_most_its_own_request(start, tmp_path):
@@ -171,9 +164,9 @@ def test_a_worker_killed_under_load_costs_at_most_its_own_request(start, tmp_pat
         loads = [clients.submit(client) for _ in range(6)]
         time.sleep(0.3)
         os.kill(victim, signal.SIGKILL)
-        until(lambda: len(server.workers - {victim}) == 2, "it is replaced")
+        eventually(lambda: len(server.workers - {victim}) == 2, "it is replaced")
         newcomer = max(server.workers)
-        until(lambda: server.post(b"1").body == str(newcomer).encode(), "the newcomer serves")
+        eventually(lambda: server.post(b"1").body == str(newcomer).encode(), "the newcomer serves")
         stop.set()
         statuses = [status for load in loads for status in load.result()]
     assert set(statuses) <= {200, 500}
@@ -190,7 +183,7 @@ def test_a_prediction_over_the_time_out_is_504_and_its_worker_is_replaced(start,
     reply = server.post(b"wait")
     assert reply.status == 504
     assert "SAGEMAKER_MODEL_SERVER_TIMEOUT" in reply.json["error"]
-    until(lambda: server.post(b"1").status == 200, "a new worker serves")
+    eventually(lambda: server.post(b"1").status == 200, "a new worker serves")
     assert server.workers.isdisjoint(before)
 
 
@@ -201,12 +194,12 @@ def test_a_stop_signal_finishes_requests_in_flight_and_exits_0(start, tmp_path, 
     idle = server.connect()
     with ThreadPoolExecutor() as clients:
         replies = [clients.submit(server.post, b"wait")]
-        until(lambda: begun(tmp_path), "a request runs")
+        eventually(lambda: begun(tmp_path), "a request runs")
         others = [clients.submit(server.post, b"1") for _ in range(3)]
-        until(lambda: sum(reply.done() for reply in others) == 2, "one waits, the others are sent away")
+        eventually(lambda: sum(reply.done() for reply in others) == 2, "one waits, the others are sent away")
         replies += [reply for reply in others if not reply.done()]
         server.process.send_signal(number)
-        until(lambda: server.ping() is None, "it accepts no connection any more")
+        eventually(lambda: server.ping() is None, "it accepts no connection any more")
         assert idle.recv(1) == b""
         assert server.process.poll() is None
         (tmp_path / "go").touch()
@@ -221,10 +214,10 @@ def test_a_request_that_outlasts_the_drain_does_not_keep_the_container(start, tm
     server = start(GATED, settings="drain_timeout=0.5", SAGEMAKER_MODEL_SERVER_WORKERS=1).wait_until_ready()
     with server.connect() as client:
         client.sendall(b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nwait")
-        until(lambda: begun(tmp_path), "a request is in flight")
+        eventually(lambda: begun(tmp_path), "a request is in flight")
         workers = server.workers
         assert server.stop() == 0
-    until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers), "no orphan is left")
+    eventually(lambda: not any(is_alive(worker) for worker in workers), "no orphan is left")
 
 
 def test_workers_die_with_a_front_that_is_killed_even_while_they_are_busy(start, tmp_path):
@@ -232,17 +225,10 @@ def test_workers_die_with_a_front_that_is_killed_even_while_they_are_busy(start,
     workers = server.workers
     with server.connect() as client:
         client.sendall(b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nwait")
-        until(lambda: begun(tmp_path), "a worker is busy")
+        eventually(lambda: begun(tmp_path), "a worker is busy")
         server.process.kill()
         server.process.wait()
-    until(lambda: not any(alive(worker) for worker in workers), "no orphan is left")
-
-
-def alive(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
+    eventually(lambda: not any(is_alive(worker) for worker in workers), "no orphan is left")
 
 
 @pytest.mark.contract("HOST-109")
