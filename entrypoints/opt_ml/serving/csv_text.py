@@ -48,21 +48,40 @@ def decode_csv(body: bytes, media_type: MediaType) -> Table:
 
 
 def decode_numbers(body: bytes) -> Table | None:
-    """The fast path: a table where every field is a plain JSON number and no row is ragged, else None."""
+    """The fast path: a table where every field is a plain JSON number or empty and no row is ragged.
+
+    Returns:
+        None for every other body: the slow path reads it, or names what is wrong with it.
+    """
     body = body.replace(b"\r\n", b"\n").removesuffix(b"\n")
     if body.translate(None, _PLAIN):
         return None  # also keeps out what JSON would take and CSV would not: null, true, "1", [1]
-    lines = body.count(b"\n") + 1
-    width = body.count(b",", 0, body.find(b"\n") if lines > 1 else len(body)) + 1
-    if lines > 1 and any(line.count(b",") + 1 != width for line in body.split(b"\n")):
-        return None  # the slow path names the row
+    lines = body.split(b"\n")
+    width = lines[0].count(b",") + 1
+    if len(lines) > 1 and any(line.count(b",") + 1 != width for line in lines):
+        return None
+    numbers = _loads(body)
+    if numbers is None and width > 1:
+        numbers = _loads(_fill(body))
+    if numbers is None or len(numbers) != len(lines) * width:  # 0 for an empty body
+        return None
+    return Table(np.array(numbers, dtype=np.float64).reshape(len(lines), width))  # None becomes NaN
+
+
+def _loads(body: bytes) -> list[float | None] | None:
     try:
-        numbers = orjson.loads(b"[%b]" % body.replace(b"\n", b","))
+        numbers: list[float | None] = orjson.loads(b"[%b]" % body.replace(b"\n", b","))
     except orjson.JSONDecodeError:
         return None
-    if len(numbers) != lines * width:
-        return None  # an empty body
-    return Table(np.array(numbers, dtype=np.float64).reshape(lines, width))
+    return numbers
+
+
+def _fill(body: bytes) -> bytes:
+    """`body` with null in each empty field of its rows, which have several fields each."""
+    body = b"\n%b\n" % body
+    for empty, filled in ((b"\n,", b"\nnull,"), (b",\n", b",null\n"), (b",,", b",null,"), (b",,", b",null,")):
+        body = body.replace(empty, filled)
+    return body[1:-1]
 
 
 def decode_text(text: str, has_header: bool = False) -> Table:
@@ -131,8 +150,8 @@ def _split(text: str) -> tuple[list[list[str]], list[int]]:
             line=reader.line_num,
         ) from None
     # In a table of one column an empty line is a missing value, unless nothing else was sent.
-    is_blank = not any(field.strip() for row in rows for field in row)
-    while rows and rows[-1] == [""] and (len(rows[0]) > 1 or is_blank):
+    has_one_column = bool(rows) and len(rows[0]) == 1 and any(row[0].strip() for row in rows)
+    while rows and not has_one_column and len(rows[-1]) == 1 and not rows[-1][0].strip():
         del rows[-1], lines[-1]
     return rows, lines
 

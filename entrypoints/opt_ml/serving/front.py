@@ -127,6 +127,7 @@ class Front:
             await asyncio.sleep(0.02)
 
     def _tick(self) -> None:
+        self._loop.call_later(_TICK, self._tick)
         self.now = self._loop.time()
         self.date = f"Date: {formatdate(usegmt=True)}\r\n".encode()
         self._log.flush()
@@ -134,7 +135,6 @@ class Front:
         timeout = _DRAIN_PATIENCE if self.is_draining else self._settings.idle_timeout
         for connection in list(self.connections):
             connection.end_without_progress(timeout)
-        self._loop.call_later(_TICK, self._tick)
 
     def _on_child_signal(self, number: int, frame: FrameType | None) -> None:
         self._loop.call_soon_threadsafe(self._pool.on_child_signal)

@@ -44,12 +44,12 @@ class Pool:
     async def start(self) -> None:
         """Start all workers at once; `is_ready` tells when the first has loaded."""
         for _ in range(self._settings.workers):
-            await self._start_worker()
+            await self._replace()
 
     @property
     def is_ready(self) -> bool:
         """True while at least one worker has its model (HOST-43)."""
-        return any(link.ready_at is not None and not link.is_expired for link in self._links)
+        return any(link.is_alive for link in self._links)
 
     @property
     def is_busy(self) -> bool:
@@ -119,7 +119,7 @@ class Pool:
         """See `Owner`."""
         if link in self._idle:
             self._idle.remove(link)
-        if not self._is_closing and link.process not in self._ended:
+        if not self._is_closing:
             link.kill()  # nothing of it may linger, whichever way it lost its socket
         self._keep(self._bury(link))
 
@@ -132,9 +132,11 @@ class Pool:
                 self._loop.call_later(0.1, link.close)  # after its last words, which may still be unread
 
     async def close(self) -> None:
-        """End all workers: at once for those that are idle, by force after a second."""
+        """End all workers: those at work at once, the others by themselves, by force after a second."""
         self._is_closing = True
         for link in self._links:
+            if link.job is not None:
+                link.kill()
             link.close()
         deadline = self._loop.time() + 1.0
         while self._links and self._loop.time() < deadline:
@@ -149,29 +151,45 @@ class Pool:
 
     async def _bury(self, link: WorkerLink) -> None:
         """Answer for a dead worker, then replace it."""
-        status = await self._wait_status(link.process)
+        end = describe_end(await self._wait_status(link.process))
         self._links.discard(link)
         if self._is_closing:
             return
         if link.job is not None:
-            link.job.finish(error_answer(500, f"The worker {describe_end(status)} during this request."))
-        cause, details = link.failure or (f"A worker {describe_end(status)} while it loaded the model.", "")
-        if link.ready_at is not None:
-            cause, details = f"A worker {describe_end(status)} and is replaced.", ""
-            if link.is_expired:
-                cause = "A worker took too long for a request and is replaced."
-            if self._loop.time() - link.ready_at >= _SHORT_LIFE:
-                self._failures = -1
-        self._failures += 1
-        if not self._was_ready or (link.ready_at is None and self._failures >= _STARTS and not self.is_ready):
-            self._is_closing = True
-            self._on_fatal(cause, details)
+            link.job.finish(error_answer(500, f"The worker {end} during this request."))
+        if link.ready_at is not None and self._loop.time() - link.ready_at >= _SHORT_LIFE:
+            self._failures = 0
+        else:
+            self._failures += 1
+        cause, details = _obituary(link, end)
+        if not self._was_ready or (link.ready_at is None and self._is_hopeless()):
+            self._give_up(cause, details)
             return
         print(f"{cause}\n{details}".rstrip(), file=sys.stderr, flush=True)
-        if self._failures:
-            await asyncio.sleep(min(0.05 * 2**self._failures, _LONGEST_PAUSE))
+        await self._replace()
+
+    async def _replace(self) -> None:
+        """Start a worker, after a pause that grows with the failures before."""
+        while not self._is_closing:
+            if self._failures:
+                await asyncio.sleep(min(0.05 * 2**self._failures, _LONGEST_PAUSE))
+            if self._is_closing:
+                return
+            try:
+                await self._start_worker()
+                return
+            except OSError as error:  # no memory, or no process or file left
+                self._failures += 1
+                if self._is_hopeless():
+                    self._give_up(f"A worker cannot be started: {error}. Use a larger instance.", "")
+
+    def _is_hopeless(self) -> bool:
+        return self._failures >= _STARTS and not self.is_ready
+
+    def _give_up(self, cause: str, details: str) -> None:
         if not self._is_closing:
-            await self._start_worker()
+            self._is_closing = True
+            self._on_fatal(cause, details)
 
     async def _wait_status(self, process: int) -> int | None:
         deadline = self._loop.time() + _REAP_WAIT
@@ -195,3 +213,12 @@ class Pool:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _obituary(link: WorkerLink, end: str) -> tuple[str, str]:
+    """Cause and details for the log."""
+    if link.failure is not None:
+        return link.failure
+    if link.is_expired:
+        return "A worker took too long for a request and is replaced.", ""
+    return f"A worker {end}{' and is replaced' if link.ready_at else ' while it loaded the model'}.", ""

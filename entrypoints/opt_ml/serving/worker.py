@@ -37,23 +37,30 @@ def main(model_dir: str, front: int) -> int:
     with socket.socket(fileno=SOCKET) as connection:
         connection.set_inheritable(False)  # a program that the handler starts must not hold it open
         try:
-            model = Model(load_handler(Path(model_dir)), model_dir)
-        except UserError as error:
-            frames.send(connection, {"event": "failed", "cause": str(error)})
-            return 1
-        except Exception as error:
-            cause = f"{type(error).__name__}: {error}"
-            frames.send(connection, {"event": "failed", "cause": cause}, traceback.format_exc().encode())
-            return 1
-        gc.freeze()  # the model stays for good: collections need not walk it
-        frames.send(connection, {"event": "ready"})
-        for header, body in frames.receive(connection):
-            answer = model.answer(body, header["content_type"], header["accept"])
-            frames.send(
-                connection,
-                {"event": "answer", "status": answer.status, "content_type": answer.content_type},
-                answer.body,
-            )
+            return _serve(model_dir, connection)
+        except (BrokenPipeError, ConnectionResetError):  # the front has closed its end: nobody is waiting
+            return 0
+
+
+def _serve(model_dir: str, connection: socket.socket) -> int:
+    try:
+        model = Model(load_handler(Path(model_dir)), model_dir)
+    except UserError as error:
+        frames.send(connection, {"event": "failed", "cause": str(error)})
+        return 1
+    except Exception as error:
+        cause = f"{type(error).__name__}: {error}"
+        frames.send(connection, {"event": "failed", "cause": cause}, traceback.format_exc().encode())
+        return 1
+    gc.freeze()  # the model stays for good: collections need not walk it
+    frames.send(connection, {"event": "ready"})
+    for header, body in frames.receive(connection):
+        answer = model.answer(body, header["content_type"], header["accept"])
+        frames.send(
+            connection,
+            {"event": "answer", "status": answer.status, "content_type": answer.content_type},
+            answer.body,
+        )
     return 0
 
 

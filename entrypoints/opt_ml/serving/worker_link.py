@@ -64,7 +64,9 @@ class WorkerLink(asyncio.Protocol):
     Attributes:
         job: what it works on, or None.
         ready_at: event loop time at which the model was loaded, or None.
+        failure: why it could not load the model, as (cause, traceback or empty), or None.
         is_expired: it was ended because its request took too long.
+        is_lost: its socket is closed.
     """
 
     def __init__(self, owner: Owner, model_dir: Path, workers: int) -> None:
@@ -77,6 +79,11 @@ class WorkerLink(asyncio.Protocol):
         self.failure: tuple[str, str] | None = None
         self.is_expired = False
         self.is_lost = False
+
+    @property
+    def is_alive(self) -> bool:
+        """True while it has its model and can serve."""
+        return self.ready_at is not None and not self.is_expired and not self.is_lost
 
     async def connect(self) -> None:
         """Begin to listen to the worker."""

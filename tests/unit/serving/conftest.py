@@ -116,8 +116,8 @@ def starter(base: Path, started: list[Server]) -> Start:
     ) -> Server:
         """Start a server; `settings` are extra arguments of Settings, which have no variable."""
         code = base / "model" / "code"
-        code.mkdir(parents=True, exist_ok=True)
         if handler is not None:
+            code.mkdir(parents=True, exist_ok=True)
             (code / "inference.py").write_text(handler, encoding="utf-8")
         port = int(variables.pop("port", None) or free_port())
         environment = {
