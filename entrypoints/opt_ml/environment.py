@@ -158,7 +158,9 @@ def _read_object(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(text or "{}")
     except ValueError as error:
-        raise UserError(f"{path} is not valid JSON ({error}). Write one JSON object, at least {{}}.") from None
+        raise UserError(
+            f"{path} is not valid JSON ({error}). Write one JSON object, at least {{}}."
+        ) from None
     if not isinstance(content, dict):
         raise UserError(f"{path} must hold one JSON object, but holds a {type(content).__name__}.")
     return content

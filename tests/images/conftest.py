@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 
 # `inside` runs in the image (test_inside.py). On a machine that has the family's packages it runs as it is.
 if find_spec("catboost") is None:
-    collect_ignore_glob = ["*/inside/*"]
+    collect_ignore_glob = ["*/inside"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
