@@ -190,26 +190,6 @@ def test_parquet_without_a_reader_is_415_that_names_the_library(monkeypatch):
     assert "fastparquet" in refusal(b"PAR1", "application/x-parquet", 415).message
 
 
-@pytest.mark.parametrize("content_type", ["application/x-parquet", "application/vnd.apache.parquet", ""])
-def test_parquet_is_a_table_with_names(tmp_path, content_type):
-    fastparquet = pytest.importorskip("fastparquet")
-    pandas = pytest.importorskip("pandas")
-    path = str(tmp_path / "table.parquet")
-    frame = pandas.DataFrame({"a": [1, 2], "b": [0.5, None], "c": ["x", None]})
-    fastparquet.write(path, frame)
-    body = (tmp_path / "table.parquet").read_bytes()
-    table = decode_table(body, content_type)
-    assert table.names == ("a", "b", "c")
-    assert table.values.tolist() == [[1.0, 0.5, "x"], [2.0, None, None]]
-    fastparquet.write(path, frame[["a", "b"]])
-    numbers = decode_table((tmp_path / "table.parquet").read_bytes(), content_type).values
-    assert numbers.dtype == np.float64
-    assert np.isnan(numbers[1, 1])
-    assert "Parquet" in refusal(body[:-9], "application/x-parquet").message
-    fastparquet.write(path, pandas.DataFrame({"t": pandas.to_datetime(["2026-01-01"])}))
-    assert refusal((tmp_path / "table.parquet").read_bytes(), content_type).details == {"column": "t"}
-
-
 SCALARS = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=5)
 DEEP = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner)

@@ -5,62 +5,14 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from tests.unit.serving.conftest import eventually, is_alive
-
-# `wait` blocks until the test says go, and says that it has begun; `die` ends the process.
-GATED = """
-import ctypes, os, pathlib, time
-BASE = pathlib.Path(os.environ["BASE"])
-
-def model_fn(model_dir):
-    while not (BASE / "load").exists():
-        time.sleep(0.01)
-    return None
-
-def predict_fn(data, model):
-    if data == "wait":
-        (BASE / f"began-{os.getpid()}").touch()
-        while not (BASE / "go").exists():
-            time.sleep(0.01)
-    if data == "mark":
-        with (BASE / "marks").open("a") as marks:
-            marks.write("1")
-    if data == "exit":
-        os._exit(3)
-    if data == "segfault":
-        ctypes.string_at(0)
-    if data == "fork" and os.fork() > 0:
-        os._exit(4)  # the child holds a copy of the worker's socket
-    if data == "fork":
-        (BASE / "child").write_text(str(os.getpid()))
-        time.sleep(600)
-    if data == "environment":
-        return "\\n".join(f"{name}={value}" for name, value in os.environ.items())
-    return str(os.getpid())
-
-def input_fn(body, content_type):
-    return body
-
-def output_fn(prediction, accept):
-    return prediction
-"""
-
-
-def ready(start, tmp_path, **variables):
-    (tmp_path / "load").touch()
-    return start(GATED, **variables).wait_until_ready()
-
-
-def begun(tmp_path: Path) -> list[Path]:
-    return list(tmp_path.glob("began-*"))
+from tests.unit.serving.gated import GATED, begun, ready
 
 
 @pytest.mark.contract("HOST-43", "HOST-46", "HOST-30")
@@ -242,91 +194,3 @@ def test_the_thread_pools_of_workers_share_the_cpus_unless_the_user_says_otherwi
     server.stop()
     chosen = ready(start, tmp_path, SAGEMAKER_MODEL_SERVER_WORKERS=1, OMP_NUM_THREADS=7)
     assert "\nOMP_NUM_THREADS=7\n" in f"\n{chosen.post(b'environment').body.decode()}\n"
-
-
-@pytest.mark.contract("HOST-45")
-def test_the_front_process_loads_no_numpy_and_no_framework(start, tmp_path):
-    server = ready(start, tmp_path, SAGEMAKER_MODEL_SERVER_WORKERS=1)
-    [worker] = server.workers
-    assert "numpy" in Path(f"/proc/{worker}/maps").read_text()
-    assert "numpy" not in Path(f"/proc/{server.process.pid}/maps").read_text()
-
-
-def test_a_connection_without_progress_is_closed_and_a_half_request_is_408(start, tmp_path):
-    (tmp_path / "load").touch()
-    server = start(GATED, settings="idle_timeout=0.5").wait_until_ready()
-    with server.connect() as idle, server.connect() as half, ThreadPoolExecutor() as clients:
-        half.sendall(b"POST /invocations HTTP/1.1\r\nContent-Length: 10\r\n\r\n12")
-        busy = clients.submit(server.post, b"wait")
-        assert half.makefile("rb").readline() == b"HTTP/1.1 408 Request Timeout\r\n"
-        assert idle.recv(1) == b""
-        assert not busy.done()  # waiting for an answer is no idleness
-        (tmp_path / "go").touch()
-        assert busy.result().status == 200
-
-
-def test_each_request_but_ping_has_one_line_in_the_log(start, tmp_path):
-    server = ready(start, tmp_path, SAGEMAKER_MODEL_SERVER_WORKERS=1)
-    length = len(server.post(b"1").body)
-    server.request("GET", "/metrics")
-    assert server.stop() == 0
-    lines = [line for line in server.log.splitlines() if re.search(r" \d{3} [\d.]+ms \d+$", line)]
-    assert [line.split()[:3] for line in lines] == [
-        ["POST", "/invocations", "200"],
-        ["GET", "/metrics", "404"],
-    ]
-    assert lines[0].split()[4] == str(length)
-
-
-def test_a_reader_of_the_log_that_has_stopped_does_not_stop_the_server(start, tmp_path):
-    server = ready(start, tmp_path, SAGEMAKER_MODEL_SERVER_WORKERS=1)
-    fifo = tmp_path / "stuck"
-    os.mkfifo(fifo)
-    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)  # it never reads: the pipe holds 64 KB
-    try:
-        (tmp_path / "log-1.txt").symlink_to(fifo)
-        stuck = start(None, SAGEMAKER_MODEL_SERVER_WORKERS=1).wait_until_ready()
-        for _ in range(40):
-            assert stuck.request("GET", "/" + "x" * 3000).status == 404
-        with stuck.connect() as client:
-            stream = client.makefile("rb")
-            for _ in range(1000):
-                client.sendall(b"GET /%b HTTP/1.1\r\nHost: x\r\n\r\n" % (b"x" * 200))
-                assert stream.readline().startswith(b"HTTP/1.1 404")
-                while stream.readline().strip():
-                    pass
-                stream.read(57)
-        assert stuck.ping() == 200
-        stuck.process.kill()
-        assert server.ping() == 200
-    finally:
-        os.close(reader)
-
-
-@pytest.mark.contract("PIPE-01")
-def test_a_port_in_use_is_one_line_and_exit_code_1(start):
-    with socket.socket() as other:
-        other.bind(("0.0.0.0", 0))
-        other.listen()
-        server = start(GATED, port=other.getsockname()[1])
-        assert server.process.wait(60) == 1
-    assert "cannot be bound" in server.log
-    assert "SAGEMAKER_BIND_TO_PORT" in server.log
-    assert len(server.log.splitlines()) == 1
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("SAGEMAKER_BIND_TO_PORT", "70000"),
-        ("SAGEMAKER_MODEL_SERVER_WORKERS", "two"),
-        ("SAGEMAKER_MODEL_SERVER_WORKERS", "0"),
-        ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "-1"),
-        ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "6.5"),
-    ],
-)
-def test_a_setting_that_is_no_number_in_its_range_is_one_line_and_exit_code_1(start, name, value):
-    server = start(GATED, **{name: value})
-    assert server.process.wait(60) == 1
-    assert server.log.startswith(f"{name}='{value}' must be a whole number from ")
-    assert len(server.log.splitlines()) == 1

@@ -1,0 +1,36 @@
+"""Parquet requests, which opt_ml reads with the image's own library."""
+
+from __future__ import annotations
+
+import fastparquet
+import numpy as np
+import pandas as pd
+import pytest
+from opt_ml.errors import RequestError
+from opt_ml.serving.codecs import decode_table
+
+
+def refusal(body: bytes, content_type: str, status: int = 400) -> RequestError:
+    with pytest.raises(RequestError) as error:
+        decode_table(body, content_type)
+    assert error.value.status == status
+    assert "\n" not in error.value.message
+    return error.value
+
+
+@pytest.mark.parametrize("content_type", ["application/x-parquet", "application/vnd.apache.parquet", ""])
+def test_parquet_is_a_table_with_names(tmp_path, content_type):
+    path = str(tmp_path / "table.parquet")
+    frame = pd.DataFrame({"a": [1, 2], "b": [0.5, None], "c": ["x", None]})
+    fastparquet.write(path, frame)
+    body = (tmp_path / "table.parquet").read_bytes()
+    table = decode_table(body, content_type)
+    assert table.names == ("a", "b", "c")
+    assert table.values.tolist() == [[1.0, 0.5, "x"], [2.0, None, None]]
+    fastparquet.write(path, frame[["a", "b"]])
+    numbers = decode_table((tmp_path / "table.parquet").read_bytes(), content_type).values
+    assert numbers.dtype == np.float64
+    assert np.isnan(numbers[1, 1])
+    assert "Parquet" in refusal(body[:-9], "application/x-parquet").message
+    fastparquet.write(path, pd.DataFrame({"t": pd.to_datetime(["2026-01-01"])}))
+    assert refusal((tmp_path / "table.parquet").read_bytes(), content_type).details == {"column": "t"}
