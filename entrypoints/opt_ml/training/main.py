@@ -57,8 +57,8 @@ def _raise_stopped(signum: int, frame: FrameType | None) -> None:
 
 
 def _fail(failure_file: Path, cause: str, details: str = "") -> int:
-    text = f"{cause}\n\n{details}" if details else f"{cause}\n"
-    print(text, file=sys.stderr)
+    text = f"{cause}\n\n{details}".rstrip() + "\n"
+    print(text, end="", file=sys.stderr)
     try:
         failure_file.parent.mkdir(parents=True, exist_ok=True)
         failure_file.write_text(text, encoding="utf-8")

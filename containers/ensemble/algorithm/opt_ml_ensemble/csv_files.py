@@ -13,7 +13,7 @@ from typing import IO, Any
 import pandas as pd
 from opt_ml.errors import UserError
 
-from opt_ml_ensemble.text import MISSING, number
+from opt_ml_ensemble.text import MISSING, number, shown
 
 DELIMITERS = (",", "\t", ";", "|")
 SAMPLED_ROWS = 100
@@ -52,7 +52,7 @@ def find_layout(path: Path, header: str, label: str | None) -> Layout:
     delimiter = max(DELIMITERS, key=lambda mark: len(next(csv.reader([first], delimiter=mark), [])))
     records = list(itertools.islice(_records(path, delimiter), SAMPLED_ROWS + 1))
     if not records:
-        raise UserError(f"{path.name} has no record, only blank lines. Put rows into it, or take it out.")
+        raise UserError(f"{shown(path)} has no record, only blank lines. Put rows into it, or take it out.")
     line, names = records[0]
     fields = [name.strip() for name in names]
     rest = [record for _, record in records[1:] if len(record) == len(fields)]
@@ -94,7 +94,7 @@ def read_csv(path: Path, layout: Layout, text_columns: Sequence[int]) -> pd.Data
             )
     except pd.errors.ParserError as error:
         _refuse_ragged(path, layout)
-        raise UserError(f"{path.name} is not valid CSV: {str(error).strip()}") from None
+        raise UserError(f"{shown(path)} is not valid CSV: {str(error).strip()}") from None
     # pandas pads a short record without a word, so the last column tells where to look.
     if frame.shape[1] != layout.width or frame.iloc[:, -1].isna().any():
         _refuse_ragged(path, layout)
@@ -126,7 +126,7 @@ def _refuse_ragged(path: Path, layout: Layout) -> None:
     for line, record in _records(path, layout.delimiter):
         if len(record) != layout.width:
             raise UserError(
-                f"{path.name} line {line} has {len(record)} fields, but the first line has {layout.width}. "
+                f"{shown(path)} line {line} has {len(record)} fields, but the first line has {layout.width}. "
                 "Give every row the same number of fields."
             )
 
@@ -140,7 +140,7 @@ def _records(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
                 if any(field.strip() for field in record) or len(record) > 1:
                     yield reader.line_num, record
         except csv.Error as error:
-            raise UserError(f"{path.name} line {reader.line_num} is not valid CSV: {error}.") from None
+            raise UserError(f"{shown(path)} line {reader.line_num} is not valid CSV: {error}.") from None
 
 
 def _is_gzip(path: Path) -> bool:
@@ -166,8 +166,8 @@ class _decoding:  # noqa: N801 - used as a statement, like contextlib's own
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, UnicodeDecodeError):
             raise UserError(
-                f"{self.path.name} is not UTF-8 text ({error.reason} at byte {error.start}). "
+                f"{shown(self.path)} is not UTF-8 text ({error.reason} at byte {error.start}). "
                 "Save it as UTF-8 CSV, or as Parquet."
             ) from None
         if isinstance(error, (EOFError, gzip.BadGzipFile)):
-            raise UserError(f"{self.path.name} is a damaged gzip file ({error}). Write it again.") from None
+            raise UserError(f"{shown(self.path)} is a damaged gzip file ({error}). Write it again.") from None

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from opt_ml.errors import UserError
 
 from opt_ml_ensemble.files import Rows, as_categories, as_numbers, is_text
-from opt_ml_ensemble.label import encode_label, find_task
+from opt_ml_ensemble.label import MOSTLY_NUMBERS, encode_label, find_task
 from opt_ml_ensemble.schema import Data, Feature, Matrix, Schema, category_codes, finite_float32
 from opt_ml_ensemble.settings import Settings, nearest
+from opt_ml_ensemble.text import quoted
 
 LABEL_NAMES = ("label", "target", "y", "class")
-MOSTLY_NUMBERS = 0.9
 IDENTIFIER_ROWS = 20
 
 
@@ -120,7 +120,7 @@ def _matrix(rows: Rows, schema: Schema) -> Matrix:
         numbers, text_row = as_numbers(column)
         if text_row is not None:
             raise UserError(
-                f"{rows.where(text_row)}: column {feature.name!r} holds {column.iloc[text_row]!r}, "
+                f"{rows.where(text_row)}: column {feature.name!r} holds {quoted(column.iloc[text_row])}, "
                 "but held only numbers in the train channel. Correct the field or leave it empty."
             )
         matrix[:, position] = finite_float32(numbers)
@@ -133,7 +133,7 @@ def _weights(rows: Rows, name: str) -> NDArray[np.float64]:
     if text_row is not None or wrong.any():
         row = int(np.argmax(wrong)) if text_row is None else text_row
         raise UserError(
-            f"{rows.where(row)}: the weight in column {name!r} is {rows.frame[name].iloc[row]!r}. "
+            f"{rows.where(row)}: the weight in column {name!r} is {quoted(rows.frame[name].iloc[row])}. "
             "Every row needs a weight of 0 or more."
         )
     if not weight.any():
@@ -172,6 +172,6 @@ def _notice_mostly_numbers(rows: Rows, name: str, numbers: NDArray[Any], text_ro
     if share >= MOSTLY_NUMBERS and is_text(column):
         print(
             f"Column {name!r} is {share:.0%} numbers, but {rows.where(text_row)} holds "
-            f"{column.iloc[text_row]!r}: it is used "
+            f"{quoted(column.iloc[text_row])}: it is used "
             "as categories. If that is a mistake in the data, correct it or leave the field empty."
         )

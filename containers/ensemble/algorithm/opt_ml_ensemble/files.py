@@ -16,7 +16,7 @@ from opt_ml.environment import Channel
 from opt_ml.errors import UserError
 
 from opt_ml_ensemble.csv_files import Layout, find_layout, line_of, read_csv
-from opt_ml_ensemble.text import category, number
+from opt_ml_ensemble.text import category, number, shown
 
 _CSV_SUFFIXES = frozenset({"", ".csv", ".tsv", ".txt", ".data", ".gz"})
 
@@ -55,8 +55,8 @@ class Rows:
         for source in self.sources:
             if row < source.rows:
                 if source.layout is None:
-                    return f"{source.path.name} row {row + 1}"
-                return f"{source.path.name} line {line_of(source.path, source.layout, row)}"
+                    return f"{shown(source.path)} row {row + 1}"
+                return f"{shown(source.path)} line {line_of(source.path, source.layout, row)}"
             row -= source.rows
         raise IndexError(row)
 
@@ -102,7 +102,9 @@ def _layout(path: Path, header: str, label: str | None) -> Layout | None:
         return None
     is_gzip = start[:2] == b"\x1f\x8b"
     if path.suffix.lower() not in _CSV_SUFFIXES or (b"\0" in start and not is_gzip):
-        raise UserError(f"{path.name} is neither CSV nor Parquet. Convert it, or take it out of the channel.")
+        raise UserError(
+            f"{shown(path)} is neither CSV nor Parquet. Convert it, or take it out of the channel."
+        )
     return find_layout(path, header, label)
 
 
@@ -123,7 +125,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         frame = fastparquet.ParquetFile(str(path)).to_pandas(index=False)
     except Exception as error:  # fastparquet raises whatever the bytes lead it to
         raise UserError(
-            f"{path.name} could not be read as Parquet ({type(error).__name__}: {error})."
+            f"{shown(path)} could not be read as Parquet ({type(error).__name__}: {error})."
         ) from None
     frame.columns = [str(name) for name in frame.columns]
     for name in frame.columns:
@@ -170,7 +172,7 @@ def _aligned(
     for path, part, named in zip(paths, parts, is_named, strict=True):
         if part.shape[1] != len(columns):
             raise UserError(
-                f"{path.name} has {part.shape[1]} columns, but {paths[lead].name} has {len(columns)}. "
+                f"{shown(path)} has {part.shape[1]} columns, but {shown(paths[lead])} has {len(columns)}. "
                 "Give all files of a channel the same columns."
             )
         if not named:
@@ -178,7 +180,7 @@ def _aligned(
         extra = [name for name in part.columns if name not in columns]
         if extra:
             raise UserError(
-                f"{path.name} has a column {extra[0]!r} that {paths[lead].name} has not. "
+                f"{shown(path)} has a column {extra[0]!r} that {shown(paths[lead])} has not. "
                 "Give all files of a channel the same columns."
             )
         aligned.append(part[columns])

@@ -12,11 +12,12 @@ from opt_ml.errors import UserError
 from opt_ml_ensemble.files import Rows, as_numbers
 from opt_ml_ensemble.schema import Schema, Task
 from opt_ml_ensemble.settings import Settings
-from opt_ml_ensemble.text import category
+from opt_ml_ensemble.text import category, quoted
 
 MOST_NUMERIC_CLASSES = 20
 MOST_CLASSES = 1000
 ROWS_A_CLASS = 5
+MOSTLY_NUMBERS = 0.9  # of a column's values, to take its texts for mistakes
 Classes = tuple[str | int | float, ...]
 
 
@@ -36,11 +37,13 @@ def find_task(rows: Rows, label: str, settings: Settings) -> tuple[Task, Classes
     numeric = text_row is None and not pd.api.types.is_bool_dtype(column)
     values = numbers[np.isfinite(numbers)] if numeric else np.empty(0)
     task = settings.task or _suggested(values, numeric, column)
+    if settings.task is None and not numeric and _is_mostly_numbers(numbers, column):
+        task = "regression"  # whose error below names the text among the numbers
     if task == "regression":
         if not numeric:
             row = int(np.argmax(column.notna())) if text_row is None else text_row
             raise UserError(
-                f"{rows.where(row)}: the label {label!r} is {column.iloc[row]!r}, but a regression "
+                f"{rows.where(row)}: the label {label!r} is {quoted(column.iloc[row])}, but a regression "
                 "needs numbers. Correct it, name another label, or set objective to binary or multiclass."
             )
         if len(np.unique(values)) < 2:
@@ -60,6 +63,13 @@ def _suggested(values: NDArray[Any], numeric: bool, column: pd.Series) -> str:
     whole = bool((values == np.round(values)).all())
     few = kinds <= MOST_NUMERIC_CLASSES and len(values) >= ROWS_A_CLASS * kinds
     return "multiclass" if whole and few else "regression"
+
+
+def _is_mostly_numbers(numbers: NDArray[Any], column: pd.Series) -> bool:
+    """True for a column of numbers with a slip of the pen, rather than for classes named by numbers."""
+    kinds = len(np.unique(numbers[np.isfinite(numbers)]))
+    share = np.isfinite(numbers).sum() / int(column.notna().sum())
+    return bool(kinds > MOST_NUMERIC_CLASSES and share >= MOSTLY_NUMBERS)
 
 
 def _class_texts(column: pd.Series) -> list[str]:
@@ -106,7 +116,7 @@ def encode_label(rows: Rows, schema: Schema) -> tuple[NDArray[Any], NDArray[np.b
     if schema.task == "regression":
         if text_row is not None:
             raise UserError(
-                f"{rows.where(text_row)}: the label {schema.label!r} is {column.iloc[text_row]!r}, "
+                f"{rows.where(text_row)}: the label {schema.label!r} is {quoted(column.iloc[text_row])}, "
                 "but a regression needs numbers. Correct it."
             )
         return numbers, np.isfinite(numbers)
@@ -117,8 +127,8 @@ def encode_label(rows: Rows, schema: Schema) -> tuple[NDArray[Any], NDArray[np.b
     if unknown.any():
         row = int(np.argmax(unknown))
         raise UserError(
-            f"{rows.where(row)}: the label {schema.label!r} is {column.iloc[row]!r}, a class that the train "
-            f"channel does not have. Its classes are: {', '.join(map(str, schema.classes[:20]))}."
+            f"{rows.where(row)}: the label {schema.label!r} is {quoted(column.iloc[row])}, a class that "
+            f"the train channel does not have. Its classes are: {', '.join(map(str, schema.classes[:20]))}."
         )
     known = column.notna().to_numpy()
     return codes.fillna(0).to_numpy(dtype=np.int64), known

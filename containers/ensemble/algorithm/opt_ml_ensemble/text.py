@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,3 +47,19 @@ def category(value: Any) -> str | None:
     if math.isnan(parsed):
         return None
     return str(int(parsed)) if parsed.is_integer() and abs(parsed) < 2**53 else repr(parsed)
+
+
+def quoted(value: Any) -> str:
+    """A field as an error text shows it: `'high'`, `-1.0`, or `empty`."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "empty"
+    return repr(value.item() if isinstance(value, np.generic) else value)
+
+
+def shown(path: Path) -> str:
+    """`train/part-1.csv`: a file by its channel and its path in it, as the job's owner knows it."""
+    parts = path.parts
+    for position in range(len(parts) - 1, 1, -1):
+        if parts[position - 2 : position] == ("input", "data"):
+            return "/".join(parts[position:])
+    return path.name

@@ -86,7 +86,7 @@ def test_a_file_that_cannot_be_used_is_named(job, name, content, parts):
 
 def test_text_in_the_label_of_a_regression_is_named_by_file_and_line(job):
     text = failure(job.file("train", "rows.csv", GOOD + "1,2,many\n"), {"objective": "reg:squarederror"})
-    assert text.startswith("rows.csv line 32: the label 'y' is 'many'")
+    assert text.startswith("train/rows.csv line 32: the label 'y' is 'many'")
     assert "a regression needs numbers" in text
 
 
@@ -132,12 +132,12 @@ def test_a_train_channel_without_a_directory_is_empty(job):
 
 def test_files_with_other_columns_are_named(job):
     job.file("train", "a.csv", GOOD).file("train", "b.csv", GOOD.replace("a,b,y", "a,c,y"))
-    assert "b.csv has a column 'c' that a.csv has not" in failure(job)
+    assert "train/b.csv has a column 'c' that train/a.csv has not" in failure(job)
 
 
 def test_files_with_more_columns_are_named(job):
     job.file("train", "a.csv", GOOD).file("train", "b.csv", "a,b,c,y\n1,2,3,4\n")
-    assert "b.csv has 4 columns, but a.csv has 3" in failure(job)
+    assert "train/b.csv has 4 columns, but train/a.csv has 3" in failure(job)
 
 
 @pytest.mark.parametrize(
@@ -155,14 +155,16 @@ def test_a_validation_channel_that_differs_from_train_is_named(job, validation, 
 def test_a_class_that_only_the_validation_channel_has_is_named(job):
     job.file("train", "rows.csv", CLASSES).file("validation", "v.csv", "a,b,y\n1,2,x\n1,2,z\n")
     text = failure(job)
-    assert text.startswith("v.csv line 3: the label 'y' is 'z', a class that the train channel does not have")
+    assert text.startswith(
+        "validation/v.csv line 3: the label 'y' is 'z', a class that the train channel does not have"
+    )
 
 
 @pytest.mark.parametrize("weight", ["-1", "heavy", ""])
 def test_a_weight_that_is_none_is_named_by_file_and_line(job, weight):
     content = "a,w,y\n" + "".join(f"{i},1,{i}\n" for i in range(20)) + f"3,{weight},4\n"
     text = failure(job.file("train", "rows.csv", content), {"weight_column": "w"})
-    assert text.startswith("rows.csv line 22: the weight in column 'w'")
+    assert text.startswith("train/rows.csv line 22: the weight in column 'w'")
 
 
 def test_a_channel_split_over_hosts_is_refused(job):
@@ -200,3 +202,9 @@ def test_a_column_that_is_nearly_all_numbers_is_mentioned(job, capsys):
     with pytest.raises(UserError):  # 49 different texts: an identifier, and the only column
         job.file("train", "rows.csv", frame).run()
     assert "rows.csv line 32 holds '1o'" in capsys.readouterr().out
+
+
+def test_a_slip_of_the_pen_in_a_label_of_numbers_is_named_and_not_taken_for_a_class(job):
+    rows = "".join(f"{i},{i * 3 % 7},{i * 2}.5\n" for i in range(40))
+    text = failure(job.file("train", "rows.csv", f"a,b,y\n{rows}3,1,high\n"))
+    assert text.startswith("train/rows.csv line 42: the label 'y' is 'high', but a regression needs numbers.")

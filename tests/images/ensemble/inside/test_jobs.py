@@ -47,7 +47,7 @@ def test_the_train_command_leaves_a_model_or_a_failure_file(job, new_job, mixed)
     failed = run(bad.base)
     first_line = (bad.base / "output" / "failure").read_text().splitlines()[0]
     assert failed.returncode == 1
-    assert first_line.startswith("rows.csv line 3 has 1 fields")
+    assert first_line.startswith("train/rows.csv line 3 has 1 fields")
     assert "Traceback" not in failed.stderr
     assert not (bad.base / "model").exists()
 
