@@ -73,6 +73,8 @@ def run() -> int:
     if result.status != "Completed" or result.model is None:
         return 1
 
+    print(f"Report: {result.host_dir.relative_to(Path.cwd())}/output/data/report.html")
+
     _title("Endpoint")
     with Endpoint(built.image, model=result.model) as endpoint:
         print(f"Healthy at {endpoint.url} after {endpoint.started_in:.1f} s")
