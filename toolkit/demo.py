@@ -73,7 +73,7 @@ def run() -> int:
     if result.status != "Completed" or result.model is None:
         return 1
 
-    print(f"Report: {result.host_dir.relative_to(Path.cwd())}/output/data/report.html")
+    print(f"Report: {result.host_dir}/output/data/report.html")
 
     _title("Endpoint")
     with Endpoint(built.image, model=result.model) as endpoint:
