@@ -61,14 +61,17 @@ def _make_venv() -> None:
                 "This Python cannot make a virtual environment with pip.\n  sudo apt-get install python3-venv"
             )
         print("Installing python3-venv ...", flush=True)
-        quiet = {"stdout": subprocess.DEVNULL, "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}}
-        subprocess.run(["apt-get", "update", "-qq"], check=True, **quiet)  # type: ignore[call-overload]
-        subprocess.run(
-            ["apt-get", "install", "-qq", "-y", "--no-install-recommends", "python3-venv", "ca-certificates"],
-            check=True,
-            **quiet,
-        )  # type: ignore[call-overload]
+        _apt("update")
+        _apt("install", "--no-install-recommends", "python3-venv", "ca-certificates")
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
+
+
+def _apt(*arguments: str) -> None:
+    command = ["apt-get", "-qq", "-y", *arguments]
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if result.returncode:
+        sys.exit(f"`{' '.join(command)}` failed:\n{result.stderr.strip()}")
 
 
 def _has_ensurepip() -> bool:
