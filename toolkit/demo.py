@@ -70,7 +70,9 @@ def run() -> int:
         job.plan(job.TrainingJob(built.image, channels=channels, hyperparameters=HYPERPARAMETERS))
     )
     print(result.summary())
-    if result.status != "Completed" or result.model is None:
+    if result.status == "Stopped":
+        return 130  # Ctrl-C, as the shell counts it
+    if result.model is None:
         return 1
 
     print(f"Report: {result.host_dir}/output/data/report.html")

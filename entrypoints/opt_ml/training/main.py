@@ -21,7 +21,14 @@ STOPPED = 143  # 128 + SIGTERM, what a process that does not catch the signal wo
 
 
 class Stopped(BaseException):
-    """SIGTERM arrived: StopTrainingJob, a time limit, or a spot interruption (TRAIN-94)."""
+    """SIGTERM arrived: StopTrainingJob, a time limit, or a spot interruption (TRAIN-94).
+
+    Attributes:
+        arrived: True from then on, also where a library turned the exception into one of its own, as
+            CatBoost does with KeyboardInterrupt.
+    """
+
+    arrived = False
 
 
 def main() -> int:
@@ -29,7 +36,8 @@ def main() -> int:
     # Each line leaves at once: a tuning job reads metrics from it, and a kill loses nothing (TRAIN-79).
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    signal.signal(signal.SIGTERM, _raise_stopped)
+    for number in (signal.SIGTERM, signal.SIGINT):  # the second is Ctrl-C at a `docker run` by hand
+        signal.signal(number, _raise_stopped)
     failure_file = base_dir() / "output" / "failure"
     try:
         environment = read_environment()
@@ -40,19 +48,28 @@ def main() -> int:
                 "This image has no built-in algorithm. Install a package with an `opt_ml.train` entry point."
             )
         train(environment)
-    except Stopped:
-        print("Stopped by SIGTERM before a model was complete.", file=sys.stderr)
-        return STOPPED
-    except UserError as error:
-        return _fail(failure_file, str(error))
-    except MemoryError:
-        return _fail(failure_file, "Out of memory. Use an instance with more memory, or less data.")
-    except Exception as error:
-        return _fail(failure_file, f"{type(error).__name__}: {error}", traceback.format_exc())
+    except BaseException as error:
+        if Stopped.arrived:
+            print("Stopped before a model was complete.", file=sys.stderr)
+            return STOPPED
+        return _explain(error, failure_file)
     return 0
 
 
+def _explain(error: BaseException, failure_file: Path) -> int:
+    """Write the failure file for what ended the job; the exit code."""
+    if isinstance(error, UserError):
+        return _fail(failure_file, str(error))
+    if isinstance(error, MemoryError):
+        return _fail(failure_file, "Out of memory. Use an instance with more memory, or less data.")
+    if isinstance(error, SystemExit) and not error.code:
+        return 0
+    details = "".join(traceback.format_exception(error))
+    return _fail(failure_file, f"{type(error).__name__}: {error}", details)
+
+
 def _raise_stopped(signum: int, frame: FrameType | None) -> None:
+    Stopped.arrived = True
     raise Stopped
 
 

@@ -27,6 +27,12 @@ def train(environment):
     if what == "wait":
         print("waiting")
         time.sleep(60)
+    if what == "library":
+        try:
+            print("waiting")
+            time.sleep(60)
+        except BaseException:
+            raise KeyboardInterrupt from None
     with staged_model(environment.model_dir) as staging:
         (staging / "model.json").write_text("{}")
 """
@@ -98,11 +104,15 @@ def test_out_of_memory_has_a_cure(start, tmp_path):
 
 
 @pytest.mark.contract("TRAIN-04", "TRAIN-79", "TRAIN-94")
-def test_sigterm_ends_the_job_and_lines_printed_before_are_out_already(start, tmp_path):
-    process = start("wait")
+@pytest.mark.parametrize("what", ["wait", "library"])
+def test_sigterm_ends_the_job_and_lines_printed_before_are_out_already(start, tmp_path, what):
+    process = start(what)
     assert process.stdout.readline() == "waiting\n"
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 143
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert errors == "Stopped before a model was complete.\n"
+    assert not (tmp_path / "ml" / "output").exists()
     assert not (tmp_path / "ml" / "model").exists()
 
 
