@@ -36,7 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     parsed = build_parser().parse_args(arguments)
     try:
-        return int(parsed.run(parsed))
+        exit_code = int(parsed.run(parsed))
+        sys.stdout.flush()  # here and not at exit, so that a closed pipe is seen below
+        return exit_code
     except ToolkitError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -78,10 +78,9 @@ class Container:
         return int(bindings[0]["HostPort"]) if bindings else None
 
     def main_process(self) -> str:
-        """The command line of PID 1 of the container as the host's `ps` shows it."""
-        processes = self._handle.top(ps_args="-eo pid,args")["Processes"] or []
-        pid = str(self._handle.attrs["State"]["Pid"])
-        return next((" ".join(row[1:]) for row in processes if row[0] == pid), "")
+        """The command line of PID 1, read inside: `docker top` would need a `ps` on the engine's machine."""
+        words = self.exec(["cat", "/proc/1/cmdline"], b"").split(b"\0")
+        return " ".join(word.decode(errors="replace") for word in words).strip()
 
     def exec(self, command: Sequence[str], stdin: bytes) -> bytes:
         """Run `command` inside with `stdin`, which it must read no further than its length.
