@@ -47,7 +47,8 @@ def main() -> None:
 
 def print_sizes(reference: str) -> None:
     """Layers from the top down, then the largest Python packages, in MB (1,000,000 bytes)."""
-    layers = output("docker", "history", "--human=false", "--format", "{{.Size}}\t{{.CreatedBy}}", reference)
+    layout = ("--no-trunc", "--human=false", "--format", "{{.Size}}\t{{.CreatedBy}}")
+    layers = output("docker", "history", *layout, reference)
     print(f"{'MB':>8}  layer of {reference}")
     total = 0
     for line in layers.splitlines():
@@ -63,9 +64,11 @@ def print_sizes(reference: str) -> None:
 
 
 def describe(created_by: str) -> str:
-    """The last words of a RUN line, which name what it brought."""
+    """What a layer brought: the last words of its RUN line name it."""
     words = created_by.split("# buildkit")[0].split()
-    return " ".join(words[-6:])[-70:] or "operating system"
+    if "apt-get" in words:
+        return "Python, libgomp, certificates"
+    return " ".join(words[-5:])[-70:] if words and words[0] == "RUN" else "operating system"
 
 
 def print_times(image: str, rounds: int) -> None:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from platform import machine
 
 from toolkit import docker, engine
 from toolkit.bake import os_reference
@@ -43,9 +44,9 @@ def ensure(system: OperatingSystem, platform: str) -> None:
     if refusal is None:
         docker.tag_image(system.image, reference)
         return
-    if not (engine.can_install() and platform == "linux/amd64"):
+    if not (engine.can_install() and platform == "linux/amd64" and machine() == "x86_64"):
         raise ToolkitError(
-            f"{system.image} could not be pulled ({refusal}), and only Debian or Ubuntu as root can make it.",
+            f"{system.image} could not be pulled ({refusal}), and only Debian on x86-64 as root can make it.",
             f"Pull it through your own registry: docker pull YOURS && docker tag YOURS {reference}",
         )
     print(
