@@ -64,11 +64,11 @@ def print_sizes(reference: str) -> None:
 
 
 def describe(created_by: str) -> str:
-    """What a layer brought: the last words of its RUN line name it."""
+    """What a layer brought: the command of its RUN line names it."""
     words = created_by.split("# buildkit")[0].split()
     if "apt-get" in words:
         return "Python, libgomp, certificates"
-    return " ".join(words[-5:])[-70:] if words and words[0] == "RUN" else "operating system"
+    return " ".join(words[words.index("-c") + 1 :])[:70] if "-c" in words else "operating system"
 
 
 def print_times(image: str, rounds: int) -> None:
