@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,6 +20,8 @@ MOST_POINTS = 500
 MOST_CURVE_POINTS = 120
 MOST_ROC_CLASSES = 6
 BINS = 21
+LEGEND_COLUMNS = 3
+LEGEND_ROW = 24  # pixels
 
 _STYLE = Style(
     background="transparent",
@@ -93,6 +96,7 @@ def roc(schema: Schema, data: Data, predicted: NDArray[np.float64]) -> str:
             kept = _thinned(len(wrong))
             chart.add(str(schema.classes[code]), _points(wrong[kept], right[kept]))
     chart.add("chance", [(0, 0), (1, 1)], stroke_style={"dasharray": "4, 6"})
+    _make_room_for_legend(chart)
     return _svg(chart)
 
 
@@ -103,6 +107,16 @@ def learning_curve(curve: Curve) -> str:
     chart.add("held out", [(int(i) + 1, float(curve.validation[i])) for i in kept])
     chart.add("trained on", [(int(i) + 1, float(curve.train[i])) for i in kept])
     return _svg(chart)
+
+
+def _make_room_for_legend(chart: Any) -> None:
+    """Height for every row of a legend of several; pygal reckons with the first alone."""
+    series = len(chart.raw_series)
+    columns = min(series, LEGEND_COLUMNS)
+    more = LEGEND_ROW * (math.ceil(series / columns) - 1)
+    chart.config.legend_at_bottom_columns = columns
+    chart.config.margin_bottom = _SHAPE["margin"] + more
+    chart.config.height = _SHAPE["height"] + more
 
 
 def _points(x: NDArray[Any], y: NDArray[Any]) -> list[tuple[float, float]]:
