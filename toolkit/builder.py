@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from toolkit import docker, network, os_layer
 from toolkit.bake import INTERMEDIATE_LABEL, Surroundings, make_definition
-from toolkit.errors import ToolkitError
+from toolkit.errors import ToolkitError, WorkFailed
 from toolkit.images import ROOT, Image
 from toolkit.plan import Step
 
@@ -60,7 +60,8 @@ def execute(steps: Sequence[Step], surroundings: Surroundings, *, no_cache: bool
     """Build every image of a plan.
 
     Raises:
-        ToolkitError: no engine, no operating system layer, a failed build, or an image over its budget.
+        ToolkitError: no engine, no operating system layer.
+        WorkFailed: a failed build, or an image over its budget.
     """
     if docker.find_engine() is None:
         raise ToolkitError("no Docker engine answers.", "./build.py doctor --fix")
@@ -81,7 +82,7 @@ def execute(steps: Sequence[Step], surroundings: Surroundings, *, no_cache: bool
         if one.size_mb > one.budget_mb
     ]
     if over:
-        raise ToolkitError(
+        raise WorkFailed(
             "over the size budget: " + "; ".join(over), "Make it smaller, or raise size_budget_mb."
         )
     return built

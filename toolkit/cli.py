@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return exit_code
     except ToolkitError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return error.exit_code
     except BrokenPipeError:
         # The reader (`| head`) has seen enough; the interpreter's own flush at exit must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from toolkit import cli
+from toolkit.errors import ToolkitError, WorkFailed
 from toolkit.images import ROOT
 
 
@@ -53,3 +54,13 @@ def test_a_reader_that_has_seen_enough_causes_no_traceback():
     command = f"{sys.executable} build.py list --json | true"
     shown = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=True)
     assert shown.stderr == ""
+
+
+@pytest.mark.parametrize(("kind", "code"), [(ToolkitError, 2), (WorkFailed, 1)])
+def test_a_failed_work_and_a_wrong_call_differ_in_the_exit_code(monkeypatch, capsys, kind, code):
+    def fail(arguments):
+        raise kind("no such thing", "make it")
+
+    monkeypatch.setattr(cli.import_module("toolkit.commands.list_"), "run", fail)
+    assert cli.main(["list"]) == code
+    assert capsys.readouterr().err == "error: no such thing\n  make it\n"
