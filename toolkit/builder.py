@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from toolkit import docker, network, os_layer
 from toolkit.bake import INTERMEDIATE_LABEL, Surroundings, make_definition
-from toolkit.errors import ToolkitError, WorkFailed
+from toolkit.errors import ToolkitError, WorkError
 from toolkit.images import ROOT, Image
 from toolkit.plan import Step
 
@@ -61,7 +61,7 @@ def execute(steps: Sequence[Step], surroundings: Surroundings, *, no_cache: bool
 
     Raises:
         ToolkitError: no engine, no operating system layer.
-        WorkFailed: a failed build, or an image over its budget.
+        WorkError: a failed build, or an image over its budget.
     """
     if docker.find_engine() is None:
         raise ToolkitError("no Docker engine answers.", "./build.py doctor --fix")
@@ -82,7 +82,7 @@ def execute(steps: Sequence[Step], surroundings: Surroundings, *, no_cache: bool
         if one.size_mb > one.budget_mb
     ]
     if over:
-        raise WorkFailed(
+        raise WorkError(
             "over the size budget: " + "; ".join(over), "Make it smaller, or raise size_budget_mb."
         )
     return built

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from toolkit.errors import ToolkitError, WorkFailed
+from toolkit.errors import ToolkitError, WorkError
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def bake(
         bake's metadata: target name to digests and media types.
 
     Raises:
-        WorkFailed: the build failed; its own output has told why.
+        WorkError: the build failed; its own output has told why.
     """
     with tempfile.TemporaryDirectory(prefix="bake-") as scratch:
         bake_file = Path(scratch) / "docker-bake.json"
@@ -153,7 +153,7 @@ def bake(
             command.append("--no-cache")
         result = subprocess.run([*command, *targets], check=False)
         if result.returncode:
-            raise WorkFailed(
+            raise WorkError(
                 f"the build of {', '.join(targets)} failed; the failing step is shown above.",
                 "Network or TLS trouble? `./build.py doctor` shows what the build sees.",
             )

@@ -19,7 +19,7 @@ from typing import Self
 
 from toolkit.artifacts import model_directory
 from toolkit.containers import Container, engine
-from toolkit.errors import ToolkitError, WorkFailed
+from toolkit.errors import ToolkitError, WorkError
 from toolkit.http_client import INVOCATION_LIMIT, RelayedConnection, Response, send
 from toolkit.job_log import OnLine
 from toolkit.run_spec import LOOPBACK, Bind, RunSpec
@@ -48,7 +48,7 @@ while part := server.recv(65536):
 """
 
 
-class EndpointError(WorkFailed):
+class EndpointError(WorkError):
     """The container did not become healthy: CreateEndpoint would end as `Failed`."""
 
 

@@ -22,7 +22,7 @@ class ToolkitError(Exception):
         self.cure = cure
 
 
-class WorkFailed(ToolkitError):
+class WorkError(ToolkitError):
     """What was asked for was begun and failed: a build, a start of an endpoint."""
 
     exit_code = 1

@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     from pathlib import Path
 
     from toolkit.artifacts import newest_model
-    from toolkit.endpoint import Endpoint, EndpointError
+    from toolkit.endpoint import Endpoint
     from toolkit.http_client import invoke
     from toolkit.images import local_reference
     from toolkit.options import parse_pairs, read_payload, terminate_like_interrupt
@@ -58,14 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
     image = local_reference(arguments.image)
     model = Path(arguments.model) if arguments.model else newest_model(Path(arguments.jobs), image)
     print(f"Starting {image} with {model} ...", file=sys.stderr, flush=True)
-    try:
-        with Endpoint(
-            image, model, environment=parse_pairs("--environment", arguments.environment)
-        ) as endpoint:
-            response = endpoint.invoke(body, arguments.content_type, arguments.accept)
-    except EndpointError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    with Endpoint(image, model, environment=parse_pairs("--environment", arguments.environment)) as endpoint:
+        response = endpoint.invoke(body, arguments.content_type, arguments.accept)
     return _show(response, arguments.json)
 
 

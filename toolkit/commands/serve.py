@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     from pathlib import Path
 
     from toolkit.artifacts import newest_model
-    from toolkit.endpoint import Endpoint, EndpointError
+    from toolkit.endpoint import Endpoint
     from toolkit.images import local_reference
     from toolkit.options import parse_pairs, terminate_like_interrupt
 
@@ -57,25 +57,17 @@ def run(arguments: argparse.Namespace) -> int:
         print(endpoint.spec(directory).command_line())
         return 0
     print(f"Serving {model} with {image}", flush=True)
-    try:
-        with endpoint:
-            print(
-                f"Ready in {endpoint.started_in:.1f} s at {endpoint.url}; Ctrl-C stops it. Try:", flush=True
-            )
-            print(
-                f"  curl -H 'Content-Type: text/csv' --data-binary @FILE {endpoint.url}/invocations",
-                flush=True,
-            )
-            try:
-                exit_code = endpoint.wait()
-            except KeyboardInterrupt:
-                print("Stopping: SIGTERM now, SIGKILL in 30 s.", flush=True)
-                stop = endpoint.stop()
-                how = "ended by itself" if stop.by_itself else "had to be killed"
-                print(f"Stopped in {stop.duration:.1f} s: the container {how}, exit code {stop.exit_code}.")
-                return 0
-    except EndpointError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    with endpoint:
+        print(f"Ready in {endpoint.started_in:.1f} s at {endpoint.url}; Ctrl-C stops it. Try:", flush=True)
+        request = "curl -H 'Content-Type: text/csv' --data-binary @FILE"
+        print(f"  {request} {endpoint.url}/invocations", flush=True)
+        try:
+            exit_code = endpoint.wait()
+        except KeyboardInterrupt:
+            print("Stopping: SIGTERM now, SIGKILL in 30 s.", flush=True)
+            stop = endpoint.stop()
+            how = "ended by itself" if stop.by_itself else "had to be killed"
+            print(f"Stopped in {stop.duration:.1f} s: the container {how}, exit code {stop.exit_code}.")
+            return 0
     print(f"error: the container ended by itself, exit code {exit_code}.", file=sys.stderr)
     return 1

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from toolkit import cli
-from toolkit.errors import ToolkitError, WorkFailed
+from toolkit.errors import ToolkitError, WorkError
 from toolkit.images import ROOT
 
 
@@ -56,7 +56,7 @@ def test_a_reader_that_has_seen_enough_causes_no_traceback():
     assert shown.stderr == ""
 
 
-@pytest.mark.parametrize(("kind", "code"), [(ToolkitError, 2), (WorkFailed, 1)])
+@pytest.mark.parametrize(("kind", "code"), [(ToolkitError, 2), (WorkError, 1)])
 def test_a_failed_work_and_a_wrong_call_differ_in_the_exit_code(monkeypatch, capsys, kind, code):
     def fail(arguments):
         raise kind("no such thing", "make it")
