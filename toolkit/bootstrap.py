@@ -61,17 +61,18 @@ def _make_venv() -> None:
                 "This Python cannot make a virtual environment with pip.\n  sudo apt-get install python3-venv"
             )
         print("Installing python3-venv ...", flush=True)
-        _apt("update")
-        _apt("install", "--no-install-recommends", "python3-venv", "ca-certificates")
+        apt_get("update")  # a source that does not answer is no reason to stop
+        installed = apt_get("install", "--no-install-recommends", "python3-venv", "ca-certificates")
+        if installed.returncode:
+            sys.exit(f"`{' '.join(installed.args)}` failed:\n{installed.stderr.strip()}")
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
 
 
-def _apt(*arguments: str) -> None:
+def apt_get(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run apt-get without questions and without output; the caller looks at the result."""
     command = ["apt-get", "-qq", "-y", *arguments]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if result.returncode:
-        sys.exit(f"`{' '.join(command)}` failed:\n{result.stderr.strip()}")
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 def _has_ensurepip() -> bool:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit import docker
+from toolkit.bootstrap import apt_get
 from toolkit.errors import ToolkitError
 
 PACKAGES = ("docker.io", "docker-cli", "docker-buildx", "containerd", "docker-compose")
@@ -37,17 +38,17 @@ def install() -> None:
     """Install engine, client, buildx and compose from the machine's own package sources."""
     release = _os_release()
     print("Installing a Docker engine with buildx and compose ...", flush=True)
-    _apt("update")
+    _update()
     if release.get("ID") == "ubuntu":
-        _apt("install", *UBUNTU_PACKAGES)
+        _install(*UBUNTU_PACKAGES)
         return
     if _has_candidate("docker-buildx"):
-        _apt("install", *PACKAGES)
+        _install(*PACKAGES)
         return
     _add_later_suite(debian_sources().main)
-    _apt("update")
+    _update()
     # PACKAGE/SUITE takes only these from the later suite; runc stays the one of this release.
-    _apt("install", *(f"{package}/{LATER_SUITE}" for package in PACKAGES))
+    _install(*(f"{package}/{LATER_SUITE}" for package in PACKAGES))
 
 
 def start() -> None:
@@ -123,7 +124,7 @@ def debian_sources() -> DebianSources:
     """
     found = _configured_sources()
     if "Debian" not in found:
-        _apt("update")  # a new machine does not know yet whose sources these are
+        _update()  # a new machine does not know yet whose sources these are
         found = _configured_sources()
     if "Debian" not in found:
         raise ToolkitError(
@@ -149,22 +150,26 @@ def _has_candidate(package: str) -> bool:
     return "Candidate:" in policy.stdout and "Candidate: (none)" not in policy.stdout
 
 
-def _apt(action: str, *packages: str) -> None:
-    command = ["apt-get", "-qq", "-y", action]
-    if packages:
-        command += ["--no-install-recommends", "-o", "Dpkg::Use-Pty=0", *packages]
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+def _update() -> None:
+    """Refresh apt's lists; a source that does not answer is told, and is no reason to stop."""
+    result = apt_get("update")
+    for line in result.stderr.splitlines():
+        if result.returncode and line.startswith("E:"):
+            print(f"apt-get update: {line}", flush=True)
+
+
+def _install(*packages: str) -> None:
+    result = apt_get("install", "--no-install-recommends", "-o", "Dpkg::Use-Pty=0", *packages)
     if result.returncode:
         reason = "\n  ".join((result.stderr or result.stdout).strip().splitlines()[-6:])
-        raise ToolkitError(f"`{' '.join(command)}` failed:\n  {reason}", "Run it by hand to see more.")
+        raise ToolkitError(f"`{' '.join(result.args)}` failed:\n  {reason}", "Run it by hand to see more.")
 
 
 def install_package(package: str) -> None:
     """Install one further Debian package that a build on this machine needs."""
     print(f"Installing {package} ...", flush=True)
-    _apt("update")
-    _apt("install", package)
+    _update()
+    _install(package)
 
 
 def _os_release() -> Mapping[str, str]:
