@@ -121,10 +121,7 @@ def read_environment(base: Path | None = None) -> Environment:
     reserved = {name for name in decoded if name in RESERVED_HYPERPARAMETERS or name.startswith("sagemaker_")}
     resources = _read_object(config / "resourceconfig.json")
     current_host = str(resources.get("current_host") or "algo-1")
-    channels = {
-        name: _channel(base, name, settings)
-        for name, settings in _read_object(config / "inputdataconfig.json").items()
-    }
+    channels = {name: _channel(base, name, settings) for name, settings in _channel_settings(base).items()}
     return Environment(
         base=base,
         hyperparameters={name: value for name, value in decoded.items() if name not in reserved},
@@ -164,6 +161,19 @@ def _read_object(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{path} must hold one JSON object, but holds a {type(content).__name__}.")
     return content
+
+
+def _channel_settings(base: Path) -> dict[str, Any]:
+    """What inputdataconfig.json says; without one, each directory of input/data is a channel.
+
+    The platform always writes the file, and lays other things beside the channels (TRAIN-53). Who runs the
+    container by hand has put only data there.
+    """
+    path = base / "input" / "config" / "inputdataconfig.json"
+    data = base / "input" / "data"
+    if path.exists() or not data.is_dir():
+        return _read_object(path)
+    return {directory.name: {} for directory in sorted(data.iterdir()) if directory.is_dir()}
 
 
 def _channel(base: Path, name: str, settings: Any) -> Channel:

@@ -103,3 +103,16 @@ def test_a_broken_config_file_is_named(config, tmp_path, content):
     with pytest.raises(UserError, match=r"hyperparameters\.json") as caught:
         read_environment(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_without_a_config_file_each_directory_is_a_channel(tmp_path):
+    (tmp_path / "input" / "data" / "train").mkdir(parents=True)
+    (tmp_path / "input" / "data" / "train-manifest").touch()
+    assert list(read_environment(tmp_path).channels) == ["train"]
+
+
+@pytest.mark.contract("TRAIN-53")
+def test_with_a_config_file_only_what_it_names_is_a_channel(config, tmp_path):
+    (tmp_path / "input" / "data" / "other").mkdir(parents=True)
+    write(config, "inputdataconfig", {"train": {}})
+    assert list(read_environment(tmp_path).channels) == ["train"]
