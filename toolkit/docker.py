@@ -144,6 +144,8 @@ def bake(
             "docker",
             "buildx",
             "bake",
+            "--builder",
+            _engine_builder(),
             "--file",
             str(bake_file),
             "--metadata-file",
@@ -159,6 +161,15 @@ def bake(
             )
         metadata: dict[str, Any] = json.loads(metadata_file.read_text(encoding="utf-8"))
         return metadata
+
+
+def _engine_builder() -> str:
+    """The builder inside the engine, which has its context's name.
+
+    A builder in a container of its own (`docker buildx create --use`) does not see the engine's images, and
+    the operating system layer is one.
+    """
+    return _run(["docker", "context", "show"]).stdout.strip() or "default"
 
 
 def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
