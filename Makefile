@@ -52,9 +52,13 @@ lock: $(DEV) ## Resolve every requirements file anew, with hashes
 clean: ## Remove jobs/ and the Python environment; images stay
 	rm -rf jobs .venv .build
 
-$(SETUP): requirements/toolkit.txt
+$(SETUP): requirements/toolkit.txt | $(PYTHON)
 	@python3 toolkit/bootstrap.py requirements/toolkit.txt
 	@touch $@
+
+# Missing, or made with a Python that has been replaced since.
+$(PYTHON):
+	@python3 toolkit/bootstrap.py requirements/toolkit.txt
 
 $(DEV): requirements/dev.txt $(SETUP)
 	@$(PYTHON) toolkit/bootstrap.py requirements/dev.txt

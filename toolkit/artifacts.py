@@ -44,11 +44,14 @@ def pack(directory: Path, archive: Path) -> list[str]:
 def model_directory(model: Path) -> Iterator[Path]:
     """The directory to mount at /opt/ml/model: `model` itself, or what a model.tar.gz holds (HOST-20).
 
-    An archive is unpacked into a directory of its own, which is removed after the block.
+    The directory of a job stands for the model.tar.gz in it. An archive is unpacked into a directory of its
+    own, which is removed after the block.
 
     Raises:
         ToolkitError: no such path, not a gzip-compressed tar, or a member that hosting refuses (HOST-23).
     """
+    if (model / "result.json").exists() and (model / "model.tar.gz").exists():
+        model = model / "model.tar.gz"
     if model.is_dir():
         yield model.resolve()
         return
@@ -115,7 +118,10 @@ def newest_model(jobs: Path, image: str) -> Path:
     """
     found = []
     for record in jobs.glob("*/result.json"):
-        result = json.loads(record.read_text(encoding="utf-8"))
+        try:
+            result = json.loads(record.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue  # a job that is not ours to judge must not hide the others
         if result["image"] == image and result["status"] == "Completed" and result["model"]:
             found.append((record.stat().st_mtime_ns, record.parent / "model.tar.gz"))
     if not found:

@@ -22,7 +22,7 @@ def enter_environment() -> None:
     Exits with a message when there is no environment and the dependencies cannot be imported.
     """
     python = VENV / "bin" / "python"
-    if Path(sys.prefix).resolve() == VENV:
+    if Path(sys.prefix).resolve() == VENV.resolve():
         return
     if python.exists():
         os.execv(python, [str(python), *sys.argv])  # noqa: S606 - the same program, in its environment
@@ -39,7 +39,8 @@ def main(lock: str) -> None:
     """
     if sys.version_info < OLDEST_PYTHON:
         sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0])
-    if not (VENV / "bin" / "pip").exists():
+    # `python` may be there and lead nowhere: the Python that it was made with has been replaced.
+    if not all((VENV / "bin" / program).exists() for program in ("python", "pip")):
         _make_venv()
     pip = [str(VENV / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--quiet"]
     # --no-deps: the lock is complete, and pip has nothing left to decide.

@@ -22,7 +22,7 @@ class Built:
     Attributes:
         name: as in the matrix.
         image: local reference.
-        digest: of the image's configuration, `sha256:...`.
+        digest: the engine's id of the image, `sha256:...`.
         size_mb: unpacked, in MB (1,000,000 bytes).
         budget_mb: what its image.toml allows.
     """
@@ -92,7 +92,13 @@ def _measure(image: Image) -> Built:
     facts = docker.inspect_image(image.reference)
     if facts is None:
         raise ToolkitError(f"{image.reference} was built but is not in the engine.", "docker images")
-    return Built(image.name, image.reference, facts["Id"], facts["Size"] / 1e6, image.variant.size_budget_mb)
+    return Built(
+        image.name,
+        image.reference,
+        facts["Id"],
+        docker.unpacked_size(image.reference) / 1e6,
+        image.variant.size_budget_mb,
+    )
 
 
 class Stopwatch:

@@ -87,7 +87,7 @@ def run() -> int:
 
 
 def _prepare_data(image: str) -> HeldOut:
-    shutil.rmtree(DIRECTORY, ignore_errors=True)
+    _make_way(image)
     data = DIRECTORY.absolute() / "input" / "data"
     config = DIRECTORY / "input" / "config"
     for directory in (data, config, DIRECTORY / "model", DIRECTORY / "output"):
@@ -112,6 +112,15 @@ def _prepare_data(image: str) -> HeldOut:
     engine().give_to_caller(image, DIRECTORY.absolute())
     held_out = (data / "held-out.csv").replace(DIRECTORY / "held-out.csv")
     return _read_held_out(held_out)
+
+
+def _make_way(image: str) -> None:
+    """Remove what an earlier demo left, and what root wrote there by the printed `docker run` lines."""
+    if (DIRECTORY / "result.json").exists():
+        raise ToolkitError(f"{DIRECTORY} is a job of yours.", f"Move it away: mv {DIRECTORY} jobs/my-demo")
+    if DIRECTORY.exists():
+        engine().give_to_caller(image, DIRECTORY.absolute())
+        shutil.rmtree(DIRECTORY)
 
 
 def _read_held_out(path: Path) -> HeldOut:

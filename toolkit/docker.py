@@ -6,6 +6,7 @@ Together with `toolkit.containers` (which runs containers) the only place that t
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -83,6 +84,16 @@ def inspect_image(reference: str) -> dict[str, Any] | None:
     return images[0]
 
 
+def unpacked_size(reference: str) -> int:
+    """Bytes of a local image's layers, unpacked.
+
+    `docker image inspect` tells the packed size where the engine keeps images in containerd.
+    """
+    result = _run(["docker", "history", "--human=false", "--format", "{{.Size}}", reference])
+    _check(result, f"the layers of {reference} could not be listed")
+    return sum(int(size) for size in result.stdout.split())
+
+
 def pull_image(reference: str, platform: str) -> str | None:
     """Pull an image quietly. Returns None when it is there now, else the engine's words."""
     result = _run(["docker", "pull", "--quiet", "--platform", platform, reference])
@@ -153,7 +164,10 @@ def bake(
         ]
         if no_cache:
             command.append("--no-cache")
-        result = subprocess.run([*command, *targets], check=False)
+        # From 0.20 on buildx asks before it reads outside of the working directory, and the contexts, the
+        # CA bundle and the wheelhouse lie there; 0.13 has no flag for it, and passes over the variable.
+        environment = {**os.environ, "BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
+        result = subprocess.run([*command, *targets], env=environment, check=False)
         if result.returncode:
             raise WorkError(
                 f"the build of {', '.join(targets)} failed; the failing step is shown above.",

@@ -80,7 +80,9 @@ def _plugin(name: str, severity: Severity, purpose: str) -> Finding:
     version = docker.plugin_version(name)
     if version:
         return Finding(name, "ok", version)
-    cure = "./build.py doctor --fix" if engine.can_install() else ENGINE_ADVICE
+    cure = f"Install the {name} plugin of your Docker (docker-{name}-plugin with Docker's own packages)."
+    if engine.can_add_plugin() or not docker.find_client():
+        cure = "./build.py doctor --fix" if engine.can_install() else ENGINE_ADVICE
     return Finding(name, severity, f"not installed; {purpose}", cure)
 
 
@@ -115,18 +117,19 @@ def _wheelhouse() -> Finding:
     return Finding("wheelhouse", "ok", f"{wheelhouse}, offered to builds as a named context")
 
 
-def _install_plugins() -> None:
-    engine.install()
+def _add_plugin(name: str) -> None:
+    if engine.can_add_plugin():
+        engine.add_plugin(name)
 
 
 CHECKS: Sequence[Check] = (
     Check("docker client", _client, engine.install),
     Check("docker engine", _engine, lambda: _install_and_start()),
-    Check("buildx", lambda: _plugin("buildx", "error", "builds need it"), _install_plugins),
+    Check("buildx", lambda: _plugin("buildx", "error", "builds need it"), lambda: _add_plugin("buildx")),
     Check(
         "compose",
         lambda: _plugin("compose", "warning", "SageMaker SDK local mode needs it"),
-        _install_plugins,
+        lambda: _add_plugin("compose"),
     ),
     Check("disk", _disk),
     Check("CA bundle", _certificates),

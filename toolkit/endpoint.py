@@ -24,7 +24,7 @@ from toolkit.http_client import INVOCATION_LIMIT, RelayedConnection, Response, s
 from toolkit.job_log import OnLine
 from toolkit.run_spec import LOOPBACK, Bind, RunSpec
 
-__all__ = ["Endpoint", "EndpointError", "Response", "Stop"]
+__all__ = ["Endpoint", "EndpointError", "InvocationError", "Response", "Stop"]
 
 PORT = 8080  # HOST-30
 START_LIMIT = 480.0  # seconds until /ping must be 200 (HOST-41)
@@ -50,6 +50,10 @@ while part := server.recv(65536):
 
 class EndpointError(WorkError):
     """The container did not become healthy: CreateEndpoint would end as `Failed`."""
+
+
+class InvocationError(WorkError):
+    """A request had no answer: SageMaker would raise ModelError or a time-out."""
 
 
 @dataclass(frozen=True)
@@ -208,11 +212,15 @@ class Endpoint:
             headers: further headers.
 
         Raises:
-            OSError: no connection, or no answer within 60 s (HOST-50).
+            InvocationError: no connection, no answer within 60 s (HOST-50), or one that is not HTTP.
         """
         given = {"Content-Type": content_type, "Accept": accept, **(headers or {})}
         sent = {name: value for name, value in given.items() if value is not None}
-        return self.request("POST", "/invocations", sent, body)
+        try:
+            return self.request("POST", "/invocations", sent, body)
+        except (OSError, http.client.HTTPException) as error:
+            cause = str(error) or type(error).__name__
+            raise InvocationError(f"the container gave no answer to /invocations: {cause}.") from error
 
     def request(
         self,

@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from toolkit.errors import ToolkitError
 
 PACKAGES = ("docker.io", "docker-cli", "docker-buildx", "containerd", "docker-compose")
 UBUNTU_PACKAGES = ("docker.io", "docker-buildx", "docker-compose-v2")
+PLUGIN_PACKAGES = {"buildx": "docker-buildx", "compose": "docker-compose"}
+UBUNTU_PLUGIN_PACKAGES = {"buildx": "docker-buildx", "compose": "docker-compose-v2"}
 LATER_SUITE = "trixie"  # the first Debian with buildx and compose 2 as packages
 APT = Path("/etc/apt")
 ENGINE_LOG = Path("/var/log/dockerd.log")
@@ -36,19 +38,33 @@ def can_install() -> bool:
 
 def install() -> None:
     """Install engine, client, buildx and compose from the machine's own package sources."""
-    release = _os_release()
     print("Installing a Docker engine with buildx and compose ...", flush=True)
+    _install_docker(UBUNTU_PACKAGES if _is_ubuntu() else PACKAGES)
+
+
+def can_add_plugin() -> bool:
+    """True where the engine is the distribution's own.
+
+    Docker's own packages (docker-ce) conflict with those of the distribution: apt would remove the engine.
+    """
+    command = ["dpkg-query", "--show", "--showformat=${Status}", "docker.io"]
+    return can_install() and _run_c(command).stdout == "install ok installed"
+
+
+def add_plugin(name: str) -> None:
+    """Install the plugin `buildx` or `compose` beside the distribution's own engine."""
+    print(f"Installing {name} ...", flush=True)
+    _install_docker([(UBUNTU_PLUGIN_PACKAGES if _is_ubuntu() else PLUGIN_PACKAGES)[name]])
+
+
+def _install_docker(packages: Sequence[str]) -> None:
     _update()
-    if release.get("ID") == "ubuntu":
-        _install(*UBUNTU_PACKAGES)
-        return
-    if _has_candidate("docker-buildx"):
-        _install(*PACKAGES)
-        return
-    _add_later_suite(debian_sources().main)
-    _update()
-    # PACKAGE/SUITE takes only these from the later suite; runc stays the one of this release.
-    _install(*(f"{package}/{LATER_SUITE}" for package in PACKAGES))
+    if not _is_ubuntu() and not _has_candidate("docker-buildx"):
+        _add_later_suite(debian_sources().main)
+        _update()
+        # PACKAGE/SUITE takes only these from the later suite; runc stays the one of this release.
+        packages = [f"{package}/{LATER_SUITE}" for package in packages]
+    _install(*packages)
 
 
 def start() -> None:
@@ -146,7 +162,7 @@ def _configured_sources() -> dict[str, str]:
 
 
 def _has_candidate(package: str) -> bool:
-    policy = subprocess.run(["apt-cache", "policy", package], capture_output=True, text=True, check=False)
+    policy = _run_c(["apt-cache", "policy", package])
     return "Candidate:" in policy.stdout and "Candidate: (none)" not in policy.stdout
 
 
@@ -170,6 +186,16 @@ def install_package(package: str) -> None:
     print(f"Installing {package} ...", flush=True)
     _update()
     _install(package)
+
+
+def _run_c(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command whose words are read here, so in no language of the user's."""
+    environment = {**os.environ, "LC_ALL": "C"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def _is_ubuntu() -> bool:
+    return _os_release().get("ID") == "ubuntu"
 
 
 def _os_release() -> Mapping[str, str]:

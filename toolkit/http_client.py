@@ -85,23 +85,31 @@ def invoke(url: str, body: bytes, content_type: str | None, accept: str | None) 
     Raises:
         ToolkitError: not such a URL, nothing listens there, or no answer within 60 s (HOST-50).
     """
-    parts = urlsplit(url if "//" in url else f"http://{url}")
-    if parts.scheme != "http" or not parts.hostname:
-        raise ToolkitError(
-            f"--url {url}: this is not http://HOST:PORT.", "For example: --url http://127.0.0.1:8080"
-        )
-    connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=INVOCATION_LIMIT)
+    host, port = _host_and_port(url)
+    connection = http.client.HTTPConnection(host, port, timeout=INVOCATION_LIMIT)
     given = {"Content-Type": content_type, "Accept": accept}
     try:
         sent = {name: value for name, value in given.items() if value is not None}
         return send(connection, "POST", "/invocations", sent, body)
     except (OSError, http.client.HTTPException) as error:
         raise ToolkitError(
-            f"Nothing answers at {parts.scheme}://{parts.netloc} ({error}).",
+            f"Nothing answers at http://{host}:{port} ({error}).",
             "Start an endpoint first (./build.py serve IMAGE), or name an image to start one for it.",
         ) from None
     finally:
         connection.close()
+
+
+def _host_and_port(url: str) -> tuple[str, int]:
+    try:
+        parts = urlsplit(url if "//" in url else f"http://{url}")
+        if parts.scheme == "http" and parts.hostname:
+            return parts.hostname, parts.port or 80
+    except ValueError:  # a port that is no number
+        pass
+    raise ToolkitError(
+        f"--url {url}: this is not http://HOST:PORT.", "For example: --url http://127.0.0.1:8080"
+    )
 
 
 class RelayedConnection(http.client.HTTPConnection):

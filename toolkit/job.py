@@ -66,7 +66,8 @@ class JobResult:
             kept = f"; kept {self.model}" if self.model else ""
             return f"Stopped after {self.duration:.1f} s, exit code {self.exit_code}{kept}. Log: {self.log}"
         ending = f"Failed after {self.duration:.1f} s, exit code {self.exit_code}. Log: {self.log}"
-        return f"{self.failure_reason}\n{ending}"
+        # Its first line: the log above has the rest, and a traceback is not read twice.
+        return f"{(self.failure_reason or '').partition(chr(10))[0]}\n{ending}"
 
     def as_json(self) -> str:
         """One JSON object with the attributes; paths as text."""
@@ -108,7 +109,9 @@ def execute(plan: Plan, on_line: OnLine = print) -> JobResult:
         finally:
             docker.give_to_caller(plan.run.image, host_dir)
     result = _gather(plan, lines, exit_code, duration, stopping, out_of_memory)
-    (plan.directory / "result.json").write_text(result.as_json() + "\n", encoding="utf-8")
+    written = plan.directory / ".result.json"
+    written.write_text(result.as_json() + "\n", encoding="utf-8")
+    written.rename(plan.directory / "result.json")
     return result
 
 
@@ -118,6 +121,10 @@ def _write_tree(plan: Plan) -> Path:
     except FileExistsError:
         raise ToolkitError(
             f"{plan.directory} exists already.", "Choose another --job-name, or remove it."
+        ) from None
+    except OSError as error:
+        raise ToolkitError(
+            f"{plan.directory} cannot be made: {error.strerror}.", "Choose another directory with --output."
         ) from None
     host_dir = plan.directory.absolute() / HOST
     for part in ("input/config", "input/data", "model", "output/data"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -55,6 +56,31 @@ def test_the_train_line_works_as_it_is_printed_and_without_a_network(shown):
     assert (directory / "jobs" / "demo" / "model" / "model.json").is_file()
 
 
-def test_no_container_is_left(shown):
-    command = ["docker", "ps", "--all", "--quiet", "--filter", "label=opt-ml.started-by=demo"]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == ""
+@pytest.mark.parametrize("moment", ["cross-validation", "Healthy at"])
+def test_ctrl_c_leaves_no_container_and_no_network(tmp_path, moment):
+    before = left_behind()
+    command = [sys.executable, "-u", str(ROOT / "build.py"), "demo"]
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    for line in process.stdout:
+        if moment in line:
+            os.killpg(process.pid, signal.SIGINT)
+            break
+    process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert left_behind() == before
+
+
+def left_behind():
+    """Containers and networks that this project has started and not removed."""
+    found = []
+    for what in (["ps", "--all"], ["network", "ls"]):
+        command = ["docker", *what, "--quiet", "--filter", "label=opt-ml.started-by"]
+        found += subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    return sorted(found)

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import ast
-import subprocess
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-FILES = [
-    ROOT / name
-    for name in subprocess.run(
-        ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.splitlines()
-    if (ROOT / name).is_file()
-]
+from tests.unit.checkout import ROOT, checkout_files
+
+FILES = checkout_files()
 PYTHON = [path for path in FILES if path.suffix == ".py"]
 
 

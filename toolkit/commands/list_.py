@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
                 "base": image.variant.base,
                 "platform": image.variant.platform,
                 "built": facts is not None,
-                "size_mb": round(facts["Size"] / 1e6) if facts else None,
+                "size_mb": round(docker.unpacked_size(image.reference) / 1e6) if facts else None,
                 "size_budget_mb": image.variant.size_budget_mb,
             }
         )

@@ -53,6 +53,20 @@ def test_nothing_is_mended_where_we_may_not_install(monkeypatch):
     assert doctor.repair()[0].severity == "error"
 
 
+@pytest.mark.parametrize(("status", "installed"), [("install ok installed", ["buildx"]), ("", [])])
+def test_a_plugin_is_only_added_to_the_distributions_own_engine(monkeypatch, tmp_path, status, installed):
+    # docker-ce conflicts with docker.io: apt would remove the engine that is in use.
+    query = tmp_path / "dpkg-query"
+    query.write_text(f"#!/bin/sh\nprintf '%s' '{status}'\n")
+    query.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(engine, "can_install", lambda: True)
+    added = []
+    monkeypatch.setattr(engine, "add_plugin", added.append)
+    next(check for check in doctor.CHECKS if check.name == "buildx").fix()
+    assert added == installed
+
+
 def test_sources_for_a_base_carry_updates_and_security_fixes():
     sources = engine.DebianSources("http://mirror.example/debian", "http://mirror.example/security")
     assert sources.as_list("bookworm").splitlines() == [

@@ -8,7 +8,7 @@ import pytest
 
 from toolkit.endpoint import Endpoint
 from toolkit.errors import ToolkitError
-from toolkit.http_client import RelayedConnection, Response, send
+from toolkit.http_client import RelayedConnection, Response, invoke, send
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: Text/CSV; charset=utf-8\r\nContent-Length: 3\r\n\r\n1\n2"
 
@@ -89,3 +89,9 @@ def test_a_narrow_endpoint_has_no_network_and_writes_only_below_tmp() -> None:
         True,
         "31415",
     )
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:808O", "https://127.0.0.1", "http://", "ftp://x"])
+def test_a_url_that_is_none_is_told_without_a_traceback(url):
+    with pytest.raises(ToolkitError, match="this is not http://HOST:PORT"):
+        invoke(url, b"1", None, None)

@@ -139,6 +139,22 @@ def test_the_newest_completed_job_of_the_image_has_the_model(tmp_path: Path) -> 
     assert newest_model(tmp_path, "mine") == tmp_path / "new" / "model.tar.gz"
 
 
+def test_a_record_that_cannot_be_read_hides_no_other_job(tmp_path: Path) -> None:
+    record(tmp_path, "good", "mine", "Completed", 1)
+    (tmp_path / "cut").mkdir()
+    (tmp_path / "cut" / "result.json").write_text('{"image": "mi')
+    assert newest_model(tmp_path, "mine") == tmp_path / "good" / "model.tar.gz"
+
+
+def test_the_directory_of_a_job_stands_for_its_model(model: Path, tmp_path: Path) -> None:
+    job = tmp_path / "job"
+    job.mkdir()
+    pack(model, job / "model.tar.gz")
+    (job / "result.json").write_text("{}")
+    with model_directory(job) as directory:
+        assert (directory / "model.json").read_text() == "{}"
+
+
 def test_no_completed_job_is_an_error_with_the_cure(tmp_path: Path) -> None:
     record(tmp_path, "failed", "mine", "Failed", 3)
     with pytest.raises(ToolkitError, match="--model"):

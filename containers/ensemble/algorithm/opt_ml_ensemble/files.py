@@ -84,7 +84,7 @@ def read_channel(
     if mixed:
         # Numbers in one file and text in another: a column of text, so read its numbers as written.
         parts = [_read(path, layouts[path], {*text_columns, *mixed}) for path in paths]
-    frame = pd.concat(_aligned(paths, layouts, parts), ignore_index=True)
+    frame = _plain(pd.concat(_aligned(paths, layouts, parts), ignore_index=True))
     if not len(frame):
         raise UserError(f"The channel {channel.name} has column names but no row. Put rows below them.")
     sources = tuple(
@@ -131,6 +131,15 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     for name in frame.columns:
         if not pd.api.types.is_numeric_dtype(frame[name]):
             frame[name] = frame[name].astype(object)
+    return frame
+
+
+def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """Text columns with None alone for missing: CSV and Parquet have readers with an idea each of it."""
+    for name in frame.columns:
+        if not pd.api.types.is_numeric_dtype(frame[name]):
+            column = frame[name].astype(object)
+            frame[name] = column.where(column.notna(), None)
     return frame
 
 

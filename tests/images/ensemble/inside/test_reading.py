@@ -193,3 +193,12 @@ def test_any_table_that_csv_can_hold_is_read_or_refused_in_one_line(tmp_path_fac
         assert "\n" not in str(error)
         return
     assert rows.frame.shape[1] >= 1
+
+
+def test_csv_and_parquet_with_text_columns_go_together_in_one_channel(job, mixed):
+    frame = mixed[["size", "colour", "price"]]
+    job.file("train", "a.csv", frame[:100]).file("train", "b.parquet", frame[100:])
+    job.run({"models": "linear"})
+    [colour] = [feature for feature in job.model["schema"]["features"] if feature["name"] == "colour"]
+    assert colour["kind"] == "category"
+    assert job.metrics["train"]["rows"] == len(frame)
