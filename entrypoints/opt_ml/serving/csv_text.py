@@ -134,6 +134,10 @@ def _decode_text(body: bytes, charset: str) -> str:
         ) from None
 
 
+# The module's own limit of 128 KB guards nothing here: the size of a body is limited before it is read.
+csv.field_size_limit(2**31 - 1)
+
+
 def _split(text: str) -> tuple[list[list[str]], list[int]]:
     """Rows, and the line (from 1) on which each ends."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)

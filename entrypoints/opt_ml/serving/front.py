@@ -64,6 +64,8 @@ class Front:
         # uvloop keeps SIGCHLD for its own subprocesses, of which there are none here.
         signal.signal(signal.SIGCHLD, self._on_child_signal)
         await self._pool.start()
+        workers = f"{self._settings.workers} worker{'s' * (self._settings.workers > 1)}"
+        print(f"Listening on port {self._settings.port}; {workers} loading the model.", flush=True)
         await self._stop.wait()
         listener.close()
         if self._exit_code == 0:

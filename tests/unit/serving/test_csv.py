@@ -220,3 +220,7 @@ def test_any_bytes_are_a_table_or_a_refusal(body, content_type):
         assert len(decode_table(body, content_type)) > 0
     except RequestError as error:
         assert error.status in (400, 415)
+
+
+def test_a_long_field_is_no_broken_csv():
+    assert decode_table(b'"' + b"x" * 200_000 + b'",1\n', "text/csv").values[0, 0] == "x" * 200_000

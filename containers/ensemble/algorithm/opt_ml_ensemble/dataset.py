@@ -14,7 +14,7 @@ from opt_ml_ensemble.files import Rows, as_categories, as_numbers, is_text
 from opt_ml_ensemble.label import MOSTLY_NUMBERS, encode_label, find_task
 from opt_ml_ensemble.schema import Data, Feature, Matrix, Schema, category_codes, finite_float32
 from opt_ml_ensemble.settings import Settings, nearest
-from opt_ml_ensemble.text import quoted
+from opt_ml_ensemble.text import have_decimal_commas, quoted
 
 LABEL_NAMES = ("label", "target", "y", "class")
 IDENTIFIER_ROWS = 20
@@ -158,9 +158,10 @@ def _feature(rows: Rows, name: str) -> Feature:
         return Feature(name, "unused", note="the same in every row")
     # Nearly one value a row: an identifier or free text, which only invites overfitting.
     if len(counts) > IDENTIFIER_ROWS and len(counts) > len(texts) / 2:
-        return Feature(
-            name, "unused", note=f"{len(counts)} different texts in {len(texts)} rows, like an identifier"
-        )
+        note = f"{len(counts)} different texts in {len(texts)} rows, like an identifier"
+        if have_decimal_commas(counts.index):
+            note = "its numbers have a decimal comma; write a decimal point"
+        return Feature(name, "unused", note=note)
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return Feature(name, "category", tuple(str(text) for text, _ in ordered))
 

@@ -100,6 +100,8 @@ def _layout(path: Path, header: str, label: str | None) -> Layout | None:
         start = stream.read(4096)
     if start[:4] == b"PAR1":
         return None
+    if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise UserError(f"{shown(path)} is UTF-16 text. Save it as UTF-8.")
     is_gzip = start[:2] == b"\x1f\x8b"
     if path.suffix.lower() not in _CSV_SUFFIXES or (b"\0" in start and not is_gzip):
         raise UserError(

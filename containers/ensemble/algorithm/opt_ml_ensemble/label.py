@@ -12,7 +12,7 @@ from opt_ml.errors import UserError
 from opt_ml_ensemble.files import Rows, as_numbers
 from opt_ml_ensemble.schema import Schema, Task
 from opt_ml_ensemble.settings import Settings
-from opt_ml_ensemble.text import category, quoted
+from opt_ml_ensemble.text import category, have_decimal_commas, quoted
 
 MOST_NUMERIC_CLASSES = 20
 MOST_CLASSES = 1000
@@ -52,6 +52,8 @@ def find_task(rows: Rows, label: str, settings: Settings) -> tuple[Task, Classes
             )
         return "regression", ()
     classes = _classes(column, values, numeric)
+    if not numeric:
+        _check_texts(label, classes, int(column.notna().sum()))
     _check_classes(label, task, classes, settings)
     return task, classes  # type: ignore[return-value]
 
@@ -80,6 +82,18 @@ def _classes(column: pd.Series, values: NDArray[Any], numeric: bool) -> Classes:
     if not numeric:
         return tuple(_class_texts(column))
     return tuple(int(value) if float(value).is_integer() else float(value) for value in np.unique(values))
+
+
+def _check_texts(label: str, classes: Classes, rows: int) -> None:
+    """Texts of which nearly every row has its own are no classes; a job on them would not end for hours."""
+    if len(classes) > MOST_NUMERIC_CLASSES and len(classes) > rows / 2:
+        cure = "Name another label."
+        if have_decimal_commas(classes):
+            cure = "They are numbers with a decimal comma: write a decimal point."
+        raise UserError(
+            f"The label {label!r} has {len(classes)} different texts in {rows} rows, too many for "
+            f"classes. {cure}"
+        )
 
 
 def _check_classes(label: str, task: str, classes: Classes, settings: Settings) -> None:

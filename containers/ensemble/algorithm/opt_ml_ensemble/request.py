@@ -65,15 +65,17 @@ def _positions(table: Table, schema: Schema) -> list[int]:
         at = {name: position for position, name in enumerate(names)}
         for feature in schema.used:
             if feature.name not in at:
-                raise _missing_feature(feature.name, names)
+                unclaimed = [name for name in names if name not in {one.name for one in schema.features}]
+                raise _missing_feature(feature.name, unclaimed)
         return [at[feature.name] for feature in schema.used]
     if width != len(schema.features):
-        raise _wrong_width(width, schema)
+        raise _wrong_width(table, schema)
     return [position for position, feature in enumerate(schema.features) if feature.kind != "unused"]
 
 
-def _missing_feature(name: str, names: Sequence[str]) -> RequestError:
-    hint = nearest(name, names)
+def _missing_feature(name: str, unclaimed: Sequence[str]) -> RequestError:
+    """`unclaimed`: the names in the request that are no feature's own."""
+    hint = nearest(name, unclaimed)
     return RequestError(
         400,
         f"The request has no column {name!r}, which the model needs.{hint} Send it, or null where unknown.",
@@ -81,13 +83,16 @@ def _missing_feature(name: str, names: Sequence[str]) -> RequestError:
     )
 
 
-def _wrong_width(width: int, schema: Schema) -> RequestError:
-    expected = len(schema.features)
+def _wrong_width(table: Table, schema: Schema) -> RequestError:
+    width, expected = table.values.shape[1], len(schema.features)
     shown = ", ".join(feature.name for feature in schema.features[:20]) + (", ..." if expected > 20 else "")
     hint = f" Leave the label {schema.label!r} out." if width == expected + 1 else ""
+    if width == 1 and any(separator in str(table.values[0, 0]) for separator in ";\t|"):
+        hint = " Separate the fields of a request by commas."
     return RequestError(
         400,
-        f"The request has {width} columns, but the model expects {expected}: {shown}.{hint}",
+        f"The request has {width} column{'s' * (width != 1)}, but the model expects {expected}: "
+        f"{shown}.{hint}",
         expected=expected,
         got=width,
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 # Read as missing, in any column. One list for files and requests, so that both agree.
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None")
 _MISSING = frozenset(MISSING)
+_DECIMAL_COMMA = re.compile(r"[-+]?[0-9]+,[0-9]+|[-+]?[0-9]+")
 _TRUTH = {"true": 1.0, "false": 0.0}
 
 
@@ -47,6 +50,11 @@ def category(value: Any) -> str | None:
     if math.isnan(parsed):
         return None
     return str(int(parsed)) if parsed.is_integer() and abs(parsed) < 2**53 else repr(parsed)
+
+
+def have_decimal_commas(texts: Iterable[Any]) -> bool:
+    """True when all of some texts are numbers like `107,77`, as spreadsheets write them in much of Europe."""
+    return all(isinstance(text, str) and _DECIMAL_COMMA.fullmatch(text.strip()) for text in texts)
 
 
 def quoted(value: Any) -> str:

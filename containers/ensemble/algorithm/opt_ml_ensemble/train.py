@@ -119,10 +119,8 @@ def _check_channels(environment: Environment) -> None:
     if "train" in names and "training" in names:
         raise UserError("The job has a channel train and a channel training. Give one of them.")
     if not {"train", "training"} & set(names):
-        found = f"only {', '.join(names)}" if names else "none at all"
-        raise UserError(
-            f"The job has no channel train, but {found}. Add a channel train with CSV or Parquet files."
-        )
+        found = f"no channel train, only {', '.join(names)}" if names else "no channels"
+        raise UserError(f"The job has {found}. Add a channel train with CSV or Parquet files.")
     for name in names:
         if name in CHANNELS:
             continue

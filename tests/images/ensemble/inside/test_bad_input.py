@@ -105,13 +105,13 @@ def test_num_class_that_contradicts_the_label_is_named(job):
 
 @pytest.mark.contract("TRAIN-36")
 def test_a_job_without_channels_is_told_what_to_add(job):
-    assert "no channel train, but none at all" in failure(job)
+    assert "The job has no channels. Add a channel train" in failure(job)
 
 
 @pytest.mark.parametrize(
     ("channels", "part"),
     [
-        (["validation"], "no channel train, but only validation"),
+        (["validation"], "no channel train, only validation"),
         (["train", "training"], "a channel train and a channel training"),
         (["train", "validaton"], "Unknown channel 'validaton'. Did you mean 'validation'?"),
     ],
@@ -208,3 +208,15 @@ def test_a_slip_of_the_pen_in_a_label_of_numbers_is_named_and_not_taken_for_a_cl
     rows = "".join(f"{i},{i * 3 % 7},{i * 2}.5\n" for i in range(40))
     text = failure(job.file("train", "rows.csv", f"a,b,y\n{rows}3,1,high\n"))
     assert text.startswith("train/rows.csv line 42: the label 'y' is 'high', but a regression needs numbers.")
+
+
+def test_a_label_with_decimal_commas_is_named_before_hours_of_training(job):
+    rows = "".join(f"{i};{i % 7},5;{i * 3},{i % 10}7\n" for i in range(60))
+    text = failure(job.file("train", "rows.csv", f"a;b;price\n{rows}"))
+    assert "60 different texts in 60 rows" in text
+    assert "write a decimal point" in text
+
+
+def test_utf_16_is_told_from_other_files(job):
+    text = failure(job.file("train", "rows.csv", "a,y\n1,2\n".encode("utf-16")))
+    assert text == "train/rows.csv is UTF-16 text. Save it as UTF-8."

@@ -119,6 +119,18 @@ def test_a_missing_feature_is_named_with_the_nearest_column(served):
     assert "Did you mean 'color'?" in error.message
 
 
+def test_a_name_that_is_a_feature_of_its_own_is_no_hint_for_another(served):
+    error = refusal(served["price"], '{"size": 1, "code": 1, "xode": 2}', "application/json")
+    assert "no column 'colour'" in error.message
+    assert "'code'" not in error.message
+
+
+def test_fields_that_no_comma_separates_are_told_so(numbers_only):
+    error = refusal(numbers_only, "1;2;3", "text/csv")
+    assert "has 1 column, but" in error.message
+    assert "by commas" in error.message
+
+
 @pytest.mark.parametrize(
     ("row", "hint"), [("1,2", ""), ("1,2,3,4", "Leave the label 'column_3' out."), ("1,2,3,4,5", "")]
 )
