@@ -45,6 +45,7 @@ class Front:
         self._log = AccessLog(sys.stdout.fileno())
         self._stop = asyncio.Event()
         self._exit_code = 0
+        self._is_announced = False
         self.max_body = settings.max_body
         self.is_draining = False
         self.connections: set[Connection] = set()
@@ -64,8 +65,6 @@ class Front:
         # uvloop keeps SIGCHLD for its own subprocesses, of which there are none here.
         signal.signal(signal.SIGCHLD, self._on_child_signal)
         await self._pool.start()
-        workers = f"{self._settings.workers} worker{'s' * (self._settings.workers > 1)}"
-        print(f"Listening on port {self._settings.port}; {workers} loading the model.", flush=True)
         await self._stop.wait()
         listener.close()
         if self._exit_code == 0:
@@ -134,9 +133,16 @@ class Front:
         self.date = f"Date: {formatdate(usegmt=True)}\r\n".encode()
         self._log.flush()
         self._pool.expire()
+        self._announce()
         timeout = _DRAIN_PATIENCE if self.is_draining else self._settings.idle_timeout
         for connection in list(self.connections):
             connection.end_without_progress(timeout)
+
+    def _announce(self) -> None:
+        """Say once that requests are answered. Never before: the cause of a failed load is the first line."""
+        if self._pool.is_ready and not self._is_announced:
+            self._is_announced = True
+            self._log.write(f"Ready on port {self._settings.port}; workers: {self._settings.workers}.\n")
 
     def _on_child_signal(self, number: int, frame: FrameType | None) -> None:
         self._loop.call_soon_threadsafe(self._pool.on_child_signal)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.serving.conftest import eventually
 from tests.unit.serving.gated import GATED, ready
 
 
@@ -45,6 +46,13 @@ def test_each_request_but_ping_has_one_line_in_the_log(start, tmp_path):
         ["GET", "/metrics", "404"],
     ]
     assert lines[0].split()[4] == str(length)
+
+
+def test_the_log_says_once_when_requests_are_answered(start, tmp_path):
+    server = ready(start, tmp_path, SAGEMAKER_MODEL_SERVER_WORKERS=1)
+    eventually(lambda: "Ready on port" in server.log, "the line of the log")
+    assert server.stop() == 0
+    assert server.log.count("Ready on port") == 1
 
 
 def test_a_reader_of_the_log_that_has_stopped_does_not_stop_the_server(start, tmp_path):
