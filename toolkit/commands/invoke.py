@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from toolkit.endpoint import Response
 
-HELP = "send a payload to an endpoint on this machine and print the answer"
+HELP = "Send a payload to an endpoint on this machine and print the answer."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

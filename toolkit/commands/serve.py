@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-HELP = "serve a model on this machine, as a SageMaker endpoint would"
+HELP = "Serve a model on this machine, as a SageMaker endpoint would."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-HELP = "run a training job on this machine, as SageMaker would"
+HELP = "Run a training job on this machine, as SageMaker would."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
