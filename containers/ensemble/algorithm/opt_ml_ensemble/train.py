@@ -89,8 +89,9 @@ def read_job(environment: Environment, settings: Settings) -> Job:
     schema = build_schema(rows["train"], settings)
     data = {"train": encode(rows["train"], schema)}
     if len(data["train"]) < FEWEST_ROWS:
+        what = "a label and a weight above 0" if schema.weight else "a label"
         raise UserError(
-            f"The train channel has {len(data['train'])} rows with a label; it needs at least {FEWEST_ROWS}."
+            f"The train channel has {len(data['train'])} rows with {what}; it needs at least {FEWEST_ROWS}."
         )
     for name in ("validation", "test"):
         if name in channels and _is_here(channels[name]):
