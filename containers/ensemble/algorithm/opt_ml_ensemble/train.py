@@ -37,7 +37,7 @@ def train(environment: Environment) -> None:
         UserError: data or hyperparameters that do not fit, with the cause and the cure in one line.
     """
     started = time.monotonic()
-    settings = read_settings(environment.hyperparameters)
+    settings = read_settings(environment.hyperparameters, environment.raw_hyperparameters)
     if not _trains_here(environment):
         return
     for name in sorted(settings.given):
