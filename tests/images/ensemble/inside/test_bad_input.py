@@ -208,3 +208,11 @@ def test_a_slip_of_the_pen_in_a_label_of_numbers_is_named_and_not_taken_for_a_cl
     rows = "".join(f"{i},{i * 3 % 7},{i * 2}.5\n" for i in range(40))
     text = failure(job.file("train", "rows.csv", f"a,b,y\n{rows}3,1,high\n"))
     assert text.startswith("train/rows.csv line 42: the label 'y' is 'high', but a regression needs numbers.")
+
+
+@pytest.mark.parametrize("value", ["1e200", "-3.5e38"])
+@pytest.mark.parametrize("channel", ["train", "validation"])
+def test_a_label_beyond_float32_is_named_by_file_and_line(job, value, channel):
+    job.file("train", "rows.csv", GOOD).file(channel, "rows.csv", GOOD + f"1,2,{value}\n")
+    text = failure(job, {"objective": "regression"})
+    assert text.startswith(f"{channel}/rows.csv line 32: the label 'y' is {float(value)!r}, beyond the range")
