@@ -58,6 +58,8 @@ class Environment:
         base: `/opt/ml`, or SAGEMAKER_BASE_DIR (TT-08).
         hyperparameters: name to decoded value (see `decode_hyperparameter`); names that begin with
             `sagemaker_` and `_tuning_objective_metric` are in `reserved` instead (TRAIN-113, TT-34).
+        raw_hyperparameters: the same names to what came, for those that are texts: decoded, `2024.10` would
+            be the number 2024.1 and `null` nothing.
         channels: name to channel; empty for a job without data (TRAIN-36).
         current_host, hosts: from resourceconfig.json, `algo-1` and `[algo-1]` without one.
         network_interface: falls back to an interface that exists (LOCAL-22).
@@ -66,6 +68,7 @@ class Environment:
     base: Path
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     reserved: Mapping[str, Any] = field(default_factory=dict)
+    raw_hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     channels: Mapping[str, Channel] = field(default_factory=dict)
     current_host: str = "algo-1"
     hosts: tuple[str, ...] = ("algo-1",)
@@ -126,6 +129,7 @@ def read_environment(base: Path | None = None) -> Environment:
         base=base,
         hyperparameters={name: value for name, value in decoded.items() if name not in reserved},
         reserved={name: value for name, value in decoded.items() if name in reserved},
+        raw_hyperparameters={name: value for name, value in raw.items() if name not in reserved},
         channels=channels,
         current_host=current_host,
         hosts=tuple(resources.get("hosts") or [current_host]),

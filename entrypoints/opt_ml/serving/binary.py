@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -19,14 +20,15 @@ _HEADER_READERS = {
     (1, 0): npy_format.read_array_header_1_0,
     (2, 0): npy_format.read_array_header_2_0,
 }
+_MOST_AXES = 32  # what every NumPy can hold
 
 
 def decode_npy(body: bytes, media_type: MediaType) -> Table:
     """The rows of an npy file: shape (rows, columns), (columns,) for one row, or a structured (rows,).
 
     Raises:
-        RequestError: 400 for another shape, objects (pickle), a cut body, or values that are neither
-            numbers nor text.
+        RequestError: 400 for another shape, objects (pickle), a cut body, no record, or values that are
+            neither numbers nor text.
     """
     values = _read_npy(body)
     if values.dtype.names:
@@ -49,18 +51,33 @@ def _read_npy(body: bytes) -> NDArray[Any]:
     try:
         read_header = _HEADER_READERS[npy_format.read_magic(stream)]
         shape, fortran_order, dtype = read_header(stream)
-    except (ValueError, KeyError, EOFError) as error:
-        raise RequestError(400, f"The body is not an npy file ({error}).") from None
+    except Exception as error:  # the header is Python text, and NumPy raises whatever its parsing trips over
+        cause = " ".join(str(error).split())[:200] or type(error).__name__
+        raise RequestError(400, f"The body is not an npy file ({cause}).") from None
     if dtype.hasobject:
         raise RequestError(400, "The npy array holds Python objects. Send numbers or text, never pickles.")
+    if len(shape) > _MOST_AXES or not all(0 <= size <= sys.maxsize for size in shape):
+        # Without the numbers: Python refuses to write those of more than 4300 digits.
+        raise RequestError(400, "The npy header has an impossible shape. Send (rows, columns).")
     needed, found = math.prod(shape) * dtype.itemsize, len(body) - stream.tell()
     if needed != found:
         raise RequestError(400, f"The npy header {shape} needs {needed} bytes of data, but {found} came.")
-    flat = np.frombuffer(body, dtype=dtype, offset=stream.tell()) if needed else np.empty(0, dtype)
+    if not needed:
+        # Fields of no bytes cost nothing to send, but a Python object each to list.
+        raise RequestError(400, f"The npy array has shape {shape} and holds no record. Send at least one.")
+    if dtype.subdtype or any(_is_no_field(dtype[name]) for name in dtype.names or ()):
+        raise RequestError(
+            400, "The npy array has a field that is no number or text. Send one value a field."
+        )
+    flat = np.frombuffer(body, dtype=dtype, offset=stream.tell())
     try:
         return flat.reshape(shape, order="F" if fortran_order else "C")
     except ValueError:
         raise RequestError(400, f"The npy header has the impossible shape {shape}.") from None
+
+
+def _is_no_field(dtype: np.dtype[Any]) -> bool:
+    return dtype.subdtype is not None or dtype.names is not None or dtype.itemsize == 0
 
 
 def _to_list(values: NDArray[Any]) -> list[Any]:

@@ -84,6 +84,7 @@ def _loads(text: bytes) -> Any:
 
 
 def _table(content: Any) -> Table:
+    content = _unwrapped(content)
     if isinstance(content, dict):
         return _from_object(content)
     if isinstance(content, list):
@@ -91,11 +92,16 @@ def _table(content: Any) -> Table:
     raise RequestError(400, f"The JSON body is one {type(content).__name__}. Send a list or an object.")
 
 
-def _from_object(content: dict[str, Any]) -> Table:
-    if len(content) == 1:
+def _unwrapped(content: Any) -> Any:
+    while isinstance(content, dict) and len(content) == 1:  # no recursion: a client chooses the depth
         [(name, inner)] = content.items()
-        if name in _WRAPPERS and isinstance(inner, list | dict):
-            return _table(inner)
+        if name not in _WRAPPERS or not isinstance(inner, list | dict):
+            break
+        content = inner
+    return content
+
+
+def _from_object(content: dict[str, Any]) -> Table:
     if {"columns", "data"} <= content.keys() <= {"columns", "data", "index"}:
         return _from_split(content["columns"], content["data"])
     if content and all(isinstance(column, list) for column in content.values()) and _FEATURES not in content:

@@ -16,6 +16,8 @@ NPY = "application/x-npy"
 PARQUET = ("application/x-parquet", "application/vnd.apache.parquet")
 OCTET_STREAM = "application/octet-stream"
 
+LONGEST = 1024  # characters that the InvokeEndpoint API lets through; the patterns are slow on much more
+
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - RFC 9110 calls it a token
 _TYPE = re.compile(rf"\s*({_TOKEN}/{_TOKEN})\s*")
 _PARAMETER = re.compile(rf';\s*(?:({_TOKEN})\s*=\s*({_TOKEN}|"(?:[^"\\]|\\.)*")\s*)?')
@@ -40,9 +42,9 @@ def parse_media_type(text: str) -> MediaType:
     """Parse a Content-Type header.
 
     Raises:
-        RequestError: 415 where the text is not `type/subtype` with optional `; name=value`.
+        RequestError: 415 where the text is not `type/subtype` with optional `; name=value`, or too long.
     """
-    parsed = _parse(text)
+    parsed = _parse(text) if len(text) <= LONGEST else None
     if parsed is None:
         raise RequestError(415, f"Content-Type {text[:200]!r} is not a media type. Send one such as {CSV}.")
     return parsed
@@ -63,8 +65,15 @@ def choose_accept(accept: str | None, supported: Sequence[str], default: str) ->
         the chosen type, with the parameters that the client gave it, without `q`.
 
     Raises:
-        RequestError: 406 where nothing of `supported` is acceptable.
+        RequestError: 406 where nothing of `supported` is acceptable, or `accept` is too long.
     """
+    if accept is not None and len(accept) > LONGEST:
+        raise RequestError(
+            406,
+            f"Accept has {len(accept)} characters, but at most {LONGEST} are read. "
+            f"Ask for one of: {', '.join(supported)}.",
+            supported=list(supported),
+        )
     chosen = _choose(accept or "", tuple(supported), default)
     if chosen is None:
         raise RequestError(

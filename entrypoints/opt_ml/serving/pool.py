@@ -172,7 +172,7 @@ class Pool:
         """Start a worker, after a pause that grows with the failures before."""
         while not self._is_closing:
             if self._failures:
-                await asyncio.sleep(min(0.05 * 2**self._failures, _LONGEST_PAUSE))
+                await asyncio.sleep(pause_after(self._failures))
             if self._is_closing:
                 return
             try:
@@ -213,6 +213,11 @@ class Pool:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def pause_after(failures: int) -> float:
+    """Seconds to wait before the next start of a worker; a float holds no power of a large number."""
+    return min(0.05 * 2.0 ** min(failures, 10), _LONGEST_PAUSE)
 
 
 def _obituary(link: WorkerLink, end: str) -> tuple[str, str]:

@@ -34,8 +34,9 @@ class Stopped(BaseException):
 def main() -> int:
     """Run the job; the console script `train`. Returns the exit code."""
     # Each line leaves at once: a tuning job reads metrics from it, and a kill loses nothing (TRAIN-79).
+    # A file name need not be UTF-8, and a line that cannot be written must not end the job.
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
     for number in (signal.SIGTERM, signal.SIGINT):  # the second is Ctrl-C at a `docker run` by hand
         signal.signal(number, _raise_stopped)
     failure_file = base_dir() / "output" / "failure"
@@ -78,7 +79,7 @@ def _fail(failure_file: Path, cause: str, details: str = "") -> int:
     print(text, end="", file=sys.stderr)
     try:
         failure_file.parent.mkdir(parents=True, exist_ok=True)
-        failure_file.write_text(text, encoding="utf-8")
+        failure_file.write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         print(f"{failure_file} could not be written: {error}", file=sys.stderr)
     return 1

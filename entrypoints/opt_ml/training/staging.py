@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
 
 
 @contextmanager
@@ -33,21 +36,50 @@ def staged_model(model_dir: Path) -> Iterator[Path]:
 def _bring(sources: list[Path], model_dir: Path) -> None:
     """Copy everything over the mount boundary under other names first; only renames are left then."""
     partials = {model_dir / f".{source.name}.partial": source for source in sources}
-    try:
+    with ExitStack() as renaming:
+        try:
+            for partial, source in partials.items():
+                _remove(partial)
+                if source.is_dir():
+                    shutil.copytree(source, partial)
+                else:
+                    shutil.copy2(source, partial)
+            renaming.enter_context(_without_signals())
+        except BaseException:
+            for partial in partials:
+                _remove(partial)
+            raise
         for partial, source in partials.items():
-            _remove(partial)
-            if source.is_dir():
-                shutil.copytree(source, partial)
-            else:
-                shutil.copy2(source, partial)
-    except BaseException:
-        for partial in partials:
-            _remove(partial)
-        raise
-    for partial, source in partials.items():
-        target = model_dir / source.name
-        _remove(target)
-        partial.rename(target)
+            target = model_dir / source.name
+            _remove(target)
+            partial.rename(target)
+
+
+@contextmanager
+def _without_signals() -> Iterator[None]:
+    """SIGTERM and SIGINT take effect after the block: half of the renames would be half a model.
+
+    Blocking them in this thread is not enough: the kernel hands them to any thread that does not block
+    them, such as one of a library, and Python then runs the handler in the main thread all the same.
+    """
+    arrived: list[int] = []
+    before: dict[signal.Signals, object] = {}
+
+    def note(signum: int, frame: FrameType | None) -> None:
+        arrived.append(signum)
+
+    try:
+        if threading.current_thread() is threading.main_thread():  # handlers run in no other
+            for number in (signal.SIGTERM, signal.SIGINT):
+                if signal.getsignal(number) is not None:  # None: not Python's, so it cannot be put back
+                    before[number] = signal.getsignal(number)
+                    signal.signal(number, note)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+        for signum in dict.fromkeys(arrived):
+            signal.raise_signal(signum)
 
 
 def _remove(path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
 
 import numpy as np
 import pytest
@@ -82,6 +83,24 @@ def test_nothing_acceptable_is_406_that_lists_what_is_supported(accept):
     assert error.value.status == 406
     assert error.value.details == {"supported": [CSV]}
     assert CSV in error.value.message
+
+
+@pytest.mark.parametrize("text", ["text/csv; a=" + '"\\' * 30_000, "text/csv;" + " " * 60_000])
+def test_a_header_longer_than_the_api_sends_is_refused_before_any_pattern(text):
+    started = time.monotonic()
+    with pytest.raises(RequestError) as error:
+        choose_accept(text, [CSV, JSON], CSV)
+    assert (error.value.status, error.value.details) == (406, {"supported": [CSV, JSON]})
+    with pytest.raises(RequestError) as error:
+        parse_media_type(text)
+    assert error.value.status == 415
+    assert len(error.value.message) < 500
+    assert time.monotonic() - started < 1
+
+
+def test_a_header_of_the_longest_length_is_read():
+    text = "text/csv; a=".ljust(1024, "b")
+    assert parse_media_type(text).type == choose_accept(text, [JSON, CSV], JSON).type == CSV
 
 
 TWO = {"value": np.array([0.1, np.nan, 1e300]), "label": np.array(['a"b', "c,d", "\xe9"], dtype=object)}

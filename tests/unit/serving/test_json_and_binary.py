@@ -152,6 +152,72 @@ def test_npy_that_lies_about_its_size_is_refused_without_the_memory():
     assert "impossible shape" in refusal(body.replace(b"(2, 2), }  ", b"(-2, -2), }"), NPY).message
 
 
+def npy_header(header: str, data: bytes = b"") -> bytes:
+    text = f"{header}\n".encode()
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + data
+
+
+@pytest.mark.parametrize(
+    ("descr", "shape", "data", "words"),
+    [
+        ("'<f8'", "(4000000000, 0)", b"", "holds no record"),
+        ("'<f8'", "(0, 4000000000)", b"", "holds no record"),
+        ("'<U0'", "(4000000000, 2)", b"", "holds no record"),
+        ("'|V0'", "(4000000000,)", b"", "holds no record"),
+        ("('<f8', (2000000000, 0))", "(9,)", b"", "holds no record"),
+        ("[('a', '<f4'), ('b', '<f4', (500000000, 0))]", "(1,)", b"1234", "no number or text"),
+        ("[('a', '|i1'), ('b', '<U0')]", "(9,)", b"123456789", "no number or text"),
+        ("[('a', '|i1'), ('b', [('c', '|i1')])]", "(1,)", b"12", "no number or text"),
+        ("('|i1', (2,))", "(1,)", b"12", "no number or text"),
+        ("'<f8'", f"(0x1{'0' * 5000}, 0)", b"", "impossible shape"),
+        ("'<f8'", f"({'1, ' * 65})", b"12345678", "impossible shape"),
+        ("'<f8'", "(-2, -2)", b"1" * 32, "impossible shape"),
+    ],
+)
+def test_npy_of_no_bytes_a_field_is_refused_before_a_python_object_is_made(descr, shape, data, words):
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}}}"
+    assert words in refusal(npy_header(header, data), NPY).message
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': (",
+        "{[]: 1}",
+        "{'descr': ',,,', 'fortran_order': False, 'shape': (1,)}",
+        "-" * 9000 + "1",
+        "",
+    ],
+    ids=["cut", "unhashable", "no dtype", "deep", "empty"],
+)
+def test_an_npy_header_that_numpy_trips_over_is_400(header):
+    assert "not an npy file" in refusal(npy_header(header), NPY).message
+
+
+@pytest.mark.parametrize("depth", [500, 1000])
+@pytest.mark.parametrize("name", ["instances", "data"])
+def test_json_wrapped_many_times_is_unwrapped(depth, name):
+    body = f'{{"{name}":' * depth + "[[1, 2]]" + "}" * depth
+    assert decode_table(body.encode(), JSON).values.tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"instances":' * 100_000,
+        '{"instances":' * 5000 + "[NaN]" + "}" * 5000,
+        "[" * 1000 + "]" * 1000,
+        "[" * 900 + "NaN" + "]" * 900,
+        '{"a":' * 900 + "1" + "}" * 900,
+        '{"a":[' * 400 + "NaN" + "]}" * 400,
+    ],
+    ids=["cut", "wrapped NaN", "lists", "lists of NaN", "objects", "both"],
+)
+def test_json_nested_too_deeply_is_400(body):
+    refusal(body.encode(), JSON)
+    refusal(body.encode(), LINES)
+
+
 @pytest.mark.parametrize(
     "array",
     [

@@ -60,6 +60,7 @@ def test_names_that_sagemaker_adds_are_not_hyperparameters_of_the_algorithm(conf
     )
     environment = read_environment(tmp_path)
     assert environment.hyperparameters == {"eta": 0.1}
+    assert environment.raw_hyperparameters == {"eta": "0.1"}
     assert environment.reserved == {"_tuning_objective_metric": "x", "sagemaker_program": "a"}
 
 

@@ -20,6 +20,9 @@ def train(environment):
     what = environment.hyperparameters.get("what")
     if what == "mistake":
         raise UserError("train/a.csv line 3 has 2 fields. Give every row 3.")
+    if what == "name":
+        print("Reading a\\udcff.csv")
+        raise UserError("train/a\\udcff.csv has no record.")
     if what == "bug":
         raise KeyError("x" * 3000)
     if what == "memory":
@@ -86,6 +89,16 @@ def test_a_mistake_of_the_user_is_one_line_without_a_traceback(start, tmp_path):
     assert process.returncode == 1
     assert (tmp_path / "ml" / "output" / "failure").read_text() == errors
     assert errors == "train/a.csv line 3 has 2 fields. Give every row 3.\n"
+
+
+@pytest.mark.contract("TRAIN-51", "TRAIN-75")
+def test_a_file_name_that_is_not_utf_8_can_be_told(start, tmp_path):
+    process = start("name")
+    lines, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert lines == "Reading a\\udcff.csv\n"
+    assert (tmp_path / "ml" / "output" / "failure").read_text() == errors
+    assert errors == "train/a\\udcff.csv has no record.\n"
 
 
 @pytest.mark.contract("TRAIN-77")

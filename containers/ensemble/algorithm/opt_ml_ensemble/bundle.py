@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -95,32 +96,57 @@ def load_bundle(directory: Path) -> Bundle:
     """The ensemble back from `save_bundle`.
 
     Raises:
-        UserError: no model.json, one of another format, or a file that it names is missing.
+        UserError: no model.json, one of another format, or a file that is missing or broken, by its name.
     """
     path = directory / "model.json"
-    try:
+    with _reading(path):
         content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        found = content.get("format")
+    if found != FORMAT:
         raise UserError(
-            f"{path} does not exist. Serve a model that this image's train command wrote."
-        ) from None
-    if content.get("format") != FORMAT:
-        raise UserError(
-            f"{path} has format {content.get('format')!r}, this image reads {FORMAT}. "
+            f"{path} has format {found!r}, this image reads {FORMAT}. "
             "Serve it with the image that trained it."
         )
-    schema = Schema.from_json(content["schema"])
-    problem = Problem(
-        schema.task,
-        content["problem"]["n_classes"],
-        len(schema.used),
-        schema.categorical,
-        content["problem"]["seed"],
-    )
-    models = {name: MODELS[name].load(directory, problem) for name in content["models"]}
-    meta = load_trusted(directory / _META) if content["blend"]["kind"] == "stacking" else None
-    blend = Blend(content["blend"]["kind"], schema.task, content["blend"]["weights"], meta)
-    return Bundle(schema, models, blend, content["output"])
+    with _reading(path):
+        schema = Schema.from_json(content["schema"])
+        problem = Problem(
+            schema.task,
+            content["problem"]["n_classes"],
+            len(schema.used),
+            schema.categorical,
+            content["problem"]["seed"],
+        )
+        kinds = {name: MODELS[name] for name in content["models"]}
+        blend = Blend(content["blend"]["kind"], schema.task, content["blend"]["weights"])
+        output = str(content["output"])
+    models = {}
+    for name, kind in kinds.items():
+        with _reading(directory / kind.file):
+            models[name] = kind.load(directory, problem)
+    if blend.kind == "stacking":
+        with _reading(directory / _META):
+            blend = replace(blend, meta=load_trusted(directory / _META))
+    return Bundle(schema, models, blend, output)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turns whatever a library raises at a file that is missing or broken into one line for the user."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        if not path.exists():
+            raise UserError(
+                f"{path} does not exist. Serve a model that this image's train command wrote, with all files."
+            ) from None
+        # XGBoost appends its stack, line by line.
+        cause = next(iter(str(error).strip().splitlines()), "")[:300] or "no cause given"
+        raise UserError(
+            f"{path} cannot be read ({type(error).__name__}: {cause}). "
+            "Serve a model that this image's train command wrote, as it wrote it."
+        ) from None
 
 
 def versions() -> dict[str, str]:

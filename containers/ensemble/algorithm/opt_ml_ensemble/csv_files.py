@@ -27,7 +27,7 @@ class Layout:
         delimiter: one of DELIMITERS.
         header: the column names of its first record, or None where that is data.
         width: fields of its first record.
-        first_line: physical lines before the first data record.
+        first_line: physical lines before the first data record; a line break in a name is one more.
     """
 
     delimiter: str
@@ -77,20 +77,20 @@ def read_csv(path: Path, layout: Layout, text_columns: Sequence[int]) -> pd.Data
     ):
         return pd.DataFrame(columns=range(layout.width), dtype=float)
     try:
-        with _decoding(path):
+        with _open(path) as stream, _decoding(path):
+            # Not `skiprows`: it counts records, and takes quotes for something else than the csv module.
+            for _ in range(layout.first_line):
+                stream.readline()
             frame = pd.read_csv(
-                path,
+                stream,
                 sep=layout.delimiter,
                 header=None,
                 names=None,
-                skiprows=layout.first_line,
                 low_memory=False,
                 na_values=list(MISSING),
                 keep_default_na=False,
                 skipinitialspace=True,
-                encoding="utf-8-sig",
                 dtype=dict.fromkeys(text_columns, str),
-                compression="gzip" if _is_gzip(path) else None,
             )
     except pd.errors.ParserError as error:
         _refuse_ragged(path, layout)

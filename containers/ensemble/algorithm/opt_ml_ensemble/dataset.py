@@ -80,7 +80,7 @@ def text_columns(schema: Schema) -> Collection[str]:
 
 
 def encode(rows: Rows, schema: Schema) -> Data:
-    """Matrix, label and weights of a channel; rows without a label are left out.
+    """Matrix, label and weights of a channel; rows without a label or of weight 0 are left out.
 
     Raises:
         UserError: a missing column, text where training had numbers, an unknown class, or a weight that
@@ -99,15 +99,32 @@ def encode(rows: Rows, schema: Schema) -> Data:
         )
     label, known = encode_label(rows, schema)
     weight = _weights(rows, schema.weight) if schema.weight else None
+    kept = _kept(rows, schema, known, weight)
     data = Data(_matrix(rows, schema), label, weight)
-    if known.all():
-        return data
+    return data if kept.all() else data.take(np.flatnonzero(kept))
+
+
+def _kept(
+    rows: Rows, schema: Schema, known: NDArray[np.bool_], weight: NDArray[np.float64] | None
+) -> NDArray[np.bool_]:
+    """The rows with a label and a weight; those without are told in the log.
+
+    A row of weight 0 has no say, and a fold of such rows alone could be neither learned nor measured.
+    """
+    channel = rows.channel
     if not known.any():
-        raise UserError(
-            f"The label column {schema.label!r} of the channel {rows.channel} is empty in every row."
-        )
-    print(f"{rows.channel}: {int((~known).sum())} of {len(known)} rows have no label and are left out.")
-    return data.take(np.flatnonzero(known))
+        raise UserError(f"The label column {schema.label!r} of the channel {channel} is empty in every row.")
+    if not known.all():
+        print(f"{channel}: {int((~known).sum())} of {len(known)} rows have no label and are left out.")
+    if weight is None:
+        return known
+    kept = known & (weight > 0)
+    if not kept.any():
+        raise UserError(f"Every row with a label has weight 0 in column {schema.weight!r} of {channel}.")
+    if kept.sum() < known.sum():
+        left_out = int(known.sum() - kept.sum())
+        print(f"{channel}: {left_out} of {len(known)} rows have the weight 0 and are left out.")
+    return kept
 
 
 def _matrix(rows: Rows, schema: Schema) -> Matrix:

@@ -18,6 +18,7 @@ MOST_NUMERIC_CLASSES = 20
 MOST_CLASSES = 1000
 ROWS_A_CLASS = 5
 MOSTLY_NUMBERS = 0.9  # of a column's values, to take its texts for mistakes
+LARGEST = 1e18  # its square is still a float32, in which the libraries add up squared errors
 Classes = tuple[str | int | float, ...]
 
 
@@ -123,7 +124,8 @@ def encode_label(rows: Rows, schema: Schema) -> tuple[NDArray[Any], NDArray[np.b
     """Values or class codes of a channel's label, and which rows have one.
 
     Raises:
-        UserError: text in a regression, or a class that the train channel does not have, with file and line.
+        UserError: text or a number beyond float32 in a regression, or a class that the train channel does
+            not have, with file and line.
     """
     column = rows.frame[schema.label]
     numbers, text_row = as_numbers(column)
@@ -133,7 +135,16 @@ def encode_label(rows: Rows, schema: Schema) -> tuple[NDArray[Any], NDArray[np.b
                 f"{rows.where(text_row)}: the label {schema.label!r} is {quoted(column.iloc[text_row])}, "
                 "but a regression needs numbers. Correct it."
             )
-        return numbers, np.isfinite(numbers)
+        known = np.isfinite(numbers)
+        # The job would end after training, with an infinite error.
+        too_large = known & (np.abs(numbers) > LARGEST)
+        if too_large.any():
+            row = int(np.argmax(too_large))
+            raise UserError(
+                f"{rows.where(row)}: the label {schema.label!r} is {quoted(column.iloc[row])}, too "
+                f"large to compute with (more than {LARGEST:.0e}). Correct it, or scale the column."
+            )
+        return numbers, known
     by_text = {category(value): code for code, value in enumerate(schema.classes)}
     found = {value: by_text.get(category(value), -1) for value in pd.unique(column.dropna())}
     codes = column.map(found)

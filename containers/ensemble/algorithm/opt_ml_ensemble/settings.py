@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from opt_ml.environment import decode_hyperparameter
 from opt_ml.errors import UserError
 
 from opt_ml_ensemble.hyperparameters import DEFAULT_MODELS, OBJECTIVES, TABLE, Hyperparameter
@@ -41,11 +42,12 @@ class Settings:
         }
 
 
-def read_settings(raw: Mapping[str, Any]) -> Settings:
+def read_settings(raw: Mapping[str, Any], texts: Mapping[str, Any] | None = None) -> Settings:
     """Type, check and complete the hyperparameters of a job.
 
     Args:
         raw: name to value, as strings or JSON-decoded (TRAIN-30 to TRAIN-32).
+        texts: the same as they came, for rows of kind `text`; by default those of `raw`.
 
     Raises:
         UserError: an unknown name (with the nearest known), a value of the wrong type or out of range,
@@ -62,9 +64,19 @@ def read_settings(raw: Mapping[str, Any]) -> Settings:
         if row.name in given:
             names = " and ".join(sorted(alias for alias in raw if rows.get(alias) is row))
             raise UserError(f"The hyperparameters {names} mean the same. Give one of them.")
+        if row.kind == "text":
+            value = _text(value if texts is None else texts.get(name, value))
         given[row.name] = parse(row, value, name)
     models: Collection[str] = given.get("models", DEFAULT_MODELS)
     return Settings({row.name: _value(row, given, models) for row in TABLE}, frozenset(given))
+
+
+def _text(value: Any) -> Any:
+    """A text without the quotes that SDK v2 puts around it; other JSON stays: a column may be named so."""
+    if isinstance(value, str) and value.strip().startswith('"'):
+        decoded = decode_hyperparameter(value)
+        return decoded if isinstance(decoded, str) else value
+    return value
 
 
 def _value(row: Hyperparameter, given: Mapping[str, Any], models: Collection[str]) -> Any:

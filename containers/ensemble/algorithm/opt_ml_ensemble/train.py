@@ -37,7 +37,7 @@ def train(environment: Environment) -> None:
         UserError: data or hyperparameters that do not fit, with the cause and the cure in one line.
     """
     started = time.monotonic()
-    settings = read_settings(environment.hyperparameters)
+    settings = read_settings(environment.hyperparameters, environment.raw_hyperparameters)
     if not _trains_here(environment):
         return
     for name in sorted(settings.given):
@@ -89,8 +89,9 @@ def read_job(environment: Environment, settings: Settings) -> Job:
     schema = build_schema(rows["train"], settings)
     data = {"train": encode(rows["train"], schema)}
     if len(data["train"]) < FEWEST_ROWS:
+        what = "a label and a weight above 0" if schema.weight else "a label"
         raise UserError(
-            f"The train channel has {len(data['train'])} rows with a label; it needs at least {FEWEST_ROWS}."
+            f"The train channel has {len(data['train'])} rows with {what}; it needs at least {FEWEST_ROWS}."
         )
     for name in ("validation", "test"):
         if name in channels and _is_here(channels[name]):

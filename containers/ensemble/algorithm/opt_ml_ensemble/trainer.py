@@ -128,8 +128,9 @@ def _check_classes(schema: Schema, train: Data) -> None:
     counts = np.bincount(train.label, minlength=len(schema.classes))
     if (counts >= 2).sum() < 2:
         rare = schema.classes[int(np.argmin(counts))]
+        few = "only one row" if counts.min() else "no row with a weight above 0"
         raise UserError(
-            f"The class {rare!r} of the label {schema.label!r} has only one row. "
+            f"The class {rare!r} of the label {schema.label!r} has {few}. "
             "At least two classes need two rows or more: add rows."
         )
 

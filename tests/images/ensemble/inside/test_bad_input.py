@@ -220,3 +220,11 @@ def test_a_label_with_decimal_commas_is_named_before_hours_of_training(job):
 def test_utf_16_is_told_from_other_files(job):
     text = failure(job.file("train", "rows.csv", "a,y\n1,2\n".encode("utf-16")))
     assert text == "train/rows.csv is UTF-16 text. Save it as UTF-8."
+
+
+@pytest.mark.parametrize("value", ["1e200", "-1e19"])
+@pytest.mark.parametrize("channel", ["train", "validation"])
+def test_a_label_too_large_to_compute_with_is_named_by_file_and_line(job, value, channel):
+    job.file("train", "rows.csv", GOOD).file(channel, "rows.csv", GOOD + f"1,2,{value}\n")
+    text = failure(job, {"objective": "regression"})
+    assert text.startswith(f"{channel}/rows.csv line 32: the label 'y' is {float(value)!r}, too large")

@@ -255,7 +255,7 @@ def test_a_foreign_type_in_a_skops_file_is_not_loaded(job, mixed):
 
     model_dir = job.file("train", "rows.csv", mixed[["size", "price"]]).run({"models": "linear"})
     skops.io.dump({"path": PurePosixPath("x")}, model_dir / "linear.skops")
-    with pytest.raises(ValueError, match=r"linear\.skops holds types that are not trusted: pathlib"):
+    with pytest.raises(UserError, match=r"linear\.skops holds types that are not trusted: pathlib"):
         load_bundle(model_dir)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opt_ml.environment import Channel
+from opt_ml.errors import UserError
 from opt_ml_ensemble.dataset import build_schema, encode, find_label
 from opt_ml_ensemble.files import read_channel
 from opt_ml_ensemble.settings import read_settings
@@ -77,6 +79,22 @@ def test_a_row_is_found_behind_blank_lines_and_line_breaks_in_quotes(tmp_path):
     rows = rows_of(tmp_path, f__csv='a,b\n\n"x\ny",1\n\nz,2\n')
     assert list(rows.frame["a"]) == ["x\ny", "z"]
     assert rows.where(1) == "f.csv line 6"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("blank", ["", "\n\n"])
+@pytest.mark.parametrize("name", ['"a\nb\nc"', ' "a\nb"', '"a\n\n""b"""', '5"', '"a\nb" "'])
+def test_no_row_is_lost_below_line_breaks_and_quotes_in_a_name(tmp_path, name, blank, end):
+    content = f"{blank}{name},y\n1,2\n3,4\n5,6\n7,8\n".replace("\n", end)
+    for kind in (str.encode, lambda text: gzip.compress(text.encode())):
+        rows = rows_of(tmp_path, f__csv=kind(content))
+        assert rows.frame.to_numpy().tolist() == [[1, 2], [3, 4], [5, 6], [7, 8]]
+        assert rows.where(3) == f"f.csv line {len(content.splitlines())}"
+
+
+def test_a_byte_far_down_that_is_not_utf_8_is_one_line_for_the_user(tmp_path):
+    with pytest.raises(UserError, match=r"f\.csv is not UTF-8 text"):
+        rows_of(tmp_path, f__csv=b"a,y\n" + b"1,2\n" * 100_000 + b"\xff,3\n")
 
 
 def test_numbers_in_one_file_and_text_in_another_make_one_text_column(tmp_path):
@@ -180,10 +198,6 @@ def test_a_number_is_one_category_however_it_is_written(value):
     )
 )
 def test_any_table_that_csv_can_hold_is_read_or_refused_in_one_line(tmp_path_factory, table):
-    import csv
-
-    from opt_ml.errors import UserError
-
     stream = io.StringIO()
     csv.writer(stream, lineterminator="\n").writerows(table)
     directory = tmp_path_factory.mktemp("any")

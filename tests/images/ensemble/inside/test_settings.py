@@ -69,6 +69,16 @@ def test_a_model_that_is_not_trained_does_not_refuse_a_shared_value():
     assert read_settings({"max_depth": 30, "models": "xgboost"}).of_model("xgboost")["max_depth"] == 30
 
 
+@pytest.mark.contract("TRAIN-30", "TRAIN-32")
+@pytest.mark.parametrize("name", ["2024.10", "null", "1e5", "007", "true", "[a]", "[1]", "{}", "price"])
+@pytest.mark.parametrize("quotes", ["", '"'])
+def test_a_column_is_named_as_it_is_written_also_where_its_name_is_json(job, name, quotes):
+    rows = "".join(f"{i},{i % 7},{i % 5}.5\n" for i in range(30))
+    job.file("train", "rows.csv", f"a,{name},z\n{rows}")
+    job.run({"label": f"{quotes}{name}{quotes}", "models": "linear"})
+    assert job.model["schema"]["label"] == name
+
+
 @given(
     st.sampled_from(TABLE),
     st.one_of(st.text(max_size=8), st.floats(), st.integers(), st.none(), st.booleans()),

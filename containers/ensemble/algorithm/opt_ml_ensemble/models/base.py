@@ -50,11 +50,13 @@ class Model(ABC):
 
     Attributes:
         name: as in the hyperparameter `models`.
+        file: what `save` writes into the model directory.
         rounds: the boosting rounds that it uses, None for a model without rounds.
         curve: learning curve of the fit, None where there is none (also after loading).
     """
 
     name: ClassVar[str]
+    file: ClassVar[str]
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem

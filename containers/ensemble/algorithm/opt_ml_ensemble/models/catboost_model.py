@@ -16,7 +16,6 @@ from opt_ml_ensemble.schema import Data, Matrix
 
 _LOSS = {"regression": "RMSE", "binary": "Logloss", "multiclass": "MultiClass"}
 _METRIC = {"regression": "rmse", "binary": "logloss", "multiclass": "mlogloss"}
-_FILE = "catboost.cbm"
 _MISSING = b""
 
 
@@ -24,6 +23,7 @@ class CatBoostModel(Model):
     """Gradient boosting on symmetric trees; categories by ordered target statistics."""
 
     name = "catboost"
+    file = "catboost.cbm"
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
@@ -83,13 +83,13 @@ class CatBoostModel(Model):
 
     def save(self, directory: Path) -> None:
         """Write catboost.cbm."""
-        self._model.save_model(str(directory / _FILE), format="cbm")
+        self._model.save_model(str(directory / self.file), format="cbm")
 
     @classmethod
     def load(cls, directory: Path, problem: Problem) -> CatBoostModel:
         """Read catboost.cbm."""
         model = cls(problem)
-        model._model.load_model(str(directory / _FILE), format="cbm")
+        model._model.load_model(str(directory / cls.file), format="cbm")
         model.rounds = int(model._model.tree_count_)
         return model
 

@@ -82,13 +82,13 @@ class ScikitLearnModel(Model):
 
     def save(self, directory: Path) -> None:
         """Write `<name>.skops`."""
-        skops.io.dump(self._estimator, directory / f"{self.name}.skops", compression=zipfile.ZIP_DEFLATED)
+        skops.io.dump(self._estimator, directory / self.file, compression=zipfile.ZIP_DEFLATED)
 
     @classmethod
     def load(cls, directory: Path, problem: Problem) -> ScikitLearnModel:
         """Read `<name>.skops`."""
         model = cls(problem)
-        model._use(load_trusted(directory / f"{cls.name}.skops"))
+        model._use(load_trusted(directory / cls.file))
         return model
 
     def _use(self, estimator: Any) -> None:
@@ -151,18 +151,21 @@ class ExtraTrees(Forest):
     """Trees with random thresholds."""
 
     name = "extra_trees"
+    file = "extra_trees.skops"
 
 
 class RandomForest(Forest):
     """Trees on bootstrap samples."""
 
     name = "random_forest"
+    file = "random_forest.skops"
 
 
 class HistGradientBoosting(ScikitLearnModel):
     """scikit-learn's own histogram boosting; categories natively, the rarest beyond 255 as one."""
 
     name = "hist_gradient_boosting"
+    file = "hist_gradient_boosting.skops"
 
     def fit(self, parameters: Mapping[str, Any], train: Data, watched: Data | None) -> None:
         """Train; see `Model.fit`."""
@@ -215,6 +218,7 @@ class Linear(ScikitLearnModel):
     """Ridge or logistic regression on scaled numbers and one-hot categories."""
 
     name = "linear"
+    file = "linear.skops"
 
     def fit(self, parameters: Mapping[str, Any], train: Data, watched: Data | None) -> None:
         """Train; see `Model.fit`."""

@@ -15,13 +15,13 @@ from opt_ml_ensemble.schema import Data, Matrix
 
 _OBJECTIVE = {"regression": "reg:squarederror", "binary": "binary:logistic", "multiclass": "multi:softprob"}
 _METRIC = {"regression": "rmse", "binary": "logloss", "multiclass": "mlogloss"}
-_FILE = "xgboost.ubj"
 
 
 class XGBoostModel(Model):
     """Gradient boosting on histograms; categories natively."""
 
     name = "xgboost"
+    file = "xgboost.ubj"
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
@@ -84,13 +84,13 @@ class XGBoostModel(Model):
 
     def save(self, directory: Path) -> None:
         """Write xgboost.ubj."""
-        self._booster.save_model(directory / _FILE)
+        self._booster.save_model(directory / self.file)
 
     @classmethod
     def load(cls, directory: Path, problem: Problem) -> XGBoostModel:
         """Read xgboost.ubj."""
         model = cls(problem)
-        model._use(xgboost.Booster(model_file=directory / _FILE))
+        model._use(xgboost.Booster(model_file=directory / cls.file))
         return model
 
     def _use(self, booster: xgboost.Booster) -> None:
