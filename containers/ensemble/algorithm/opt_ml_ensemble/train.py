@@ -93,6 +93,11 @@ def read_job(environment: Environment, settings: Settings) -> Job:
         raise UserError(
             f"The train channel has {len(data['train'])} rows with {what}; it needs at least {FEWEST_ROWS}."
         )
+    if schema.task == "regression" and (data["train"].label == data["train"].label[0]).all():
+        raise UserError(
+            f"The label {schema.label!r} has the same value in every row that has a weight; there is nothing "
+            "to learn."
+        )
     for name in ("validation", "test"):
         if name in channels and _is_here(channels[name]):
             rows[name] = _read(channels[name], settings, schema)

@@ -153,7 +153,9 @@ def test_vote_follows_the_majority(job, mixed):
 
 
 def test_sample_weights_decide_between_rows_that_contradict_each_other(job):
-    frame = pd.DataFrame({"x": [1, 2] * 60, "y": [10.0, 10.0, 20.0, 20.0] * 30, "w": [1, 1, 0, 0] * 30})
+    frame = pd.DataFrame(
+        {"x": [1, 2] * 60, "y": [10.0, 10.0, 20.0, 20.0] * 30, "w": [1, 1, 0.001, 0.001] * 30}
+    )
     model_dir = job.file("train", "rows.csv", frame).run(
         {"label": "y", "weight_column": "w", "objective": "regression"}
     )

@@ -65,3 +65,10 @@ def test_a_class_without_any_weight_is_named_or_passed_over(job, new_job):
     other = new_job().file("train", "rows.csv", frame)
     other.run({"weight_column": "w", "num_round": 5, **MODELS})
     assert other.model["schema"]["classes"] == [0, 1, 2]
+
+
+def test_a_label_that_is_the_same_in_every_row_with_a_weight_is_told(job):
+    frame = pd.DataFrame({"x": [1, 2] * 30, "y": [10.5, 20.5] * 30, "w": [1, 0] * 30})
+    job.file("train", "rows.csv", frame)
+    with pytest.raises(UserError, match="'y' has the same value in every row that has a weight"):
+        job.run({"label": "y", "weight_column": "w", "objective": "regression"})
