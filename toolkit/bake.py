@@ -16,7 +16,7 @@ from toolkit.plan import Step
 
 WHEEL_BUILDER = "wheel-builder"
 ENTRYPOINTS = "entrypoints"
-# buildx writes an untagged image for a target that only serves others; `docker.prune` finds it by this.
+# buildx writes an untagged image for a target that only serves others; `docker.prune_images` goes by this.
 INTERMEDIATE_LABEL = "opt-ml.intermediate"
 
 
@@ -45,17 +45,14 @@ def os_reference(release: str) -> str:
 
 
 def make_definition(steps: Sequence[Step], surroundings: Surroundings) -> dict[str, Any]:
-    """The bake definition for `steps`; its default group holds the images that were asked for."""
+    """The bake definition for `steps`, and for the wheels that they need."""
     targets: dict[str, Any] = {}
     for step in steps:
         targets[step.image.name] = _image_target(step.image, surroundings)
         base = step.image.variant.base
         if base:
             targets |= _wheel_targets(base, step.image.variant.platform, surroundings)
-    return {
-        "group": {"default": {"targets": [step.image.name for step in steps]}},
-        "target": targets,
-    }
+    return {"target": targets}
 
 
 def make_test_definition(image: Image, surroundings: Surroundings) -> dict[str, Any]:

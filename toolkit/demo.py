@@ -33,9 +33,9 @@ class HeldOut:
     rows: Sequence[str]
     truth: Sequence[float]
 
-    def payload(self, count: int | None = None) -> bytes:
-        """The first `count` rows (all, without one) as a CSV body with a header."""
-        return "\n".join([self.header, *self.rows[:count], ""]).encode()
+    def payload(self) -> bytes:
+        """All rows as a CSV body with a header."""
+        return "\n".join([self.header, *self.rows, ""]).encode()
 
 
 def show_steps() -> int:
@@ -80,8 +80,9 @@ def run() -> int:
     _title("Endpoint")
     with Endpoint(built.image, model=result.model) as endpoint:
         print(f"Healthy at {endpoint.url} after {endpoint.started_in:.1f} s")
-        _show_predictions(_predict(endpoint, held_out.payload(SHOWN)), held_out)
-        _show_errors(_predict(endpoint, held_out.payload()), held_out)
+        predictions = _predict(endpoint, held_out.payload())
+    _show_predictions(predictions[:SHOWN], held_out)
+    _show_errors(predictions, held_out)
     _show_by_hand(built.image, held_out)
     return 0
 
