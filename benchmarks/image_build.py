@@ -11,6 +11,7 @@ hits all of them.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import statistics
 import subprocess
@@ -41,7 +42,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     build(ROOT, arguments.image)
-    print_sizes(f"opt-ml/{arguments.image}")
+    print_sizes(f"{os.environ.get('OPT_ML_NAMESPACE', 'opt-ml')}/{arguments.image}")
     print_times(arguments.image, arguments.rounds)
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from toolkit.images import CONTAINERS, LOCAL_NAMESPACE, ROOT, Image
+from toolkit.images import CONTAINERS, ROOT, Image
+from toolkit.namespace import LOCAL_NAMESPACE
 from toolkit.plan import Step
 
 WHEEL_BUILDER = "wheel-builder"
@@ -40,8 +41,8 @@ class Surroundings:
 
 
 def os_reference(release: str) -> str:
-    """Local name of the operating system layer of a Debian release."""
-    return f"{LOCAL_NAMESPACE}/os:{release}"
+    """Local name of the operating system layer of a Debian release: the same for every checkout."""
+    return f"opt-ml/os:{release}"
 
 
 def make_definition(steps: Sequence[Step], surroundings: Surroundings) -> dict[str, Any]:

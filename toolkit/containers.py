@@ -20,6 +20,7 @@ from docker.types import Mount
 from docker.utils.socket import consume_socket_output, demux_adaptor, frames_iter
 
 from toolkit.errors import ToolkitError
+from toolkit.namespace import LOCAL_NAMESPACE
 from toolkit.run_spec import LOOPBACK, Bind, RunSpec
 
 LABEL = "opt-ml.started-by"
@@ -137,7 +138,7 @@ class Engine:
         try:
             return dict(self._client.images.get(reference).attrs)
         except ImageNotFound:
-            name = reference.removeprefix("opt-ml/").removesuffix(":latest")
+            name = reference.removeprefix(f"{LOCAL_NAMESPACE}/").removesuffix(":latest")
             ours = name != reference and "/" not in name and ":" not in name
             cure = f"make build-{name}" if ours else f"docker pull {reference}"
             raise ToolkitError(f"There is no image {reference} on this machine.", cure) from None

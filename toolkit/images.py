@@ -16,10 +16,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from toolkit.errors import ToolkitError
+from toolkit.namespace import LOCAL_NAMESPACE
 
 ROOT = Path(__file__).resolve().parent.parent
 CONTAINERS = ROOT / "containers"
-LOCAL_NAMESPACE = "opt-ml"
 
 Platform = Literal["linux/amd64", "linux/arm64"]  # IMG-06, IMG-07
 

@@ -24,6 +24,7 @@ from toolkit import bake, docker, images
 from toolkit.bake import Surroundings
 from toolkit.errors import ToolkitError
 from toolkit.images import CONTAINERS
+from toolkit.namespace import LOCAL_NAMESPACE
 
 pytestmark = pytest.mark.docker
 
@@ -35,7 +36,7 @@ RUN --mount=from=shared,target=/shared --mount=from=wheelhouse,target=/wheelhous
     --mount=type=secret,id=ca --mount=type=secret,id=pip_index \
     : {nonce}; /shared/pip-install tiny-package==1.0
 """
-REFERENCE = "opt-ml/test-build-network:latest"
+REFERENCE = f"{LOCAL_NAMESPACE}/test-build-network:latest"
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from tests.integration import tiny_image
 from toolkit.containers import LABEL, engine
 from toolkit.errors import ToolkitError
 from toolkit.job import Channel, JobResult, TrainingJob, execute, plan
+from toolkit.namespace import LOCAL_NAMESPACE
 
 Train = Callable[..., JobResult]
 
@@ -154,7 +155,7 @@ def test_an_image_that_is_not_there_leaves_no_directory(
     make: Callable[..., TrainingJob], tmp_path: Path
 ) -> None:
     with pytest.raises(ToolkitError, match="make build-no-such"):
-        execute(plan(make(image="opt-ml/no-such:latest")))
+        execute(plan(make(image=f"{LOCAL_NAMESPACE}/no-such:latest")))
     assert not (tmp_path / "jobs").exists()
 
 

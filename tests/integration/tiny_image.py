@@ -13,7 +13,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-TINY = "opt-ml/conformance-tiny:latest"
+from toolkit.namespace import LOCAL_NAMESPACE
+
+TINY = f"{LOCAL_NAMESPACE}/conformance-tiny:latest"
 _LEFT_OUT = {
     "test",
     "tests",
@@ -47,7 +49,7 @@ def tiny() -> Iterator[str]:
 @contextmanager
 def variant(name: str, instruction: str) -> Iterator[str]:
     """An image that differs from the tiny one by one Dockerfile instruction, removed after the block."""
-    tag = f"opt-ml/conformance-{name}:latest"
+    tag = f"{LOCAL_NAMESPACE}/conformance-{name}:latest"
     container = _docker("create", TINY, "train")
     _docker("commit", "--change", instruction, container, tag)
     _docker("rm", container)

@@ -7,6 +7,7 @@ import pytest
 from toolkit import cli
 from toolkit.errors import ToolkitError, WorkError
 from toolkit.images import ROOT
+from toolkit.namespace import LOCAL_NAMESPACE
 
 
 def test_every_command_says_what_it_does(capsys):
@@ -47,7 +48,7 @@ def test_list_gives_json_with_names_and_local_references(capsys):
     assert cli.main(["list", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert {"base-slim", "ensemble-cpu"} <= {row["name"] for row in rows}
-    assert all(row["image"].startswith("opt-ml/") for row in rows)
+    assert all(row["image"].startswith(f"{LOCAL_NAMESPACE}/") for row in rows)
 
 
 def test_a_reader_that_has_seen_enough_causes_no_traceback():

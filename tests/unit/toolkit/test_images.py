@@ -4,6 +4,7 @@ import pytest
 
 from toolkit import images
 from toolkit.errors import ToolkitError
+from toolkit.namespace import LOCAL_NAMESPACE
 
 
 def write_family(containers: Path, name: str, text: str) -> Path:
@@ -37,7 +38,7 @@ def test_an_image_is_named_by_its_folder_and_variant(tmp_path):
     write_family(tmp_path, "forest", FAMILY)
     matrix = images.load(tmp_path)
     assert list(matrix) == ["base-slim", "forest-cpu"]
-    assert matrix["forest-cpu"].reference == "opt-ml/forest-cpu:latest"
+    assert matrix["forest-cpu"].reference == f"{LOCAL_NAMESPACE}/forest-cpu:latest"
 
 
 def test_bases_stand_first_whatever_their_name(tmp_path):
