@@ -34,7 +34,7 @@ from opt_ml_ensemble.settings import Settings
 LINE_SECONDS = 10.0
 _SO_FAR = "-so-far"
 # These change how long a job lasts, and what it writes on the way, but not what comes out.
-_WITHOUT_EFFECT = frozenset({"nthread", "checkpoint_seconds"})
+_WITHOUT_EFFECT = frozenset({"nthread", "checkpoint_seconds", "host_timeout"})
 
 
 def identity(settings: Settings, schema: Schema, data: Mapping[str, Data | None]) -> dict[str, Any]:
