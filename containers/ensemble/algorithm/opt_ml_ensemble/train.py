@@ -19,6 +19,7 @@ from opt_ml.training import stopping
 from opt_ml.training.checkpoints import Checkpoints
 from opt_ml.training.staging import staged_model
 
+from opt_ml_ensemble.boosting import LocalRounds
 from opt_ml_ensemble.bundle import save_bundle, write_json
 from opt_ml_ensemble.dataset import build_schema, encode
 from opt_ml_ensemble.files import Rows, read_channel
@@ -28,7 +29,6 @@ from opt_ml_ensemble.hosts.team import Team
 from opt_ml_ensemble.incremental import Earlier, check_unseen, facts, read_earlier, schema_for
 from opt_ml_ensemble.metrics import ranking_metric
 from opt_ml_ensemble.models import Problem
-from opt_ml_ensemble.models.boosting import LocalRounds
 from opt_ml_ensemble.progress import Progress, identity
 from opt_ml_ensemble.report.page import write_report
 from opt_ml_ensemble.schema import Data, Schema
@@ -50,7 +50,7 @@ def train(environment: Environment) -> None:
     settings = read_settings(environment.hyperparameters, environment.raw_hyperparameters)
     if not environment.is_leader:
         # Two hosts would write one model (TRAIN-74).
-        follow(environment, settings["host_timeout"])
+        follow(environment, settings["host_timeout"], "xgboost" in settings["models"])
         return
     for name in sorted(settings.given):
         model = name.partition(".")[0]
@@ -59,7 +59,8 @@ def train(environment: Environment) -> None:
     with ExitStack() as hosts:
         team = None
         if len(environment.hosts) > 1:
-            team = hosts.enter_context(Team(environment, settings["host_timeout"]))
+            boosts = "xgboost" in settings["models"]
+            team = hosts.enter_context(Team(environment, settings["host_timeout"], boosts))
         job = read_job(environment, settings, team)
         describe(job)
         problem = Problem(

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +42,11 @@ class Cluster:
             config.mkdir(parents=True)
             (config / "hyperparameters.json").write_text(json.dumps({"nthread": "1", **hyperparameters}))
             (config / "inputdataconfig.json").write_text(json.dumps(self.channels))
-            resources = {"current_host": self.hosts[rank], "hosts": self.hosts, "network_interface_name": "lo"}
+            resources = {
+                "current_host": self.hosts[rank],
+                "hosts": self.hosts,
+                "network_interface_name": "lo",
+            }
             (config / "resourceconfig.json").write_text(json.dumps(resources))
             log = (self.bases[rank] / "log").open("w")
             environment = {**os.environ, "SAGEMAKER_BASE_DIR": str(self.bases[rank])}
@@ -98,95 +101,117 @@ def cluster(tmp_path):
         one.end()
 
 
+FAST = {"models": "xgboost,linear", "num_round": "30", "k_fold": "3", "label": "y", "weight_column": "w"}
+LONG = {"num_round": "100000", "early_stopping_rounds": "0", "k_fold": "2", "label": "y", "eta": "0.0001"}
+
+
 @pytest.fixture(scope="module")
-def tables() -> Callable[[str, int], pd.DataFrame]:
-    """Rows with gaps, categories and weights; the label is a number, one of two classes or one of three."""
-
-    def make(task: str, rows: int) -> pd.DataFrame:
-        rng = np.random.default_rng(5)
-        frame = pd.DataFrame(rng.normal(size=(rows, 5)), columns=list("abcde"))
-        frame["kind"] = rng.choice(["red", "green", "blue"], rows)
-        frame.loc[rng.random(rows) < 0.1, "b"] = np.nan
-        frame["w"] = rng.integers(0, 4, rows)
-        y = 3 * frame["a"] - frame["c"] ** 2 + 2 * (frame["kind"] == "red") + rng.normal(0, 0.2, rows)
-        frame["y"] = {
-            "regression": y,
-            "binary": np.where(y > 0, "yes", "no"),
-            "multiclass": np.digitize(y, [-1, 2]),
-        }[task]
-        return frame
-
-    return make
+def table() -> pd.DataFrame:
+    """3000 rows with gaps, categories and weights."""
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame(rng.normal(size=(3000, 5)), columns=list("abcde"))
+    frame["kind"] = rng.choice(["red", "green", "blue"], 3000)
+    frame.loc[rng.random(3000) < 0.1, "b"] = np.nan
+    frame["w"] = rng.integers(0, 4, 3000)
+    noise = rng.normal(0, 0.2, 3000)
+    return frame.assign(y=3 * frame["a"] - frame["c"] ** 2 + 2 * (frame["kind"] == "red") + noise)
 
 
-FAST = {"models": "xgboost", "num_round": "30", "k_fold": "3", "weight_column": "w", "label": "y"}
-
-
-def predictions(base: Path, rows: int) -> np.ndarray:
-    booster = xgboost.Booster(model_file=base / "model" / "xgboost.ubj")
-    matrix = np.random.default_rng(1).normal(size=(rows, 6)).astype(np.float32)
-    matrix[:, 5] = np.arange(rows) % 3
-    return booster.inplace_predict(matrix, validate_features=False)
-
-
-def assert_same_model(one: Cluster, other: Cluster) -> None:
-    np.testing.assert_allclose(
-        predictions(one.bases[0], 500), predictions(other.bases[0], 500), rtol=1e-4, atol=1e-5
-    )
+def assert_same_model(one: Path, other: Path) -> None:
+    matrix = np.random.default_rng(1).normal(size=(500, 6)).astype(np.float32)
+    matrix[:, 5] = np.arange(500) % 3
+    boosters = [xgboost.Booster(model_file=base / "model" / "xgboost.ubj") for base in (one, other)]
+    found = [booster.inplace_predict(matrix, validate_features=False) for booster in boosters]
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-5, atol=1e-5)
+    metrics = [json.loads((base / "model" / "metrics.json").read_text()) for base in (one, other)]
     for part in ("train", "validation"):
-        for name, value in one.metrics()[part]["blend"].items():
-            assert other.metrics()[part]["blend"][name] == pytest.approx(value, rel=1e-5), name
+        assert metrics[1][part]["blend"] == pytest.approx(metrics[0][part]["blend"], rel=1e-5)
 
 
-@pytest.mark.contract("TRAIN-43", "TRAIN-50", "TRAIN-74")
-@pytest.mark.parametrize(("task", "count"), [("regression", 2), ("binary", 3), ("multiclass", 2)])
-def test_hosts_with_a_share_of_the_files_give_the_model_of_one_host_with_all(cluster, tables, task, count):
-    table = tables(task, 3000)
-    parts = [table[start : start + 500].to_csv(index=False) for start in range(0, 3000, 500)]
-    one, several = cluster(1), cluster(count)
-    for number, part in enumerate(parts):
-        name = f"part/{number}.csv"
-        one.file("train", name, part, [0])
-        several.file("train", name, part, [number % count], S3DistributionType="ShardedByS3Key")
-    one.start(FAST)
-    several.start(FAST)
-    assert one.wait() == [0]
-    assert several.wait() == [0] * count, "".join(several.log(rank) for rank in range(count))
-    assert_same_model(one, several)
-    for base in several.bases[1:]:
-        assert not (base / "model").exists()
-    channels = [json.loads((c.bases[0] / "model" / "model.json").read_text())["channels"] for c in (one, several)]
-    assert channels[0] == channels[1]
-
-
-def test_a_failing_file_of_another_host_is_named_on_both(cluster, tables):
+@pytest.mark.contract("TRAIN-43", "TRAIN-44", "TRAIN-50", "TRAIN-74")
+def test_hosts_with_a_share_of_the_files_give_the_model_of_one_host_with_all(cluster, job, table):
     several = cluster(2)
-    text = tables("regression", 60).to_csv(index=False)
+    for number, start in enumerate(range(0, 3000, 500)):
+        part = table[start : start + 500].to_csv(index=False)
+        job.file("train", f"part/{number}.csv", part)
+        several.file("train", f"part/{number}.csv", part, [number % 2], S3DistributionType="ShardedByS3Key")
+    job.run(FAST, fast=False)
+    several.start(FAST)
+    assert several.wait() == [0, 0], several.log(0) + several.log(1)
+    assert_same_model(job.base, several.bases[0])
+    assert not (several.bases[1] / "model").exists()
+    channels = json.loads((several.bases[0] / "model" / "model.json").read_text())["channels"]
+    assert channels == job.model["channels"]
+
+
+@pytest.mark.contract("TRAIN-45", "TRAIN-46")
+def test_a_channel_of_another_instance_group_is_read_over_there(cluster, job, table):
+    several = cluster(2)
+    texts = {"train": table[:2000].to_csv(index=False), "validation": table[2000:].to_csv(index=False)}
+    for name, text in texts.items():
+        job.file(name, "rows.csv", text)
+    several.file("train", "rows.csv", texts["train"], [0, 1])
+    several.file("validation", "rows.csv", texts["validation"], [1])
+    once = {**FAST, "k_fold": "0"}
+    job.run(once, fast=False)
+    several.start(once)
+    assert several.wait() == [0, 0], several.log(0) + several.log(1)
+    assert_same_model(job.base, several.bases[0])
+
+
+@pytest.mark.contract("TRAIN-75", "TRAIN-77")
+def test_a_broken_file_of_another_host_is_named_on_both(cluster, table):
+    several = cluster(2)
+    text = table[:60].to_csv(index=False)
     several.file("train", "0.csv", text, [0], S3DistributionType="ShardedByS3Key")
     several.file("train", "1.csv", text + "1,2\n", [1])
-    several.start(FAST)
+    several.start({**FAST, "models": "linear"})
     assert several.wait() == [1, 1]
     for rank in range(2):
         assert several.failure(rank).startswith("train/1.csv line 62 has 2 fields")
 
 
 @pytest.mark.contract("TRAIN-75", "TRAIN-77")
-@pytest.mark.parametrize("stage", ["XGBoost", "CatBoost"])
-@pytest.mark.parametrize("lost", [0, 1])
-def test_a_lost_host_ends_the_others_with_its_name(cluster, tables, stage, lost):
-    several = cluster(3)
-    several.file("train", "0.csv", tables("regression", 3000).to_csv(index=False), [0, 1, 2])
-    long = {"num_round": "100000", "early_stopping_rounds": "0", "k_fold": "2", "label": "y"}
-    if stage == "XGBoost":
-        several.start({**long, "models": "xgboost", "eta": "0.001"})
-        several.until(0, "2-fold cross-validation")
-        time.sleep(4)
-    else:
-        several.start({**long, "models": "catboost"})
-        several.until(0, "2-fold cross-validation")
+@pytest.mark.parametrize(
+    ("models", "count", "lost"), [("xgboost", 3, 1), ("xgboost", 2, 0), ("catboost", 2, 1)]
+)
+def test_a_lost_host_ends_the_others_with_its_name(cluster, table, models, count, lost):
+    several = cluster(count)
+    several.file("train", "0.csv", table.to_csv(index=False), list(range(count)))
+    several.start({**LONG, "models": models})
+    several.until(0, "after " if models == "xgboost" else "2-fold cross-validation")
     several.signal(lost, signal.SIGKILL)
     codes = several.wait()
-    for rank, code in enumerate(codes):
-        if rank != lost:
-            assert code == 1
-            assert several.failure(rank).startswith(f"Host {several.hosts[lost]} was lost"), several.log(rank)
+    for rank in set(range(count)) - {lost}:
+        assert codes[rank] == 1
+        assert several.failure(rank).startswith(f"Host {several.hosts[lost]} was lost"), several.log(rank)
+
+
+def test_a_host_that_does_not_come_is_named_after_host_timeout(cluster, table):
+    several = cluster(3)
+    several.file("train", "0.csv", table.to_csv(index=False), [0, 1, 2])
+    several.start({**FAST, "models": "linear", "host_timeout": "5"}, [0, 1])
+    assert several.wait() == [1, 1]
+    for rank in range(2):
+        assert f"in vain for the hosts {several.hosts[2]}" in several.failure(rank)
+
+
+def test_a_leader_that_does_not_come_is_named_after_host_timeout(cluster, table):
+    several = cluster(2)
+    several.file("train", "0.csv", table.to_csv(index=False), [0, 1])
+    several.start({**FAST, "models": "linear", "host_timeout": "1"}, [1])
+    assert several.wait() == [1]
+    assert f"in vain for the leading host {several.hosts[0]}" in several.failure(1)
+
+
+@pytest.mark.contract("TRAIN-94", "TRAIN-95")
+def test_sigterm_on_every_host_leaves_what_can_be_served_and_no_failure(cluster, table):
+    several = cluster(2)
+    several.file("train", "0.csv", table.to_csv(index=False), [0, 1])
+    several.start({**LONG, "models": "xgboost"})
+    several.until(0, "after ")
+    for rank in (1, 0):
+        several.signal(rank, signal.SIGTERM)
+    assert several.wait() == [143, 143], several.log(0) + several.log(1)
+    assert not any(several.failure(rank) for rank in range(2))
+    assert (several.bases[0] / "model" / "xgboost.ubj").exists()

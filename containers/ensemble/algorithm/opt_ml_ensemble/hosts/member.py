@@ -22,12 +22,13 @@ LEADER_LIMIT = 15.0  # seconds for the leader to say what went wrong
 _TICK = 0.5
 
 
-def follow(environment: Environment, limit: float) -> None:
+def follow(environment: Environment, limit: float, boosts: bool) -> None:
     """Take part in the job until the leader is done.
 
     Args:
         environment: of this host.
         limit: seconds to wait for the leader at the beginning.
+        boosts: whether the job has a model that is boosted on all hosts.
 
     Raises:
         UserError: the job failed on another host, or that host was lost; the text says why.
@@ -35,8 +36,14 @@ def follow(environment: Environment, limit: float) -> None:
     """
     leader = sorted(environment.hosts)[0]
     print(f"{environment.current_host} takes part: {leader} leads, and writes the model.", flush=True)
-    link = Link(connect(leader, limit))
-    member = _Member(environment, leader, link)
+    process = BoostingProcess() if boosts else None  # starts up while the leader reads
+    try:
+        link = Link(connect(leader, limit))
+    except BaseException:
+        if process is not None:
+            process.end()
+        raise
+    member = _Member(environment, leader, link, process)
     try:
         link.send(
             "hello",
@@ -59,11 +66,13 @@ def follow(environment: Environment, limit: float) -> None:
 
 
 class _Member:
-    def __init__(self, environment: Environment, leader: str, link: Link) -> None:
+    def __init__(
+        self, environment: Environment, leader: str, link: Link, process: BoostingProcess | None
+    ) -> None:
         self._environment = environment
         self._leader = leader
         self._link = link
-        self._process: BoostingProcess | None = None
+        self._process = process
         self._stopped_at: float | None = None
         self._failed_elsewhere = False
 
@@ -121,12 +130,13 @@ class _Member:
 
     def _pass_on(self, message: Message) -> None:
         if message.kind == "join":
-            self._process = BoostingProcess()
             # The tracker is with the leader, under whatever address this host reached it.
             arguments = {**message.facts["arguments"], "dmlc_tracker_uri": self._link.peer_address()}
             message = Message("join", {**message.facts, "arguments": arguments})
         if self._process is None:
-            raise UserError(f"{self._leader} sent {message.kind!r} before all hosts had joined.")
+            raise UserError(
+                f"{self._leader} boosts, but this host has no part in that: give all the same job."
+            )
         try:
             self._process.link.forward(message)
         except LinkLostError:

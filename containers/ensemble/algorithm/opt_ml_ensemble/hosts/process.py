@@ -13,13 +13,14 @@ import subprocess
 import sys
 from typing import Any
 
+import xgboost
 from opt_ml.errors import UserError
 from opt_ml.resources import usable_cpus
 from xgboost import collective
 from xgboost.tracker import RabitTracker
 
+from opt_ml_ensemble.boosting import Fit, LocalRounds, coarse
 from opt_ml_ensemble.hosts.link import Link, LinkLostError, Message
-from opt_ml_ensemble.models.boosting import Fit, LocalRounds, coarse
 from opt_ml_ensemble.schema import Data
 
 # A lost host is seen on the links within seconds; a slow one may be slow. Poll takes milliseconds as int32.
@@ -90,6 +91,7 @@ def main(descriptor: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # no orphan, wherever it waits
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # `train` decides when a stopped job is over
+    xgboost.set_config(verbosity=0)  # a line for every rank; what goes wrong comes as an exception
     link = Link(socket.socket(fileno=descriptor))
     worker = _Worker()
     try:

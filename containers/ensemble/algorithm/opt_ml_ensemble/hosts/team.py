@@ -14,12 +14,12 @@ from opt_ml.environment import Channel, Environment
 from opt_ml.errors import UserError
 from opt_ml.training import stopping
 
+from opt_ml_ensemble.boosting import Fit, find_cuts
 from opt_ml_ensemble.hosts.addresses import Waiting, listen, own_address
 from opt_ml_ensemble.hosts.files import Remote, listing, objects
 from opt_ml_ensemble.hosts.link import Link, LinkLostError
 from opt_ml_ensemble.hosts.process import BoostingProcess, fit_message
 from opt_ml_ensemble.hosts.watch import Watch, lost
-from opt_ml_ensemble.models.boosting import Fit, find_cuts
 from opt_ml_ensemble.schema import Data
 
 _HELLO_LIMIT = 10.0  # seconds for a connection to say who it is
@@ -31,24 +31,27 @@ class Team:
     Args:
         environment: of the leading host.
         limit: seconds to wait for the others.
+        boosts: whether the job has fits to `boost`.
 
     Raises:
         UserError: a host that does not come, on entering.
     """
 
-    def __init__(self, environment: Environment, limit: float) -> None:
+    def __init__(self, environment: Environment, limit: float, boosts: bool) -> None:
         self._environment = environment
         self._limit = limit
         self._own = listing(environment.channels)
         self._remotes: list[Remote] = []
-        self._process: BoostingProcess | None = None
+        # It starts up while the data is read.
+        self._process = BoostingProcess() if boosts else None
+        self._joined = False
         self._watch: Watch | None = None
 
     def __enter__(self) -> Team:
         try:
             self._gather()
         except BaseException as error:
-            self._tell_end(error)
+            self._end(error)
             raise
         print(f"{len(self._remotes) + 1} hosts: {self._environment.current_host} leads.", flush=True)
         return self
@@ -58,9 +61,7 @@ class Team:
     ) -> None:
         if self._watch is not None:
             self._watch.end()
-        self._tell_end(error)
-        if self._process is not None:
-            self._process.end()
+        self._end(error)
 
     def has(self, channel: Channel) -> bool:
         """True where any host has the channel."""
@@ -85,12 +86,12 @@ class Team:
         self._watch.start()
 
     def boost(self, fit: Fit, train: Data, watched: Data | None) -> TeamRounds:
-        """Begin a fit on all hosts, each with its share of the rows; as `models.boosting.LocalRounds`.
+        """Begin a fit on all hosts, each with its share of the rows; as `boosting.LocalRounds`.
 
         Raises:
             UserError: a host was lost or failed.
         """
-        process = self._process or self._join()
+        process = self._join()
         cuts = find_cuts(fit, train)
         count = len(self._remotes) + 1
         links = [process.link, *(one.link for one in self._remotes)]
@@ -160,8 +161,12 @@ class Team:
         return None
 
     def _join(self) -> BoostingProcess:
-        """Start the boosting processes, and XGBoost's tracker in the leader's own."""
-        process = self._process = BoostingProcess()
+        """Join the boosting processes once; XGBoost's tracker is in the leader's own."""
+        process = self._process
+        if process is None:
+            raise AssertionError("the job was to have nothing to boost")
+        if self._joined:
+            return process
         address = own_address(self._environment)
         with self.explained():
             count = len(self._remotes) + 1
@@ -169,13 +174,15 @@ class Team:
             for rank, remote in enumerate(self._remotes, start=1):
                 remote.link.send("join", {"arguments": arguments, "rank": rank})
             process.ask("join", {"arguments": arguments, "rank": 0})
+        self._joined = True
         return process
 
     def _kill_process(self) -> None:
         if self._process is not None:
             self._process.kill()
 
-    def _tell_end(self, error: BaseException | None) -> None:
+    def _end(self, error: BaseException | None) -> None:
+        """Tell the others how the job ended, and end the own process."""
         if error is None or isinstance(error, stopping.Stopped):
             for remote in self._remotes:
                 with contextlib.suppress(LinkLostError):
@@ -184,6 +191,8 @@ class Team:
             self._tell_failed(str(error))
         else:
             self._tell_failed(f"{type(error).__name__}: {error}")
+        if self._process is not None:
+            self._process.end()
 
     def _tell_failed(self, reason: str) -> None:
         for remote in self._remotes:
@@ -195,7 +204,7 @@ class Team:
 
 
 class TeamRounds:
-    """A fit on all hosts; see `models.boosting.Rounds`."""
+    """A fit on all hosts; see `boosting.Rounds`."""
 
     def __init__(self, team: Team, process: BoostingProcess, rounds: int) -> None:
         self._team = team

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from opt_ml.training.checkpoints import Checkpoint
 
-from opt_ml_ensemble.models.boosting import Fit, LocalRounds, Rounds
+from opt_ml_ensemble.boosting import Fit, LocalRounds, Rounds
 from opt_ml_ensemble.schema import Data, Matrix, Task
 
 Boost = Callable[[Fit, Data, Data | None], Rounds]

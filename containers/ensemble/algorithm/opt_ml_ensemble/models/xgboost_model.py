@@ -11,8 +11,8 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
+from opt_ml_ensemble.boosting import Fit, Rounds
 from opt_ml_ensemble.models.base import Curve, Model, Problem, Progress, shares, two_columns
-from opt_ml_ensemble.models.boosting import Fit, Rounds
 from opt_ml_ensemble.schema import Data, Matrix
 
 _OBJECTIVE = {"regression": "reg:squarederror", "binary": "binary:logistic", "multiclass": "multi:softprob"}
