@@ -1,7 +1,7 @@
 """Where our `train` is meant to differ from `sagemaker-training` 5.1.4, and why.
 
-Each row names the facts of an outcome that may differ, the jobs for which it may be so, and one such job: a row
-that is not needed any more fails its own test.
+Each row names the facts of an outcome that may differ, the jobs for which it may be so, and one such job: a
+row that is not needed any more fails its own test.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ DIFFERENCES = {
         Job(hyperparameters={"a=b": "1"}),
     ),
     "too long variable": Difference(
-        "Linux takes no variable of 128 KiB; the rest of them does, and the toolkit cannot start the program.",
+        "Linux takes no variable of 128 KiB: it is left out. The toolkit cannot start the program.",
         frozenset({STARTED}),
         _too_long,
         Job(hyperparameters={f"name-{number}": "x" * 2500 for number in range(60)}),
