@@ -102,7 +102,16 @@ def cluster(tmp_path):
 
 
 FAST = {"models": "xgboost,linear", "num_round": "30", "k_fold": "3", "label": "y", "weight_column": "w"}
-LONG = {"num_round": "100000", "early_stopping_rounds": "0", "k_fold": "2", "label": "y", "eta": "0.0001"}
+# After the first of many short folds there is time to end the job while it boosts.
+BOOSTING = {"models": "xgboost", "num_round": "100", "k_fold": "50", "label": "y"}
+# One call of a library that lasts for an hour and asks nobody.
+OCCUPIED = {
+    "models": "catboost",
+    "num_round": "100000",
+    "early_stopping_rounds": "0",
+    "k_fold": "2",
+    "label": "y",
+}
 
 
 @pytest.fixture(scope="module")
@@ -173,13 +182,13 @@ def test_a_broken_file_of_another_host_is_named_on_both(cluster, table):
 
 @pytest.mark.contract("TRAIN-75", "TRAIN-77")
 @pytest.mark.parametrize(
-    ("models", "count", "lost"), [("xgboost", 3, 1), ("xgboost", 2, 0), ("catboost", 2, 1)]
+    ("hyperparameters", "count", "lost"), [(BOOSTING, 3, 1), (BOOSTING, 2, 0), (OCCUPIED, 2, 1)]
 )
-def test_a_lost_host_ends_the_others_with_its_name(cluster, table, models, count, lost):
+def test_a_lost_host_ends_the_others_with_its_name(cluster, table, hyperparameters, count, lost):
     several = cluster(count)
     several.file("train", "0.csv", table.to_csv(index=False), list(range(count)))
-    several.start({**LONG, "models": models})
-    several.until(0, "after " if models == "xgboost" else "2-fold cross-validation")
+    several.start(hyperparameters)
+    several.until(0, "fold-0-rmse" if hyperparameters is BOOSTING else "2-fold cross-validation")
     several.signal(lost, signal.SIGKILL)
     codes = several.wait()
     for rank in set(range(count)) - {lost}:
@@ -208,8 +217,8 @@ def test_a_leader_that_does_not_come_is_named_after_host_timeout(cluster, table)
 def test_sigterm_on_every_host_leaves_what_can_be_served_and_no_failure(cluster, table):
     several = cluster(2)
     several.file("train", "0.csv", table.to_csv(index=False), [0, 1])
-    several.start({**LONG, "models": "xgboost"})
-    several.until(0, "after ")
+    several.start(BOOSTING)
+    several.until(0, "fold-0-rmse")
     for rank in (1, 0):
         several.signal(rank, signal.SIGTERM)
     assert several.wait() == [143, 143], several.log(0) + several.log(1)

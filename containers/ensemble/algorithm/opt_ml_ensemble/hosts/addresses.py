@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import ipaddress
 import socket
-import struct
 import time
 from collections.abc import Callable
 
@@ -13,28 +11,8 @@ from opt_ml.environment import Environment
 from opt_ml.errors import UserError
 
 PORT = 7850  # all ports are open between the hosts of a job (TRAIN-117)
-_SIOCGIFADDR = 0x8915
 _PAUSE = 0.2
 _SAID_AFTER = 10.0
-
-
-def own_address(environment: Environment) -> str:
-    """The IPv4 address under which the other hosts reach this one: of the job's network interface.
-
-    The host's own name may not resolve yet, or to a loopback address (TRAIN-42).
-    """
-    if is_address(environment.current_host):
-        return environment.current_host
-    name = environment.network_interface.encode()[:15]
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            found = fcntl.ioctl(probe.fileno(), _SIOCGIFADDR, struct.pack("256s", name))
-        except OSError:
-            raise UserError(
-                f"The network interface {environment.network_interface} has no IPv4 address, but the "
-                f"{len(environment.hosts)} hosts of this job must reach each other. Give the job a network."
-            ) from None
-    return socket.inet_ntoa(found[20:24])
 
 
 def listen(environment: Environment) -> socket.socket:

@@ -69,6 +69,10 @@ class Link:
         """The other end's IP address."""
         return str(self._socket.getpeername()[0])
 
+    def own_address(self) -> str:
+        """The IP address of this end."""
+        return str(self._socket.getsockname()[0])
+
     def send(self, kind: str, facts: Mapping[str, Any] | None = None, *buffers: Buffer) -> None:
         """Send a message; returns when the kernel has taken it.
 

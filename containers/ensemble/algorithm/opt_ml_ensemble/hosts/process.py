@@ -39,7 +39,9 @@ class BoostingProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             command = [sys.executable, "-m", __name__, str(theirs.fileno())]
-            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+            self._process = subprocess.Popen(
+                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            )
         self.link = Link(ours)
 
     def ask(self, kind: str, facts: dict[str, Any] | None = None, *buffers: Any) -> Message:
@@ -100,9 +102,16 @@ def main(descriptor: int) -> None:
             try:
                 link.send("done", *worker.do(message))
             except Exception as error:  # whatever XGBoost says belongs into the failure file
-                link.send("failed", {"reason": f"XGBoost: {str(error).strip().splitlines()[0]}"})
+                link.send("failed", {"reason": _in_words(error)})
     except LinkLostError:
         return
+
+
+def _in_words(error: Exception) -> str:
+    """One line; XGBoost writes the place in its sources, then what was wrong, then a stack."""
+    lines = str(error).partition("Stack trace:")[0].split("\n")
+    text = " ".join(line.strip() for line in lines if line.strip())
+    return f"XGBoost: {text[:400]}"
 
 
 class _Worker:

@@ -15,7 +15,7 @@ from opt_ml.errors import UserError
 from opt_ml.training import stopping
 
 from opt_ml_ensemble.boosting import Fit, find_cuts
-from opt_ml_ensemble.hosts.addresses import Waiting, listen, own_address
+from opt_ml_ensemble.hosts.addresses import Waiting, listen
 from opt_ml_ensemble.hosts.files import Remote, listing, objects
 from opt_ml_ensemble.hosts.link import Link, LinkLostError
 from opt_ml_ensemble.hosts.process import BoostingProcess, fit_message
@@ -124,7 +124,8 @@ class Team:
             yield
         except (LinkLostError, UserError) as error:
             reason = self._watch.explanation() if self._watch else ""
-            stopping.check()
+            if not reason:
+                stopping.check()
             raise UserError(reason or str(error)) from None
 
     def _gather(self) -> None:
@@ -167,7 +168,8 @@ class Team:
             raise AssertionError("the job was to have nothing to boost")
         if self._joined:
             return process
-        address = own_address(self._environment)
+        # Where another host has reached this one; a name may resolve to something else here (TRAIN-42).
+        address = self._remotes[0].link.own_address()
         with self.explained():
             count = len(self._remotes) + 1
             arguments = process.ask("track", {"hosts": count, "address": address}).facts["arguments"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import threading
@@ -108,6 +109,10 @@ class Watch(threading.Thread):
         if self._over.is_set():
             return
         self.reason = reason
+        # At once: a platform that sees one host fail may stop the others, and stopped hosts write no cause.
+        with contextlib.suppress(OSError):
+            self._failure_file.parent.mkdir(parents=True, exist_ok=True)
+            self._failure_file.write_text(reason + "\n", encoding="utf-8")
         self._on_end()
         if self._over.wait(_GRACE):
             return
