@@ -64,22 +64,15 @@ def test_an_augmented_manifest_is_read_or_refused_by_name(make_job: MakeJob, tmp
     assert completed_or_named(result, "train"), result.summary()
 
 
-@pytest.mark.contract("TRAIN-43", "TRAIN-50", "TRAIN-74")
-def test_two_hosts_leave_one_model(make_job: MakeJob, parts: Path) -> None:
+@pytest.mark.contract("TRAIN-42", "TRAIN-43", "TRAIN-50", "TRAIN-74")
+def test_two_hosts_whose_names_come_late_leave_one_model(make_job: MakeJob, parts: Path) -> None:
     channel = Channel("train", parts, "text/csv", distribution="ShardedByS3Key")
-    result = execute(plan(make_job(name="two-hosts", channels=(channel,), hosts=2)))
+    result = execute(plan(make_job(name="two-hosts", channels=(channel,), hosts=2, late_names=2.0)))
     assert completed_or_named(result, "train"), result.summary()
     if result.status == "Completed":
         models = [any((base / "model").iterdir()) for base in result.host_dirs.values()]
         assert models == [True, False]
         assert result.model
-
-
-@pytest.mark.contract("TRAIN-42")
-def test_hosts_whose_names_come_late_wait_for_each_other(make_job: MakeJob, parts: Path) -> None:
-    channel = Channel("train", parts, "text/csv")
-    result = execute(plan(make_job(name="late", channels=(channel,), hosts=2, late_names=3.0)))
-    assert result.status == "Completed", result.summary()
 
 
 @pytest.mark.contract("TRAIN-39", "TRAIN-45", "TRAIN-46")

@@ -20,7 +20,7 @@ OBJECTIVES = {"reg:squarederror": "rmse", "binary:logistic": "logloss", "multi:s
 def team():
     """A leader and two others, without the programs between them."""
     processes = [BoostingProcess() for _ in range(3)]
-    environment = SimpleNamespace(channels={}, current_host="127.0.0.1", hosts=("127.0.0.1", "b", "c"))
+    environment = SimpleNamespace(channels={}, current_host="a", hosts=("a", "b", "c"))
     made = Team(environment, 10, boosts=False)
     made._remotes = [Remote(name, one.link, {}) for name, one in zip("bc", processes[1:], strict=True)]
     made._process = processes[0]

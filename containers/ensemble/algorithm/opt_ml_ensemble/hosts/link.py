@@ -70,8 +70,9 @@ class Link:
         return str(self._socket.getpeername()[0])
 
     def own_address(self) -> str:
-        """The IP address of this end."""
-        return str(self._socket.getsockname()[0])
+        """The IP address of this end; of a link within one host, where that reaches itself."""
+        is_local = self._socket.family == socket.AF_UNIX
+        return "127.0.0.1" if is_local else str(self._socket.getsockname()[0])
 
     def send(self, kind: str, facts: Mapping[str, Any] | None = None, *buffers: Buffer) -> None:
         """Send a message; returns when the kernel has taken it.
