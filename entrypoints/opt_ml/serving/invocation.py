@@ -1,11 +1,12 @@
-"""One request through a loaded handler: every outcome is an `Answer`, never an exception."""
+"""Requests through a loaded handler: every outcome is an `Answer`, never an exception."""
 
 from __future__ import annotations
 
 import os
 import sys
 import traceback
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from opt_ml.errors import RequestError
 from opt_ml.serving import defaults
@@ -14,6 +15,14 @@ from opt_ml.serving.handler import Function, Handler
 from opt_ml.serving.media import JSON, JSON_LINES, OCTET_STREAM, MediaType, parse_media_type
 
 _WILDCARD = "*/*"
+
+
+class Request(NamedTuple):
+    """What a client sent to /invocations; None for a header that it left out."""
+
+    body: bytes
+    content_type: str | None
+    accept: str | None
 
 
 class Model:
@@ -34,40 +43,91 @@ class Model:
             defaults.check_model(self._model)
         self._default_accept = os.environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or None
 
-    def answer(self, body: bytes, content_type: str | None, accept: str | None) -> Answer:
-        """Answer one request.
+    @property
+    def joins(self) -> bool:
+        """True where several requests are predicted at once."""
+        return self._handler.predict_batch_fn is not None
+
+    def answer(self, requests: Sequence[Request]) -> list[Answer]:
+        """Answer requests, each for itself: what is wrong with one is not seen by the others.
 
         Args:
-            body: the request's body.
-            content_type: its Content-Type, or None.
-            accept: its Accept, or None.
-        """
-        try:
-            result, wanted = self._run(body, content_type, accept)
-            return _to_answer(result, wanted)
-        except RequestError as error:
-            return error_answer(error.status, error.message, error.details)
-        except Exception as error:
-            print_traceback()
-            return error_answer(500, f"{type(error).__name__}: {error}")
+            requests: one, or more where `joins`.
 
-    def _run(self, body: bytes, content_type: str | None, accept: str | None) -> tuple[Any, str]:
+        Returns:
+            as many answers, in the same order.
+        """
+        if len(requests) == 1:
+            return [_caught(self._run, requests[0])]
+        data = [_caught(self._decode, request) for request in requests]
+        good = [number for number, item in enumerate(data) if not isinstance(item, Answer)]
+        predictions = self._predict_together([data[number] for number in good])
+        answers = dict(enumerate(data))
+        for number, prediction in zip(good, predictions, strict=True):
+            answers[number] = _caught(self._encode, requests[number], prediction)
+        return list(answers.values())
+
+    def _run(self, request: Request) -> Answer:
+        function = self._handler.transform_fn
+        if function is not None:
+            content, kind = _receive(function, request.body, request.content_type)
+            wanted = self._wanted(function, request.accept)
+            return _to_answer(function.call(self._model, content, kind, wanted), wanted)
+        return self._encode(request, self._handler.predict_fn.call(self._decode(request), self._model))
+
+    def _decode(self, request: Request) -> Any:
+        function = self._handler.input_fn
+        return _call_input_fn(function, *_receive(function, request.body, request.content_type))
+
+    def _encode(self, request: Request, prediction: Any) -> Answer:
+        if isinstance(prediction, Exception):
+            raise prediction
+        function = self._handler.output_fn
+        wanted = self._wanted(function, request.accept)
+        return _to_answer(function.call(prediction, wanted), wanted)
+
+    def _predict_together(self, data: list[Any]) -> Sequence[Any]:
+        """One prediction an item, or the exception that it raised.
+
+        Where they cannot be predicted together, each is on its own: one bad request fails alone.
+        """
         handler = self._handler
-        if handler.transform_fn is not None:
-            function = handler.transform_fn
-            content, kind = _receive(function, body, content_type)
-            wanted = self._wanted(function, accept)
-            return function.call(self._model, content, kind, wanted), wanted
-        content, kind = _receive(handler.input_fn, body, content_type)
-        data = _call_input_fn(handler.input_fn, content, kind)
-        prediction = handler.predict_fn.call(data, self._model)
-        wanted = self._wanted(handler.output_fn, accept)
-        return handler.output_fn.call(prediction, wanted), wanted
+        if len(data) > 1 and handler.predict_batch_fn is not None:
+            try:
+                predictions: Sequence[Any] = handler.predict_batch_fn.call(data, self._model)
+                if len(predictions) == len(data):
+                    return predictions
+                print(
+                    f"predict_batch_fn returned {len(predictions)} predictions for {len(data)} requests.",
+                    file=sys.stderr,
+                    flush=True,
+                )
+            except Exception:
+                print_traceback()
+        return [_or_exception(handler.predict_fn, item, self._model) for item in data]
 
     def _wanted(self, function: Function, accept: str | None) -> str:
         if accept and accept.strip() != _WILDCARD:
             return accept
         return self._default_accept or (JSON if function.is_users else _WILDCARD)
+
+
+def _caught(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What the function returns, or the Answer to what it raises."""
+    try:
+        return function(*arguments)
+    except RequestError as error:
+        return error_answer(error.status, error.message, error.details)
+    except Exception as error:
+        print_traceback()
+        return error_answer(500, f"{type(error).__name__}: {error}")
+
+
+def _or_exception(function: Function, *arguments: Any) -> Any:
+    try:
+        return function.call(*arguments)
+    except Exception as error:
+        return error
 
 
 def print_traceback() -> None:
