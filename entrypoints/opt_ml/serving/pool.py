@@ -39,6 +39,8 @@ class Pool:
         self._queued_bytes = 0
         self._ended: dict[int, int] = {}
         self._failures = 0  # starts in a row that came to nothing, and short lives
+        self._predictions = 0
+        self._deaths = 0
         self._was_ready = False
         self._is_closing = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -57,6 +59,18 @@ class Pool:
     def is_busy(self) -> bool:
         """True while a request waits or runs."""
         return bool(self._queue) or any(link.jobs for link in self._links)
+
+    def gauges(self) -> dict[str, float]:
+        """The state of now, for /metrics."""
+        return {
+            "workers_ready": sum(link.is_alive for link in self._links),
+            "requests_waiting": len(self._queue),
+            "requests_running": sum(len(link.jobs) for link in self._links),
+        }
+
+    def counters(self) -> dict[str, float]:
+        """What happened since the start, for /metrics; requests by predictions is how many were joined."""
+        return {"predictions_total": self._predictions, "worker_deaths_total": self._deaths}
 
     def submit(self, job: Job) -> None:
         """Run `job` on a worker now, or when one is free; it always gets an answer."""
@@ -115,6 +129,7 @@ class Pool:
         if not jobs or link.is_expired:
             return
         link.jobs = ()
+        self._predictions += 1
         self._give_work(link)  # before the answers are written: the worker need not wait for that
         for job, answer in zip(jobs, answers, strict=True):
             job.finish(answer)
@@ -159,6 +174,7 @@ class Pool:
         self._links.discard(link)
         if self._is_closing:
             return
+        self._deaths += 1
         self._answer_for_dead(link, end)
         if link.ready_at is not None and self._loop.time() - link.ready_at >= _SHORT_LIFE:
             self._failures = 0
