@@ -8,10 +8,13 @@ written at once.
 
 | from | header | body |
 |---|---|---|
-| worker | `{"event": "ready", "joins": true or false}` | |
+| worker | `{"event": "ready", "joins": bool, "wants_headers": bool}` | |
 | worker | `{"event": "failed", "cause": ...}` | a traceback, or empty for a user's mistake |
-| front | `{"requests": [[Content-Type, Accept, length], ...]}`; null for no such header | the requests |
-| worker | `{"event": "answers", "answers": [[status, Content-Type, length], ...]}` | the answers |
+| front | `{"requests": [[Content-Type, Accept, length, headers], ...]}` | the requests |
+| worker | `{"event": "answers", "answers": [[status, Content-Type, length, headers], ...]}` | the answers |
+
+A request's Content-Type and Accept are null where the client sent none, and its headers are an object, or
+null where the worker does not want them. An answer's headers are a list of names and values.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ class Front:
             connection.respond(Answer(200, body=execution_parameters(self._settings)))
         else:
             body, request.body = request.body, b""
-            job = Job(body, request.header(b"content-type"), request.header(b"accept"), connection.respond)
+            job = Job(body, request.headers, connection.respond)
             self._pool.submit(job)
             return partial(self._pool.cancel, job)
         return None

@@ -14,6 +14,9 @@
 which then is the answer to that request alone. Requests that arrive while the worker is busy are joined;
 none is kept waiting for others to come.
 
+Each function may take `context` as one argument more (HANDLER-05); see `serving.context`. Each may be a
+coroutine function.
+
 A user's function that is absent falls back to the image's. `output_fn` and `transform_fn` return bytes,
 str, or (body, content type). Rules for what a user's own function receives, as in the AWS toolkits:
 `body` is str for text types and bytes otherwise (HANDLER-07); a missing Content-Type is
@@ -51,10 +54,11 @@ _STEPS = ("input_fn", "predict_fn", "predict_batch_fn", "output_fn")
 
 @dataclass(frozen=True)
 class Function:
-    """One function of a handler, and whether the user wrote it."""
+    """One function of a handler, whether the user wrote it, and whether it takes a context."""
 
     call: Callable[..., Any]
     is_users: bool = False
+    takes_context: bool = False
 
 
 @dataclass(frozen=True)
@@ -151,9 +155,10 @@ def _functions(module: Any, origin: str, is_users: bool) -> dict[str, Function]:
             continue
         if not callable(function):
             raise UserError(f"{origin}: {name} is not a function.")
-        if not _takes(function, len(arguments)):
+        takes_context = _takes_context(function, len(arguments))
+        if not takes_context and not _takes(function, len(arguments)):
             raise UserError(f"{origin}: {name} must take ({', '.join(arguments)}).")
-        found[name] = Function(function, is_users)
+        found[name] = Function(function, is_users, takes_context)
     steps = [name for name in _STEPS if name in found]
     if "transform_fn" in found and steps:  # HANDLER-04
         raise UserError(f"{origin} defines transform_fn and {steps[0]}. Keep one: transform_fn replaces it.")
@@ -168,6 +173,19 @@ def _takes(function: Callable[..., Any], count: int) -> bool:
     except ValueError:  # written in C, and without a signature: the first request will tell
         return True
     return True
+
+
+def _takes_context(function: Callable[..., Any], count: int) -> bool:
+    """True for a function with one argument more, unless that one has a default and another name."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return False
+    positional = [one for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+    if len(positional) <= count:
+        return False
+    extra = positional[count]
+    return (extra.name == "context" or extra.default is extra.empty) and _takes(function, count + 1)
 
 
 def _no_model_fn(model_dir: Path, path: Path | None) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any, NamedTuple
 
 from opt_ml.errors import RequestError
 from opt_ml.serving import defaults
 from opt_ml.serving.answers import Answer, error_answer
+from opt_ml.serving.context import Context
 from opt_ml.serving.handler import Function, Handler
 from opt_ml.serving.media import JSON, JSON_LINES, OCTET_STREAM, MediaType, parse_media_type
 
@@ -23,6 +26,7 @@ class Request(NamedTuple):
     body: bytes
     content_type: str | None
     accept: str | None
+    headers: Mapping[str, str] | None = None
 
 
 class Model:
@@ -38,7 +42,9 @@ class Model:
 
     def __init__(self, handler: Handler, model_dir: str) -> None:
         self._handler = handler
-        self._model = handler.model_fn.call(model_dir)
+        self._model_dir = model_dir
+        self._runner: asyncio.Runner | None = None
+        self._model = self._call(handler.model_fn, Context(model_dir), model_dir)
         if handler.transform_fn is None and handler.predict_fn.call is defaults.predict:
             defaults.check_model(self._model)
         self._default_accept = os.environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or None
@@ -47,6 +53,12 @@ class Model:
     def joins(self) -> bool:
         """True where several requests are predicted at once."""
         return self._handler.predict_batch_fn is not None
+
+    @property
+    def wants_headers(self) -> bool:
+        """True where a function takes a context, which holds the request's headers."""
+        functions = (getattr(self._handler, field.name) for field in fields(self._handler))
+        return any(function is not None and function.takes_context for function in functions)
 
     def answer(self, requests: Sequence[Request]) -> list[Answer]:
         """Answer requests, each for itself: what is wrong with one is not seen by the others.
@@ -57,44 +69,58 @@ class Model:
         Returns:
             as many answers, in the same order.
         """
+        contexts = [Context(self._model_dir, request.headers) for request in requests]
         if len(requests) == 1:
-            return [_caught(self._run, requests[0])]
-        data = [_caught(self._decode, request) for request in requests]
+            return [_caught(self._run, requests[0], contexts[0])]
+        data = [_caught(self._decode, *pair) for pair in zip(requests, contexts, strict=True)]
         good = [number for number, item in enumerate(data) if not isinstance(item, Answer)]
-        predictions = self._predict_together([data[number] for number in good])
+        predictions = self._predict_together(
+            [data[number] for number in good], [contexts[number] for number in good]
+        )
         answers = dict(enumerate(data))
         for number, prediction in zip(good, predictions, strict=True):
-            answers[number] = _caught(self._encode, requests[number], prediction)
+            answers[number] = _caught(self._encode, requests[number], contexts[number], prediction)
         return list(answers.values())
 
-    def _run(self, request: Request) -> Answer:
+    def _run(self, request: Request, context: Context) -> Answer:
         function = self._handler.transform_fn
         if function is not None:
             content, kind = _receive(function, request.body, request.content_type)
             wanted = self._wanted(function, request.accept)
-            return _to_answer(function.call(self._model, content, kind, wanted), wanted)
-        return self._encode(request, self._handler.predict_fn.call(self._decode(request), self._model))
+            result = self._call(function, context, self._model, content, kind, wanted)
+            return _to_answer(result, wanted, context)
+        data = self._decode(request, context)
+        return self._encode(
+            request, context, self._call(self._handler.predict_fn, context, data, self._model)
+        )
 
-    def _decode(self, request: Request) -> Any:
+    def _decode(self, request: Request, context: Context) -> Any:
         function = self._handler.input_fn
-        return _call_input_fn(function, *_receive(function, request.body, request.content_type))
+        try:
+            return self._call(function, context, *_receive(function, request.body, request.content_type))
+        except ValueError as error:
+            # A decoder says ValueError of a body that it cannot read (json, csv, numpy and pandas all do),
+            # so it is the client's fault: 400, as sagemaker-containers answers (HANDLER-10, HANDLER-50).
+            print_traceback()
+            raise RequestError(400, f"{type(error).__name__}: {error}") from None
 
-    def _encode(self, request: Request, prediction: Any) -> Answer:
+    def _encode(self, request: Request, context: Context, prediction: Any) -> Answer:
         if isinstance(prediction, Exception):
             raise prediction
         function = self._handler.output_fn
         wanted = self._wanted(function, request.accept)
-        return _to_answer(function.call(prediction, wanted), wanted)
+        return _to_answer(self._call(function, context, prediction, wanted), wanted, context)
 
-    def _predict_together(self, data: list[Any]) -> Sequence[Any]:
+    def _predict_together(self, data: list[Any], contexts: list[Context]) -> Sequence[Any]:
         """One prediction an item, or the exception that it raised.
 
         Where they cannot be predicted together, each is on its own: one bad request fails alone.
         """
-        handler = self._handler
-        if len(data) > 1 and handler.predict_batch_fn is not None:
+        function = self._handler.predict_batch_fn
+        if len(data) > 1 and function is not None:
             try:
-                predictions: Sequence[Any] = handler.predict_batch_fn.call(data, self._model)
+                arguments = (data, self._model, contexts) if function.takes_context else (data, self._model)
+                predictions: Sequence[Any] = self._finish(function.call(*arguments))
                 if len(predictions) == len(data):
                     return predictions
                 print(
@@ -104,7 +130,24 @@ class Model:
                 )
             except Exception:
                 print_traceback()
-        return [_or_exception(handler.predict_fn, item, self._model) for item in data]
+        predict_fn = self._handler.predict_fn
+        return [
+            _or_exception(self._call, predict_fn, context, item, self._model)
+            for item, context in zip(data, contexts, strict=True)
+        ]
+
+    def _call(self, function: Function, context: Context, *arguments: Any) -> Any:
+        if function.takes_context:
+            arguments = (*arguments, context)
+        return self._finish(function.call(*arguments))
+
+    def _finish(self, result: Any) -> Any:
+        """The result itself, or what a coroutine comes to."""
+        if not asyncio.iscoroutine(result):
+            return result
+        if self._runner is None:
+            self._runner = asyncio.Runner()  # one loop for all requests: clients that it holds stay open
+        return self._runner.run(result)
 
     def _wanted(self, function: Function, accept: str | None) -> str:
         if accept and accept.strip() != _WILDCARD:
@@ -119,13 +162,16 @@ def _caught(function: Callable[..., Any], *arguments: Any) -> Any:
     except RequestError as error:
         return error_answer(error.status, error.message, error.details)
     except Exception as error:
+        status = getattr(error, "status_code", None)  # as sagemaker-inference's own errors (HANDLER-21)
+        if isinstance(status, int) and 400 <= status <= 599:
+            return error_answer(status, str(getattr(error, "message", error)))
         print_traceback()
         return error_answer(500, f"{type(error).__name__}: {error}")
 
 
-def _or_exception(function: Function, *arguments: Any) -> Any:
+def _or_exception(function: Callable[..., Any], *arguments: Any) -> Any:
     try:
-        return function.call(*arguments)
+        return function(*arguments)
     except Exception as error:
         return error
 
@@ -157,20 +203,11 @@ def _to_text(body: bytes, media_type: MediaType) -> str:
         raise RequestError(400, f"The body is not {media_type.type} in {charset[:50]} ({error}).") from None
 
 
-def _call_input_fn(function: Function, content: bytes | str, content_type: str) -> Any:
-    try:
-        return function.call(content, content_type)
-    except ValueError as error:
-        # A decoder says ValueError of a body that it cannot read (json, csv, numpy and pandas all do), so
-        # it is the client's fault: 400, as sagemaker-containers answers (HANDLER-10, HANDLER-50).
-        print_traceback()
-        raise RequestError(400, f"{type(error).__name__}: {error}") from None
-
-
-def _to_answer(result: Any, wanted: str) -> Answer:
+def _to_answer(result: Any, wanted: str, context: Context) -> Answer:
     content_type = JSON if "*" in wanted or "," in wanted else wanted
     if isinstance(result, tuple) and len(result) == 2:  # HANDLER-12
         result, content_type = result
+    content_type = context.response_content_type or content_type
     if isinstance(result, str):
         result = result.encode()
     if not isinstance(result, bytes | bytearray | memoryview):
@@ -179,4 +216,5 @@ def _to_answer(result: Any, wanted: str) -> Answer:
         )
     if not isinstance(content_type, str) or not content_type.isascii() or not content_type.isprintable():
         raise TypeError(f"the handler returned {content_type!r} as content type; return one such as {JSON}")
-    return Answer(200, content_type, bytes(result))
+    headers = tuple(context.response_headers.items())
+    return Answer(context.status or 200, content_type, bytes(result), headers=headers)

@@ -55,16 +55,17 @@ def _serve(model_dir: str, connection: socket.socket) -> int:
         frames.send(connection, {"event": "failed", "cause": cause}, traceback.format_exc().encode())
         return 1
     gc.freeze()  # the model stays for good: collections need not walk it
-    frames.send(connection, {"event": "ready", "joins": model.joins})
+    ready = {"event": "ready", "joins": model.joins, "wants_headers": model.wants_headers}
+    frames.send(connection, ready)
     for header, body in frames.receive(connection):
         described = header["requests"]
-        bodies = frames.cut(body, (length for _, _, length in described))
+        bodies = frames.cut(body, (facts[2] for facts in described))
         requests = [
-            Request(part, content_type, accept)
-            for (content_type, accept, _), part in zip(described, bodies, strict=True)
+            Request(part, content_type, accept, headers)
+            for (content_type, accept, _, headers), part in zip(described, bodies, strict=True)
         ]
         answers = model.answer(requests)
-        facts = [(answer.status, answer.content_type, len(answer.body)) for answer in answers]
+        facts = [(answer.status, answer.content_type, len(answer.body), answer.headers) for answer in answers]
         joined = b"".join(answer.body for answer in answers)
         frames.send(connection, {"event": "answers", "answers": facts}, joined)
     return 0

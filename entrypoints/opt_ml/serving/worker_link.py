@@ -14,28 +14,41 @@ from opt_ml.serving.processes import kill_worker, start_worker
 _COPY_LIMIT = 1 << 16
 
 
+RequestFacts = tuple[str | None, str | None, int, dict[str, str] | None]
+
+
 class Job:
     """One request on its way to a worker.
 
     Attributes:
+        headers: of the request, names in lower case.
         deliver: called once with the answer, unless the client has gone.
         since: event loop time at which it began to wait, then at which its worker began.
         is_wanted: False once the client has gone or has its answer.
         is_alone: it is not joined with others, because a worker died of it or of one beside it.
     """
 
-    __slots__ = ("accept", "body", "content_type", "deliver", "is_alone", "is_wanted", "since")
+    __slots__ = ("body", "deliver", "headers", "is_alone", "is_wanted", "since")
 
-    def __init__(
-        self, body: bytes, content_type: str | None, accept: str | None, deliver: Callable[[Answer], None]
-    ) -> None:
+    def __init__(self, body: bytes, headers: dict[bytes, bytes], deliver: Callable[[Answer], None]) -> None:
         self.body = body
-        self.content_type = content_type
-        self.accept = accept
+        self.headers = headers
         self.deliver = deliver
         self.since = 0.0
         self.is_wanted = True
         self.is_alone = False
+
+    def describe(self, wants_headers: bool) -> RequestFacts:
+        """The request without its body, as `frames` says."""
+        content_type, accept = self.headers.get(b"content-type"), self.headers.get(b"accept")
+        return (
+            None if content_type is None else content_type.decode("latin-1"),
+            None if accept is None else accept.decode("latin-1"),
+            len(self.body),
+            {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers.items()}
+            if wants_headers
+            else None,
+        )
 
     def finish(self, answer: Answer) -> None:
         """Deliver the first answer; later ones, and answers to nobody, are dropped."""
@@ -66,6 +79,7 @@ class WorkerLink(asyncio.Protocol):
     Attributes:
         jobs: what it works on; empty while it is idle.
         joins: its handler predicts several requests at once.
+        wants_headers: its handler takes a context.
         ready_at: event loop time at which the model was loaded, or None.
         failure: why it could not load the model, as (cause, traceback or empty), or None.
         is_expired: it was ended because its request took too long.
@@ -79,6 +93,7 @@ class WorkerLink(asyncio.Protocol):
         self.process, self._socket = start_worker(model_dir, workers)
         self.jobs: Sequence[Job] = ()
         self.joins = False
+        self.wants_headers = False
         self.ready_at: float | None = None
         self.failure: tuple[str, str] | None = None
         self.is_expired = False
@@ -105,12 +120,17 @@ class WorkerLink(asyncio.Protocol):
     def _on_frame(self, header: dict[str, Any], body: bytes) -> None:
         match header["event"]:
             case "answers":
-                bodies = cut(body, (length for _, _, length in header["answers"]))
-                facts = zip(header["answers"], bodies, strict=True)
-                answers = [Answer(status, content_type, part) for (status, content_type, _), part in facts]
+                bodies = cut(body, (facts[2] for facts in header["answers"]))
+                answers = [
+                    Answer(status, content_type, part, headers=tuple(map(tuple, headers)))
+                    for (status, content_type, _, headers), part in zip(
+                        header["answers"], bodies, strict=True
+                    )
+                ]
                 self._owner.on_answers(self, answers)
             case "ready":
                 self.joins = header["joins"]
+                self.wants_headers = header["wants_headers"]
                 self._owner.on_ready(self)
             case "failed":
                 self._owner.on_failed(self, header["cause"], body.decode(errors="replace"))
@@ -123,8 +143,8 @@ class WorkerLink(asyncio.Protocol):
     def run(self, jobs: Sequence[Job], now: float) -> None:
         """Give it requests; it must have none."""
         self.jobs = jobs
-        requests = [(job.content_type, job.accept, len(job.body)) for job in jobs]
-        length = sum(length for _, _, length in requests)
+        requests = [job.describe(self.wants_headers) for job in jobs]
+        length = sum(len(job.body) for job in jobs)
         parts = [head({"requests": requests}, length), *(job.body for job in jobs)]
         transport = self._transport
         if transport is None:
