@@ -7,7 +7,7 @@ profiler report does for a job of the platform.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from toolkit.artifacts import readable_size
 from toolkit.instances import smallest
@@ -26,12 +26,38 @@ class Insight:
 
 
 def insights(usages: Sequence[Usage]) -> list[Insight]:
-    """What to know about the size of the instance, most important first; for all hosts together."""
-    found: list[Insight] = []
-    for usage in usages:
-        prefix = f"{usage.host}: " if len(usages) > 1 else ""
-        found += [Insight(prefix + one.text, one.rule) for one in _of_host(usage)]
-    return found
+    """What to know about the size of the instance, most important first.
+
+    All hosts of a group are of one size, so it must fit the one that does most.
+    """
+    if not usages:
+        return []
+    busiest = max(usages, key=lambda usage: usage.cpu_mean_cores)
+    if len(usages) == 1:
+        return list(_of_host(busiest))
+    fullest = max(usages, key=lambda usage: usage.memory_peak_bytes)
+    least = min(usages, key=lambda usage: usage.cpu_mean_cores)
+    found = [
+        Insight(
+            f"{len(usages)} hosts. What follows is of {busiest.host}, the busiest.", "highest mean of CPU"
+        )
+    ]
+    if least.cpu_mean_cores < 0.5 * busiest.cpu_mean_cores:
+        found.append(
+            Insight(
+                f"Uneven: {least.host} used {least.cpu_mean_cores:.1f} cores on average, {busiest.host} "
+                f"{busiest.cpu_mean_cores:.1f}. Fewer hosts, or data split evenly, may do.",
+                "a host that computes less than half of what the busiest does",
+            )
+        )
+    if fullest is not busiest:
+        busiest = replace(
+            busiest,
+            memory_peak_bytes=fullest.memory_peak_bytes,
+            memory_peak_with_cache_bytes=fullest.memory_peak_with_cache_bytes,
+            memory_full_share=fullest.memory_full_share,
+        )
+    return found + list(_of_host(busiest))
 
 
 def _of_host(usage: Usage) -> Iterator[Insight]:

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from toolkit.gpu import GpuReader, GpuReading
 
+FIRST = 0.02  # seconds until the first reading, so that hardly any job has none
 FINEST = 0.1  # seconds between readings at the start, so that a job of one second has ten
 COARSEST = 1.0
 GROWTH = 50  # a job that has run t seconds is read every t/GROWTH seconds, within the two bounds
@@ -125,11 +126,13 @@ def _natural(host: str) -> tuple[str, int]:
 
 def _sample(container: Readable, usage: HostUsage, started: float, ended: threading.Event) -> None:
     finest = FINEST
+    pause = FIRST
     try:
         with GpuReader() as gpu:
             usage.gpus, missing = gpu.devices, gpu.why_not
             usage.notes += [missing] if missing else []
-            while not ended.wait(max(finest, min(COARSEST, (time.monotonic() - started) / GROWTH))):
+            while not ended.wait(pause):
+                pause = max(finest, min(COARSEST, (time.monotonic() - started) / GROWTH))
                 stats = container.stats()
                 if not stats.get("memory_stats"):
                     break  # the container has ended; its counters went with it
@@ -142,7 +145,10 @@ def _sample(container: Readable, usage: HostUsage, started: float, ended: thread
     if not usage.samples:
         usage.notes.append("The job ended before the first reading.")
     elif usage.samples[-1].disk_read_total_bytes is None:
-        usage.notes.append("Disk: the engine has counted nothing, as for files that were in memory already.")
+        usage.notes.append(
+            "Disk: the engine has counted nothing. The files were in memory already, or its kernel does not "
+            "count for containers."
+        )
 
 
 def _take(usage: HostUsage, stats: Mapping[str, Any], seconds: float, gpu: GpuReading | None) -> None:
