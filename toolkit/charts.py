@@ -77,7 +77,8 @@ def lines(series: Mapping[str, Points], x: Axis, y: Axis, from_zero: bool = True
 
     Args:
         series: name -> (x, y), in the units that the axes' factors start from.
-        x, y: the axes.
+        x: the axis.
+        y: the axis.
         from_zero: the y axis begins at 0.
         up_to: and reaches this at least, in the title's unit.
     """
@@ -88,11 +89,24 @@ def lines(series: Mapping[str, Points], x: Axis, y: Axis, from_zero: bool = True
     return _svg(chart)
 
 
-def dots(series: Mapping[str, Points], x: Axis, y: Axis, logarithmic: bool = False) -> str:
-    """One dot a point; `logarithmic` is the x axis, whose values must then be above 0."""
+def dots(
+    series: Mapping[str, Points], x: Axis, y: Axis, logarithmic: bool = False, names: Sequence[str] = ()
+) -> str:
+    """One dot a point.
+
+    Args:
+        series: name -> (x, y).
+        x: the axis.
+        y: the axis.
+        logarithmic: the x axis; all x must be above 0.
+        names: of the x values 0, 1, ...; empty where these are numbers.
+    """
     if logarithmic:
         series = {name: [(math.log10(a), b) for a, b in points] for name, points in series.items()}
     chart = _xy(series, x, y, stroke=False, dots_size=4)
+    if names:
+        chart.config.xrange = (-0.5, len(names) - 0.5)
+        chart.x_labels = [{"label": name, "value": place} for place, name in enumerate(names)]
     return _svg(chart, x_value=(lambda value: 10**value) if logarithmic else None)
 
 

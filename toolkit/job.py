@@ -14,9 +14,11 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from toolkit.artifacts import pack, readable_size
 from toolkit.containers import Container, engine
@@ -27,6 +29,8 @@ from toolkit.training_job import HOST, Channel, Plan, TrainingJob, plan
 __all__ = ["Channel", "JobResult", "Plan", "TrainingJob", "execute", "plan"]
 
 STOP_GRACE = 120  # seconds from SIGTERM to SIGKILL (TRAIN-94)
+Watch = Callable[[str, Container], AbstractContextManager[None]]
+
 REASON_LENGTH = 1024  # characters of the failure file that become FailureReason (TRAIN-75)
 
 
@@ -42,6 +46,10 @@ class JobResult:
         model, output: the archives; None where the container left nothing.
         duration: seconds from the container's start to its end.
         warnings: one line each.
+        used: what it used, in one line; empty where it was not sampled.
+        usage: one `toolkit.usage_summary.Usage` a host, as a mapping.
+        insights: what that says of the instance's size, one sentence each.
+        report: the job's page.
     """
 
     image: str
@@ -56,6 +64,10 @@ class JobResult:
     host_dir: Path
     duration: float
     warnings: tuple[str, ...] = ()
+    used: str = ""
+    usage: tuple[Mapping[str, Any], ...] = ()
+    insights: tuple[str, ...] = ()
+    report: Path | None = None
 
     def summary(self) -> str:
         """One line where it went well; the reason first and then the log where it did not."""
@@ -74,7 +86,9 @@ class JobResult:
         return json.dumps(asdict(self), indent=2, default=str)
 
 
-def execute(plan: Plan, on_line: OnLine = print) -> JobResult:
+def execute(
+    plan: Plan, on_line: OnLine = print, watch: Watch | None = None, stop: threading.Semaphore | None = None
+) -> JobResult:
     """Run the job and gather what it left; the container is always removed.
 
     The first Ctrl-C stops the job as StopTrainingJob does, a second one kills it.
@@ -82,6 +96,8 @@ def execute(plan: Plan, on_line: OnLine = print) -> JobResult:
     Args:
         plan: from `plan`.
         on_line: receives each log line, with time and host, as it comes.
+        watch: entered with host and container when a container has started, left when it has ended.
+        stop: each release of it counts as one Ctrl-C, for a caller that runs this in a thread.
 
     Raises:
         ToolkitError: no engine, no such image, a job directory that exists already.
@@ -100,19 +116,28 @@ def execute(plan: Plan, on_line: OnLine = print) -> JobResult:
             on_line(stamped(HOST, line))
 
         try:
-            with docker.private_network(plan.run), docker.run(plan.run) as container:
+            with (
+                docker.private_network(plan.run),
+                docker.run(plan.run) as container,
+                watch(HOST, container) if watch else nullcontext(),
+            ):
                 started = time.monotonic()
-                stopping = _follow(container, keep, on_line)
+                stopping = _follow(container, keep, on_line, stop)
                 exit_code = container.wait()
                 duration = time.monotonic() - started
                 out_of_memory = container.was_out_of_memory()
         finally:
             docker.give_to_caller(plan.run.image, host_dir)
     result = _gather(plan, lines, exit_code, duration, stopping, out_of_memory)
+    write_result(plan, result)
+    return result
+
+
+def write_result(plan: Plan, result: JobResult) -> None:
+    """result.json of the job, whole or not at all."""
     written = plan.directory / ".result.json"
     written.write_text(result.as_json() + "\n", encoding="utf-8")
     written.rename(plan.directory / "result.json")
-    return result
 
 
 def _write_tree(plan: Plan) -> Path:
@@ -140,8 +165,10 @@ def _write_tree(plan: Plan) -> Path:
     return host_dir
 
 
-def _follow(container: Container, keep: OnLine, on_line: OnLine) -> bool:
-    """Pass on the log until the container ends; True when Ctrl-C stopped it."""
+def _follow(
+    container: Container, keep: OnLine, on_line: OnLine, stop: threading.Semaphore | None = None
+) -> bool:
+    """Pass on the log until the container ends; True when Ctrl-C or `stop` stopped it."""
     stops: list[threading.Thread] = []
 
     def on_interrupt() -> None:
@@ -157,8 +184,18 @@ def _follow(container: Container, keep: OnLine, on_line: OnLine) -> bool:
         stops.append(threading.Thread(target=container.stop, args=(STOP_GRACE,), daemon=True))
         stops[0].start()
 
+    ended = threading.Event()
+    if stop:
+        threading.Thread(target=_hear_stop, args=(stop, ended, on_interrupt), daemon=True).start()
     Follower(container.lines()).follow(keep, on_interrupt)
+    ended.set()
     return bool(stops)
+
+
+def _hear_stop(stop: threading.Semaphore, ended: threading.Event, on_stop: Callable[[], None]) -> None:
+    while not ended.is_set():
+        if stop.acquire(timeout=0.2):
+            on_stop()
 
 
 def _gather(
