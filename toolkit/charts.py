@@ -51,7 +51,10 @@ _SHAPE: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Axis:
-    """How an axis is written: its `title`, and the `factor` from the unit given to that of the title."""
+    """How an axis is written: its `title`, and the `factor` from the unit given to that of the title.
+
+    A y axis has its title in the heading of the plot: beside it, it would take a phone's width.
+    """
 
     title: str
     factor: float = 1.0
@@ -99,14 +102,14 @@ def dots(
         x: the axis.
         y: the axis.
         logarithmic: the x axis; all x must be above 0.
-        names: of the x values 0, 1, ...; empty where these are numbers.
+        names: of the x values 1, 2, ...; empty where these are numbers.
     """
     if logarithmic:
         series = {name: [(math.log10(a), b) for a, b in points] for name, points in series.items()}
     chart = _xy(series, x, y, stroke=False, dots_size=4)
     if names:
-        chart.config.xrange = (-0.5, len(names) - 0.5)
-        chart.x_labels = [{"label": name, "value": place} for place, name in enumerate(names)]
+        chart.config.xrange = (0.5, len(names) + 0.5)
+        chart.x_labels = [{"label": name, "value": place} for place, name in enumerate(names, 1)]
     return _svg(chart, x_value=(lambda value: 10**value) if logarithmic else None)
 
 
@@ -123,7 +126,7 @@ def dots_and_line(dotted: Mapping[str, Points], line: Mapping[str, Points], x: A
 
 def _xy(series: Mapping[str, Points], x: Axis, y: Axis, **settings: Any) -> Any:
     shape = {**_SHAPE, "show_legend": len(series) != 1, **settings}
-    chart = pygal.XY(**shape, x_title=x.title or None, y_title=y.title or None)
+    chart = pygal.XY(**shape, x_title=x.title or None)
     for name, points in series.items():
         chart.add(name, _scaled(points, x, y))
     _make_room_for_legend(chart)

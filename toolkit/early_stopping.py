@@ -2,7 +2,8 @@
 
 Source: SageMaker Developer Guide, "Stop Training Jobs Early": after each epoch, the running average of the
 objective up to that epoch is computed for all previous jobs; a job whose value is worse than the median of
-these is stopped. How many previous jobs it takes is not documented; here it is `FEWEST`.
+these is stopped. How many previous jobs it takes is not documented; here it is `FEWEST`. A first value is
+not judged: a job that prints only one does so at its end, and would lose its model for nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def is_worse_than_median(
     """
     epoch = len(values)
     averages = [fmean(earlier[:epoch]) for earlier in previous if len(earlier) >= epoch]
-    if not values or len(averages) < FEWEST:
+    if epoch < 2 or len(averages) < FEWEST:
         return False
     middle = median(averages)
     return values[-1] > middle if minimize else values[-1] < middle

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from toolkit.artifacts import readable_size
 from toolkit.instances import smallest
-from toolkit.usage_summary import GPU_IDLE_PERCENT, WAITING_BYTES_PER_S, WAITING_CORES, Usage
+from toolkit.usage_summary import GPU_IDLE_PERCENT, WAITING_BYTES_PER_S, WAITING_CORES, Usage, count_cores
 
 FEW_SAMPLES = 20
 SHORT_S = 5.0
@@ -83,7 +83,7 @@ def _of_host(usage: Usage) -> Iterator[Insight]:
 
 def _about_cpu(usage: Usage) -> Insight:
     mean, peak = f"{usage.cpu_mean_cores:.1f}", f"{usage.cpu_peak_cores:.1f}"
-    used = f"CPU: {mean} of {usage.cpus:g} cores on average, {peak} at most"
+    used = f"CPU: {mean} of {count_cores(usage.cpus)} on average, {peak} at most"
     rule = "mean core seconds per second, beside the cores the container may use"
     share = usage.cpu_mean_cores / usage.cpus if usage.cpus else 0.0
     if usage.cpu_full_share > 0.5:
@@ -92,8 +92,11 @@ def _about_cpu(usage: Usage) -> Insight:
             "more than half of the time above 95% of the cores",
         )
     if share < 0.5:
-        more = "a smaller instance, or more threads" if usage.cpus > 1 else "a job that waits"
-        return Insight(f"{used}: more than half idle. It means {more}.", f"{rule}: below half")
+        cure = "A smaller instance may do, or more threads" if usage.cpus > 1 else "It waited"
+        return Insight(
+            f"{used}: more than half idle. {cure}; if other programs kept this machine busy, measure again.",
+            f"{rule}: below half",
+        )
     return Insight(f"{used}.", rule)
 
 

@@ -12,7 +12,7 @@ from toolkit.artifacts import readable_size
 from toolkit.insights import insights
 from toolkit.job_log import find_metrics
 from toolkit.usage import HostUsage
-from toolkit.usage_summary import Interval, Usage, intervals, summarise
+from toolkit.usage_summary import Interval, Usage, count_cores, intervals, summarise
 
 MOST_METRIC_PLOTS = 12
 MOST_METRICS = 60
@@ -77,7 +77,6 @@ def write_report(
             ),
             page.figures("Usage over time", dict(_usage_plots(hosts, time))),
             page.figures("Metrics over time", dict(_metric_plots(metrics, time))),
-            page.table("Metrics in the log", ("name", "last value", "values"), list(_metric_rows(metrics))),
             page.table(
                 "Hyperparameters",
                 ("name", "value"),
@@ -85,6 +84,7 @@ def write_report(
                 2,
             ),
             page.table("Job", (), [list(pair) for pair in facts.details.items()], 2),
+            page.table("Metrics in the log", ("name", "last value", "values"), list(_metric_rows(metrics))),
             *(page.muted(note) for note in notes),
         ),
     )
@@ -95,7 +95,7 @@ def _headline(facts: JobFacts, usages: Sequence[Usage]) -> dict[str, str]:
     if usages:
         hosts = f", sum of {len(usages)} hosts" if len(usages) > 1 else ""
         cores = sum(usage.cpu_mean_cores for usage in usages)
-        values[f"of {usages[0].cpus:g} cores busy on average{hosts}"] = f"{cores:.1f}"
+        values[f"of {count_cores(usages[0].cpus)} busy on average{hosts}"] = f"{cores:.1f}"
         highest = max(usage.memory_peak_bytes for usage in usages)
         values["memory at most" + (", one host" if len(usages) > 1 else "")] = readable_size(highest)
         busy = [one.gpu_utilisation_mean_percent for one in usages]
@@ -123,17 +123,18 @@ def _usage_plots(hosts: Sequence[HostUsage], time: charts.Axis) -> Iterator[tupl
         if found
     }
     yield (
-        f"CPU, of {sampled[0].cpus:g} cores" + (" a host" if len(sampled) > 1 else ""),
+        f"Cores busy, of {sampled[0].cpus:g}" + (" a host" if len(sampled) > 1 else ""),
         charts.lines(cores, time, charts.Axis("cores"), up_to=_ceiling(sampled[0].cpus, cores)),
     )
-    yield "Memory", _memory_plot(sampled, time)
+    yield _memory_plot(sampled, time)
     for title, rates in (
         ("Disk", _rates(spans, {"read": "disk_read_bytes_per_s", "written": "disk_write_bytes_per_s"})),
         ("Network", _rates(spans, {"in": "network_in_bytes_per_s", "out": "network_out_bytes_per_s"})),
     ):
         highest = max((rate for points in rates.values() for _, rate in points), default=0.0)
         if highest >= 20_000:  # below, it is the noise of an idle interface
-            yield title, charts.lines(rates, time, charts.bytes_axis(highest, "/s"))
+            axis = charts.bytes_axis(highest, "/s")
+            yield f"{title}, {axis.title}", charts.lines(rates, time, axis)
     yield from _gpu_plots(sampled[0], time)
 
 
@@ -143,7 +144,7 @@ def _ceiling(cpus: float, cores: Mapping[str, charts.Points]) -> float:
     return cpus if cpus <= 4 * highest else 0.0
 
 
-def _memory_plot(hosts: Sequence[HostUsage], time: charts.Axis) -> str:
+def _memory_plot(hosts: Sequence[HostUsage], time: charts.Axis) -> tuple[str, str]:
     series = {
         "in use" if len(hosts) == 1 else host.host: [
             (s.time_s, float(s.memory_without_cache_bytes)) for s in host.samples
@@ -153,7 +154,8 @@ def _memory_plot(hosts: Sequence[HostUsage], time: charts.Axis) -> str:
     if len(hosts) == 1:
         series["with page cache"] = [(s.time_s, float(s.memory_bytes)) for s in hosts[0].samples]
     highest = max(value for points in series.values() for _, value in points)
-    return charts.lines(series, time, charts.bytes_axis(highest))
+    axis = charts.bytes_axis(highest)
+    return f"Memory, {axis.title}", charts.lines(series, time, axis)
 
 
 def _rates(spans: Mapping[str, Sequence[Interval]], names: Mapping[str, str]) -> dict[str, charts.Points]:
@@ -172,10 +174,10 @@ def _gpu_plots(host: HostUsage, time: charts.Axis) -> Iterator[tuple[str, str]]:
     ]
     memory = [(s.time_s, float(s.gpu_memory_bytes)) for s in host.samples if s.gpu_memory_bytes is not None]
     if busy:
-        yield "GPU, busy", charts.lines({"busy": busy}, time, charts.Axis("%"))
+        yield "GPU busy, %", charts.lines({"busy": busy}, time, charts.Axis("%"))
     if memory:
         axis = charts.bytes_axis(max(value for _, value in memory))
-        yield "GPU memory", charts.lines({"in use": memory}, time, axis)
+        yield f"GPU memory, {axis.title}", charts.lines({"in use": memory}, time, axis)
 
 
 def _metric_plots(metrics: Mapping[str, charts.Points], time: charts.Axis) -> Iterable[tuple[str, str]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
+MOST_OPEN = 25  # rows of a table that is not folded
 _CSS = Path(__file__).parent / "data" / "page.css"
 
 
@@ -81,6 +82,7 @@ def table(
         f"{''.join(cell('td', column, value) for column, value in enumerate(row))}</tr>"
         for number, row in enumerate(rows)
     )
-    return (
-        f'<h2>{escape(heading)}</h2>\n<div class="scroll"><table>{titles}<tbody>{body}</tbody></table></div>'
-    )
+    written = f'<div class="scroll"><table>{titles}<tbody>{body}</tbody></table></div>'
+    if len(rows) > MOST_OPEN:
+        written = f"<details><summary>{len(rows)} rows</summary>{written}</details>"
+    return f"<h2>{escape(heading)}</h2>\n{written}"

@@ -33,9 +33,9 @@ def write_report(path: Path, tuning: Tuning) -> None:
             ),
             page.facts(_headline(tuning)),
             page.failure(tuning.reason or None),
-            page.figures("Objective", dict(_objective_plots(tuning, ranked))),
+            page.figures(job.objective.name, dict(_objective_plots(tuning, ranked))),
             page.figures(
-                "Objective by hyperparameter",
+                f"{job.objective.name} by hyperparameter",
                 {one.name: _by_hyperparameter(one, ranked, tuning) for one in job.ranges} if ranked else {},
             ),
             page.table(
@@ -126,7 +126,7 @@ def _objective_plots(tuning: Tuning, ranked: Sequence[Trial]) -> Iterator[tuple[
 def _by_hyperparameter(one: Range, ranked: Sequence[Trial], tuning: Tuning) -> str:
     objective, axis = charts.Axis(tuning.job.objective.name), charts.Axis("")
     if one.kind == "Categorical":
-        points = [(float(one.values.index(t.values[one.name])), t.objective) for t in ranked]
+        points = [(float(1 + one.values.index(t.values[one.name])), t.objective) for t in ranked]
         return charts.dots({one.name: points}, axis, objective, names=one.values)
     points = [(float(t.values[one.name]), t.objective) for t in ranked]
     return charts.dots({one.name: points}, axis, objective, logarithmic=one.spread == "Logarithmic")

@@ -117,7 +117,6 @@ def _sampler(job: TuningJob) -> optuna.samplers.BaseSampler:
         n_startup_trials=max(3, min(10, job.max_jobs // 3)),  # of random values, before it can learn
         multivariate=True,
         constant_liar=job.parallel_jobs > 1,  # keeps jobs that run at one time apart
-        warn_independent_sampling=False,
     )
 
 

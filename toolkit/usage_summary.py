@@ -61,7 +61,7 @@ class Usage:
 
     def line(self) -> str:
         """`CPU 0.9 of 2 cores, memory 410 MB, disk 12 MB read`: what stands under a job's last line."""
-        parts = [f"CPU {self.cpu_mean_cores:.1f} of {self.cpus:g} cores"]
+        parts = [f"CPU {self.cpu_mean_cores:.1f} of {count_cores(self.cpus)}"]
         parts.append(f"memory {readable_size(self.memory_peak_bytes)} at most")
         if self.disk_read_bytes or self.disk_write_bytes:
             parts.append(
@@ -89,6 +89,11 @@ class Interval:
     def length_s(self) -> float:
         """In seconds."""
         return self.end_s - self.start_s
+
+
+def count_cores(cpus: float) -> str:
+    """`1 core`, `2 cores`, `0.5 cores`."""
+    return f"{cpus:g} core" if cpus == 1 else f"{cpus:g} cores"
 
 
 def intervals(samples: Sequence[Sample]) -> list[Interval]:
