@@ -25,8 +25,10 @@ def is_worse_than_median(
         minimize: smaller is better.
     """
     epoch = len(values)
+    if epoch < 2:
+        return False
     averages = [fmean(earlier[:epoch]) for earlier in previous if len(earlier) >= epoch]
-    if epoch < 2 or len(averages) < FEWEST:
+    if len(averages) < FEWEST:
         return False
     middle = median(averages)
     return values[-1] > middle if minimize else values[-1] < middle

@@ -106,7 +106,7 @@ def _headline(facts: JobFacts, usages: Sequence[Usage]) -> dict[str, str]:
 
 def readable_duration(seconds: float) -> str:
     """`0.8 s`, `4 min 12 s`, `3 h 5 min`."""
-    if seconds < 60:
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-MOST_OPEN = 25  # rows of a table that is not folded
 _CSS = Path(__file__).parent / "data" / "page.css"
 
 
@@ -57,7 +56,12 @@ def figures(heading: str, plots: Mapping[str, str]) -> str:
 
 
 def table(
-    heading: str, head: Sequence[str], rows: Sequence[Sequence[str]], text: int = 1, best: int = -1
+    heading: str,
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    text: int = 1,
+    best: int = -1,
+    most: int = 25,
 ) -> str:
     """A table; nothing where it has no rows.
 
@@ -67,6 +71,7 @@ def table(
         rows: cells.
         text: the first so many columns are text, the others numbers.
         best: the row to mark.
+        most: rows of a table that is not folded.
     """
     if not rows:
         return ""
@@ -83,6 +88,6 @@ def table(
         for number, row in enumerate(rows)
     )
     written = f'<div class="scroll"><table>{titles}<tbody>{body}</tbody></table></div>'
-    if len(rows) > MOST_OPEN:
+    if len(rows) > most:
         written = f"<details><summary>{len(rows)} rows</summary>{written}</details>"
     return f"<h2>{escape(heading)}</h2>\n{written}"

@@ -196,6 +196,7 @@ def plan(job: TuningJob) -> TuningJob:
     """
     share = round((os.cpu_count() or 1) / job.parallel_jobs, 2) if job.parallel_jobs > 1 else None
     training = replace(job.training, cpus=job.training.cpus or share)
+    _check_ranges(job)
     size = math.prod(one.size for one in job.ranges)
     named = replace(
         job,
@@ -204,7 +205,6 @@ def plan(job: TuningJob) -> TuningJob:
         max_jobs=int(min(job.max_jobs, size)),  # there are no more combinations than that
     )
     _check_limits(named)
-    _check_ranges(named)
     named._first()  # a channel that is missing is told now, and not by the first job
     return named
 

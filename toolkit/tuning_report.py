@@ -43,6 +43,7 @@ def write_report(path: Path, tuning: Tuning) -> None:
                 ("job", *names, job.objective.name, "values", "status", "time"),
                 [row(trial, names) for trial in [*ranked, *others]],
                 best=0 if ranked else -1,
+                most=100,
             ),
             page.table("Search", (), _settings(tuning), 2),
         ),

@@ -9,6 +9,7 @@ from typing import Any
 from toolkit.artifacts import readable_size
 from toolkit.usage import HostUsage, Sample
 
+SHORTEST_S = 0.08
 FULL = 0.95  # of the cores or the memory: at the limit
 WAITING_CORES = 0.5
 WAITING_BYTES_PER_S = 5e6
@@ -97,12 +98,15 @@ def count_cores(cpus: float) -> str:
 
 
 def intervals(samples: Sequence[Sample]) -> list[Interval]:
-    """Rates between neighbours, the first from the container's start; one fewer than points."""
+    """Rates between neighbours, the first from the container's start.
+
+    Readings closer than `SHORTEST_S` are joined: a clock's jitter would be a spike.
+    """
     found = []
     before = Sample(0.0)
     for sample in samples:
         length = sample.time_s - before.time_s
-        if length > 0:
+        if length >= SHORTEST_S or (sample is samples[-1] and length > 0):
             found.append(
                 Interval(
                     before.time_s,
@@ -177,12 +181,14 @@ def _mean(values: Sequence[tuple[float, float]]) -> float:
 
 def _highest_rate(spans: Sequence[Interval]) -> float:
     """Over half a second at least: what a shorter reading says of cores is mostly its own jitter."""
-    highest, cores_s, length = 0.0, 0.0, 0.0
+    rates: list[float] = []
+    core_seconds = length = 0.0
     for span in spans:
-        cores_s, length = cores_s + span.cpu_cores * span.length_s, length + span.length_s
+        core_seconds, length = core_seconds + span.cpu_cores * span.length_s, length + span.length_s
         if length >= 0.5:
-            highest, cores_s, length = max(highest, cores_s / length), 0.0, 0.0
-    return highest or cores_s / length
+            rates.append(core_seconds / length)
+            core_seconds = length = 0.0
+    return max(rates) if rates else core_seconds / length
 
 
 def _is_waiting(span: Interval) -> bool:
