@@ -10,7 +10,7 @@ from pathlib import Path
 from toolkit import charts, page
 from toolkit.artifacts import readable_size
 from toolkit.insights import insights
-from toolkit.job_log import find_metrics
+from toolkit.job_log import find_metrics, unstamped
 from toolkit.usage import HostUsage
 from toolkit.usage_summary import Interval, Usage, count_cores, intervals, summarise
 
@@ -20,13 +20,18 @@ MOST_METRICS = 60
 
 @dataclass
 class MetricSeries:
-    """Metrics as they come in the log: name -> (seconds since the start, value)."""
+    """Metrics as they come in the log: name -> (seconds since the start, value).
 
+    Args:
+        definitions: name -> regular expression, as for `toolkit.job_log.Metrics`.
+    """
+
+    definitions: Mapping[str, str] = field(default_factory=dict)
     series: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
 
     def add(self, seconds: float, line: str) -> None:
         """Take what metrics stand in the line."""
-        for name, value in find_metrics([line]).items():
+        for name, value in find_metrics([unstamped(line)], self.definitions).items():
             self.series.setdefault(name, []).append((seconds, value))
 
 

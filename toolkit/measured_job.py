@@ -33,7 +33,11 @@ def run(plan: Plan, on_line: OnLine = print, stop: threading.Semaphore | None = 
     Raises:
         ToolkitError: as `execute`.
     """
-    recorder, metrics, started = usage.Recorder(plan.job.cpus), MetricSeries(), time.monotonic()
+    recorder, metrics, started = (
+        usage.Recorder(plan.job.cpus),
+        MetricSeries(plan.job.metrics),
+        time.monotonic(),
+    )
 
     def hear(line: str) -> None:
         metrics.add(time.monotonic() - started, line)
@@ -60,7 +64,7 @@ def _facts(plan: Plan, result: JobResult) -> JobFacts:
     directory = plan.directory
     details = {
         "image": result.image,
-        "exit code": str(result.exit_code),
+        **{f"exit code of {host}": str(code) for host, code in result.exit_codes.items()},
         "directory": str(directory),
         "model": _relative(result.model, directory) or "none",
         "output": _relative(result.output, directory) or "none",

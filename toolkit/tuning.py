@@ -16,6 +16,7 @@ from toolkit import measured_job, training_job
 from toolkit.early_stopping import is_worse_than_median
 from toolkit.errors import ToolkitError
 from toolkit.job import JobResult
+from toolkit.job_log import unstamped
 from toolkit.tuning_job import TuningJob
 from toolkit.tuning_record import Trial, Tuning, describe, known_results, write
 from toolkit.tuning_report import write_report
@@ -119,7 +120,7 @@ class Tuner:
 
     def _hear(self, number: int, line: str) -> None:
         """Take the objective from a line; stop the job where the rule says so (TRAIN-114, TRAIN-115)."""
-        for value in self._job.objective.find(line):
+        for value in self._job.objective.find(unstamped(line)):
             with self._lock:
                 trial = self._trial(number)
                 trial = self._update(number, values_of_objective=(*trial.values_of_objective, value))

@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -56,11 +57,9 @@ class Objective:
             return [value for name, value in find_metrics([line]).items() if name == self.name]
         found = []
         for match in re.finditer(self.regex, line):
-            try:
+            with suppress(TypeError, ValueError):  # the group may have matched what is no number
                 found.append(float(match[1]))
-            except (TypeError, ValueError):
-                continue  # the group matched something that is no number
-        return found
+        return [value for value in found if math.isfinite(value)]
 
     def better(self, one: float, other: float) -> bool:
         """True when `one` is better than `other`."""
@@ -184,6 +183,7 @@ class TuningJob:
                 **values,
                 "_tuning_objective_metric": self.objective.name,
             },
+            metrics={self.objective.name: self.objective.regex} if self.objective.regex else {},
             jobs_dir=self.directory,
         )
 

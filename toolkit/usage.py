@@ -94,6 +94,7 @@ class Recorder:
     def __init__(self, cpus: float | None = None) -> None:
         self._cpus = cpus
         self._hosts: dict[str, HostUsage] = {}
+        self._started: dict[str, float] = {}
         self._lock = threading.Lock()
 
     @property
@@ -104,12 +105,14 @@ class Recorder:
 
     @contextmanager
     def watch(self, host: str, container: Readable) -> Iterator[None]:
-        """Sample `container` in a thread until the block ends; whatever goes wrong is a note, no error."""
-        usage = HostUsage(host, cpus=self._cpus or 0.0)
+        """Sample `container` in a thread until the block ends; whatever goes wrong is a note, no error.
+
+        A host that is started again, as after a spot interruption, goes on where it was.
+        """
         with self._lock:
-            self._hosts[host] = usage
+            usage = self._hosts.setdefault(host, HostUsage(host, cpus=self._cpus or 0.0))
+            started = self._started.setdefault(host, time.monotonic())
         ended = threading.Event()
-        started = time.monotonic()
         thread = threading.Thread(target=_sample, args=(container, usage, started, ended), daemon=True)
         thread.start()
         try:
@@ -125,8 +128,8 @@ def _natural(host: str) -> tuple[str, int]:
 
 
 def _sample(container: Readable, usage: HostUsage, started: float, ended: threading.Event) -> None:
-    finest = FINEST
-    pause = FIRST
+    finest, pause = FINEST, FIRST
+    before = usage.samples[-1] if usage.samples else Sample(0.0)
     try:
         with GpuReader() as gpu:
             usage.gpus, missing = gpu.devices, gpu.why_not
@@ -136,7 +139,7 @@ def _sample(container: Readable, usage: HostUsage, started: float, ended: thread
                 stats = container.stats()
                 if not stats.get("memory_stats"):
                     break  # the container has ended; its counters went with it
-                _take(usage, stats, time.monotonic() - started, gpu.latest())
+                _take(usage, stats, time.monotonic() - started, gpu.latest(), before)
                 if len(usage.samples) > MOST_SAMPLES:
                     usage.samples[:] = thinned(usage.samples)
                     finest = max(2 * finest, 2 * COARSEST)
@@ -151,7 +154,9 @@ def _sample(container: Readable, usage: HostUsage, started: float, ended: thread
         )
 
 
-def _take(usage: HostUsage, stats: Mapping[str, Any], seconds: float, gpu: GpuReading | None) -> None:
+def _take(
+    usage: HostUsage, stats: Mapping[str, Any], seconds: float, gpu: GpuReading | None, before: Sample
+) -> None:
     memory, cpu = stats["memory_stats"], stats["cpu_stats"]
     usage.cpus = usage.cpus or float(cpu.get("online_cpus") or 0)
     usage.memory_limit_bytes = int(memory.get("limit") or 0)
@@ -160,7 +165,19 @@ def _take(usage: HostUsage, stats: Mapping[str, Any], seconds: float, gpu: GpuRe
     throttling = cpu.get("throttling_data") or {}
     if throttling.get("periods"):
         usage.throttled_share = throttling["throttled_periods"] / throttling["periods"]
-    usage.samples.append(read(stats, seconds, gpu))
+    usage.samples.append(_continued(read(stats, seconds, gpu), before))
+
+
+def _continued(sample: Sample, before: Sample) -> Sample:
+    """The counters on top of those of the container before."""
+    if not before.time_s:
+        return sample
+    totals = {
+        name: (getattr(before, name) or 0) + value
+        for name in _TOTALS
+        if (value := getattr(sample, name)) is not None
+    }
+    return replace(sample, **totals)
 
 
 def read(stats: Mapping[str, Any], seconds: float, gpu: GpuReading | None = None) -> Sample:
@@ -191,6 +208,7 @@ def read(stats: Mapping[str, Any], seconds: float, gpu: GpuReading | None = None
 
 
 _FILE_PAGES = ("active_file", "inactive_file")
+_TOTALS = tuple(column.name for column in fields(Sample) if "_total_" in column.name)
 
 
 def _disk(stats: Mapping[str, Any], direction: str) -> int | None:

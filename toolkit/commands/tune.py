@@ -115,8 +115,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _describe(arguments: argparse.Namespace) -> TuningJob:
     from pathlib import Path
 
+    from toolkit.channel_option import parse_channels
     from toolkit.images import local_reference
-    from toolkit.options import parse_channels, parse_pairs, parse_size, read_hyperparameters
+    from toolkit.options import parse_pairs, parse_size, read_hyperparameters
     from toolkit.training_job import TrainingJob
     from toolkit.tuning_job import TuningJob, parse_objective, parse_resources
     from toolkit.tuning_ranges import parse_range

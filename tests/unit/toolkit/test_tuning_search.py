@@ -89,10 +89,10 @@ def test_a_failed_job_does_not_end_the_search() -> None:
 
 
 def test_earlier_results_are_learnt_where_they_fit_the_ranges() -> None:
-    fitting = [Known({"x": str(6.5 + number / 10)}, abs(number - 5) / 10) for number in range(10)]
+    fitting = [Known({"x": str(number / 4)}, abs(number / 4 - 7)) for number in range(40)]
     odd = [Known({"x": "11"}, 0.0), Known({"y": "7"}, 0.0), Known({"x": "text"}, 0.0)]
     search = Search(job("x=0.0:10.0", max_jobs=30), [*fitting, *odd])
-    assert search.known == 10
+    assert search.known == 40
     first = [float(values["x"]) for values in proposals(search, 10, objective=None)]
     assert sum(abs(x - 7) < 1.5 for x in first) > 6  # 3 of 10 if it had learnt nothing
 
