@@ -120,12 +120,13 @@ class Tuner:
 
     def _hear(self, number: int, line: str) -> None:
         """Take the objective from a line; stop the job where the rule says so (TRAIN-114, TRAIN-115)."""
-        for value in self._job.objective.find(unstamped(line)):
-            with self._lock:
-                trial = self._trial(number)
-                trial = self._update(number, values_of_objective=(*trial.values_of_objective, value))
-                hopeless = not trial.early_stopped and self._is_hopeless(trial)
-            if hopeless:
+        value = self._job.objective_in(unstamped(line))
+        if value is None:
+            return
+        with self._lock:
+            values = (*self._trial(number).values_of_objective, value)
+            trial = self._update(number, values_of_objective=values)
+            if not trial.early_stopped and self._is_hopeless(trial):
                 self._update(number, early_stopped=True)
                 self._stops[number].release()
 

@@ -11,7 +11,6 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -39,56 +38,19 @@ class Objective:
     Attributes:
         name: as the log has it, such as `validation-rmse`.
         minimize: smaller is better.
-        regex: with one group that is the value; empty for the toolkit's own `name:value;`.
     """
 
     name: str
     minimize: bool
-    regex: str = ""
 
     @property
     def direction(self) -> str:
         """As the API names it."""
         return "Minimize" if self.minimize else "Maximize"
 
-    def find(self, line: str) -> list[float]:
-        """Its values in one line of the log."""
-        if not self.regex:
-            return [value for name, value in find_metrics([line]).items() if name == self.name]
-        found = []
-        for match in re.finditer(self.regex, line):
-            with suppress(TypeError, ValueError):  # the group may have matched what is no number
-                found.append(float(match[1]))
-        return [value for value in found if math.isfinite(value)]
-
     def better(self, one: float, other: float) -> bool:
         """True when `one` is better than `other`."""
         return one < other if self.minimize else one > other
-
-
-def parse_objective(name: str, minimize: bool, metric: str | None) -> Objective:
-    """`--objective`, its direction, and `--metric NAME=REGEX` where there is one.
-
-    Raises:
-        ToolkitError: the metric has another name, or its expression is none with one group.
-    """
-    if metric is None:
-        return Objective(name, minimize)
-    if not metric.startswith(f"{name}="):
-        raise ToolkitError(
-            f"--metric {metric}: this does not say how to find {name}.", f"--metric '{name}=...'"
-        )
-    regex = metric[len(name) + 1 :]
-    try:
-        groups = re.compile(regex).groups
-    except re.error as error:
-        raise ToolkitError(f"--metric {name}: {regex!r} is no regular expression: {error}.") from None
-    if groups != 1:
-        raise ToolkitError(
-            f"--metric {name}: {regex!r} has {groups} groups; one must hold the value.",
-            f"For example: --metric '{name}={name}: ([-0-9.e]+)'",
-        )
-    return Objective(name, minimize, regex)
 
 
 def parse_resources(low: int | None, high: int | None) -> tuple[int, int] | None:
@@ -172,18 +134,26 @@ class TuningJob:
         values = {one.name: one.values[0] if one.values else f"{one.low:.12g}" for one in self.ranges}
         return training_job.plan(self.training_job(1, values))
 
+    def objective_in(self, line: str) -> float | None:
+        """The objective's value in a line of the log as the container wrote it (TRAIN-110, TRAIN-111)."""
+        return find_metrics([line], self.training.metrics).get(self.objective.name)
+
     def training_job(self, number: int, values: Mapping[str, str]) -> TrainingJob:
-        """The training job of that number, from 1, with its tuned values as text."""
+        """The training job of that number, from 1, with its tuned values as text.
+
+        Each has checkpoints of its own: another one's would make it resume with other hyperparameters.
+        """
+        name = f"{self.name}-{number:03d}-{secrets.token_hex(4)}"
         return replace(
             self.training,
-            name=f"{self.name}-{number:03d}-{secrets.token_hex(4)}",
+            name=name,
             # The platform adds the name of the metric (TRAIN-112).
             hyperparameters={
                 **self.training.hyperparameters,
                 **values,
                 "_tuning_objective_metric": self.objective.name,
             },
-            metrics={self.objective.name: self.objective.regex} if self.objective.regex else {},
+            checkpoint_dir=checkpoints / name if (checkpoints := self.training.checkpoint_dir) else None,
             jobs_dir=self.directory,
         )
 
@@ -232,8 +202,8 @@ def _check_limits(job: TuningJob) -> None:
         raise ToolkitError("--max-failed is 1 or more, and --seed 0 or more.")
     if len(job.parents) > MOST_PARENTS:
         raise ToolkitError(f"A tuning job starts from at most {MOST_PARENTS} earlier ones.")
-    if not 0 < len(job.objective.name) <= 255 or len(job.objective.regex) > 500:  # TRAIN-110
-        raise ToolkitError("The objective's name has at most 255 characters and its expression 500.")
+    if not 0 < len(job.objective.name) <= 255:  # TRAIN-110
+        raise ToolkitError("The objective's name has 1 to 255 characters.")
     _check_strategy(job)
 
 

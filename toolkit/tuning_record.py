@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from toolkit import job_request
 from toolkit.errors import ToolkitError
 from toolkit.tuning_job import TuningJob
 from toolkit.tuning_ranges import Range
@@ -175,19 +176,12 @@ def _range(one: Range) -> dict[str, Any]:
 
 
 def _definition(job: TuningJob) -> dict[str, Any]:
-    metrics = [{"Name": job.objective.name, "Regex": job.objective.regex}] if job.objective.regex else []
-    return {
-        "StaticHyperParameters": dict(job.training.hyperparameters),
-        "AlgorithmSpecification": {
-            "TrainingImage": job.training.image,
-            "TrainingInputMode": "File",
-            "MetricDefinitions": metrics,
-        },
-        "InputDataConfig": [
-            {"ChannelName": channel.name, "ContentType": channel.content_type or ""}
-            for channel in job.training.channels
-        ],
-    }
+    """The CreateTrainingJob request, with what a tuning job calls by another name."""
+    request = job_request.request(job.training)
+    del request["TrainingJobName"]
+    if job.training.environment:  # TRAIN-27: values may be secrets
+        request["Environment"] = dict.fromkeys(job.training.environment, "******")
+    return {"StaticHyperParameters": request.pop("HyperParameters", {}), **request}
 
 
 def _summary(trial: Trial, job: TuningJob) -> dict[str, Any]:

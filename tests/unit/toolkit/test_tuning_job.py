@@ -15,7 +15,7 @@ import pytest
 from toolkit import tuning_job
 from toolkit.errors import ToolkitError
 from toolkit.training_job import TrainingJob
-from toolkit.tuning_job import Objective, TuningJob, parse_objective, parse_resources, plan
+from toolkit.tuning_job import Objective, TuningJob, parse_resources, plan
 from toolkit.tuning_ranges import MOST_VALUES, Range, parse_range
 
 TRAINING = TrainingJob(image="opt-ml/ensemble-cpu:latest", hyperparameters={"label": "y"})
@@ -106,7 +106,7 @@ def test_a_range_that_the_api_refuses_is_refused_here(text: str, complaint: str)
         ({"resources": (1, 9)}, "only Hyperband"),
         ({"strategy": "Hyperband", "resources": (9, 9)}, "not below"),
         ({"strategy": "Hyperband", "resources": (1, 9), "early_stopping": True}, "by itself"),
-        ({"objective": Objective("", True)}, "255 characters"),
+        ({"objective": Objective("", True)}, "1 to 255 characters"),
     ],
 )
 def test_a_description_that_the_api_refuses_is_refused_here(changes: dict[str, Any], complaint: str) -> None:
@@ -165,29 +165,25 @@ def test_the_default_name_fits_the_api_with_any_image() -> None:
 
 @pytest.mark.contract("TRAIN-110", "TRAIN-111")
 @pytest.mark.parametrize(
-    ("objective", "line", "values"),
+    ("expression", "line", "value"),
     [
-        (Objective("rmse", True), "epoch=1; rmse:5.5; train-rmse=4;", [5.5]),
-        (Objective("rmse", True), "train-rmse=4;", []),
-        (Objective("rmse", True, r"loss is ([\d.]+)"), "loss is 1.5, loss is 2.5", [1.5, 2.5]),
-        (Objective("rmse", True, r"loss is (\S+)"), "loss is unknown", []),
+        ("", "epoch=1; rmse:5.5; train-rmse=4;", 5.5),
+        ("", "train-rmse=4;", None),
+        (r"loss is ([\d.]+)", "loss is 1.5, loss is 2.5", 2.5),
+        (r"^loss is (\S+)", "loss is unknown", None),
+        (r"loss is (\S+)", "loss is nan", None),
     ],
 )
 def test_the_objective_is_found_by_its_name_or_by_an_expression(
-    objective: Objective, line: str, values: list[float]
+    expression: str, line: str, value: float | None
 ) -> None:
-    assert objective.find(line) == values
+    training = replace(TRAINING, metrics={"rmse": expression} if expression else {})
+    assert make(training=training).objective_in(line) == value
 
 
-def test_a_metric_needs_the_objectives_name_and_one_group() -> None:
-    assert parse_objective("rmse", True, "rmse=loss ([0-9.]+)").regex == "loss ([0-9.]+)"
-    for metric, complaint in (
-        ("mae=x", "how to find rmse"),
-        ("rmse=x", "0 groups"),
-        ("rmse=(", "no regular"),
-    ):
-        with pytest.raises(ToolkitError, match=complaint):
-            parse_objective("rmse", True, metric)
+def test_each_job_has_checkpoints_of_its_own(tmp_path: Path) -> None:
+    training = make(training=replace(TRAINING, checkpoint_dir=tmp_path)).training_job(1, {})
+    assert training.checkpoint_dir == tmp_path / training.name
 
 
 def test_resources_come_in_pairs() -> None:

@@ -24,8 +24,13 @@ SHAPES = botocore.loaders.Loader().load_service_model("sagemaker", "service-2")[
 def tuning(**changes: Any) -> Tuning:
     """Four jobs: two completed, one stopped early, one failed."""
     usual: dict[str, Any] = {
-        "training": TrainingJob(image="opt-ml/x:latest", hyperparameters={"label": "y"}),
-        "objective": Objective("rmse", True, "rmse is ([0-9.]+)"),
+        "training": TrainingJob(
+            image="opt-ml/x:latest",
+            hyperparameters={"label": "y"},
+            environment={"API_KEY": "hidden"},
+            metrics={"rmse": "rmse is ([0-9.]+)"},
+        ),
+        "objective": Objective("rmse", True),
         "ranges": tuple(parse_range(text) for text in ("rate=0.01:0.3:log", "depth=4:10", "booster=a,b")),
         "name": "a-tuning-job",
         "max_jobs": 4,
@@ -67,7 +72,10 @@ def test_the_record_has_the_names_of_the_api() -> None:
     summary = set(document["TrainingJobSummaries"][0])
     more = {"ObjectiveValues", "TrainingTimeInSeconds", "ModelArtifacts"}
     assert summary - more <= set(SHAPES["HyperParameterTrainingJobSummary"]["members"])
-    json.dumps(document)
+    definition = document["TrainingJobDefinition"]
+    assert set(definition) <= set(SHAPES["HyperParameterTrainingJobDefinition"]["members"])
+    assert definition["StaticHyperParameters"] == {"label": "y"}
+    assert "hidden" not in json.dumps(document)
 
 
 def test_the_best_job_is_the_best_one_that_left_a_model() -> None:
