@@ -28,6 +28,9 @@ build-%: doctor ## Build an image, such as build-ensemble-cpu
 train-%: doctor ## Run a training job on this machine (ARGUMENTS="--channel train=DIR ...")
 	@./build.py train $* $(ARGUMENTS)
 
+tune-%: doctor ## Search for the best hyperparameters (ARGUMENTS="--range max_depth=4:10 ...")
+	@./build.py tune $* $(ARGUMENTS)
+
 serve-%: doctor ## Serve the newest model that this image trained (ARGUMENTS="--model PATH ...")
 	@./build.py serve $* $(ARGUMENTS)
 

@@ -42,7 +42,11 @@ def main(lock: str) -> None:
     # `python` may be there and lead nowhere: the Python that it was made with has been replaced.
     if not all((VENV / "bin" / program).exists() for program in ("python", "pip")):
         _make_venv()
-    pip = [str(VENV / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    _pip_install(lock, str(VENV / "bin" / "python"))
+
+
+def _pip_install(lock: str, python: str) -> None:
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     # --no-deps: the lock is complete, and pip has nothing left to decide.
     result = subprocess.run(
         [*pip, "install", "--require-hashes", "--no-deps", "-r", lock], cwd=ROOT, check=False
@@ -52,6 +56,21 @@ def main(lock: str) -> None:
             f"pip could not install {lock}.\n"
             "  Behind a proxy that intercepts TLS, set PIP_CERT to the CA bundle and try again."
         )
+
+
+def install_extra(lock: str, *packages: str) -> None:
+    """Install a further lock into the running environment where it lacks one of `packages`.
+
+    What only some commands need comes with the first of them, so that the others start sooner.
+
+    Exits with what to do where pip cannot.
+    """
+    from importlib.util import find_spec
+
+    if all(find_spec(package) for package in packages):
+        return
+    print(f"Installing {lock} for this command, once ...", file=sys.stderr, flush=True)
+    _pip_install(lock, sys.executable)
 
 
 def _make_venv() -> None:

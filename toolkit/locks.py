@@ -32,6 +32,8 @@ def find_locks() -> list[Lock]:
     anywhere = ("--universal", "--python-version", "3.11")
     locks = [
         _lock("requirements/toolkit.txt", "pyproject.toml", *anywhere),
+        # Into the same environment as the toolkit's own: what both need is one version.
+        _lock("requirements/tune.txt", "requirements/tune.in", "-c", "requirements/toolkit.txt", *anywhere),
         _lock("requirements/dev.txt", "pyproject.toml", "--group", "dev", *anywhere),
         _lock("tests/images/requirements.txt", "tests/images/requirements.in", *anywhere),
         _lock("tests/differential/requirements.txt", "tests/differential/requirements.in", *anywhere),
