@@ -33,6 +33,14 @@ def find_locks() -> list[Lock]:
     locks = [
         _lock("requirements/toolkit.txt", "pyproject.toml", *anywhere),
         _lock("requirements/dev.txt", "pyproject.toml", "--group", "dev", *anywhere),
+        _lock("requirements/sdk-v2.txt", "requirements/sdk-v2.in", *anywhere),
+        _lock(
+            "requirements/sdk-v3.txt",
+            "requirements/sdk-v3.in",
+            "--excludes",
+            "requirements/sdk-v3-excludes.txt",
+            *anywhere,
+        ),
         _lock("tests/images/requirements.txt", "tests/images/requirements.in", *anywhere),
         _lock("entrypoints/build-requirements.txt", "entrypoints/build-requirements.in", *anywhere),
     ]
