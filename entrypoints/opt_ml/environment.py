@@ -51,6 +51,15 @@ class Channel:
 
 
 @dataclass(frozen=True)
+class InstanceGroup:
+    """Hosts of one instance type; a heterogeneous cluster has up to five such groups (TRAIN-45)."""
+
+    name: str
+    instance_type: str
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Environment:
     """A training job as its container sees it.
 
@@ -63,6 +72,7 @@ class Environment:
         channels: name to channel; empty for a job without data (TRAIN-36).
         current_host, hosts: from resourceconfig.json, `algo-1` and `[algo-1]` without one.
         network_interface: falls back to an interface that exists (LOCAL-22).
+        resource_config, input_data_config: the two files as they are, `{}` where there is none.
     """
 
     base: Path
@@ -74,6 +84,32 @@ class Environment:
     hosts: tuple[str, ...] = ("algo-1",)
     network_interface: str = "eth0"
     job_name: str = ""
+    resource_config: Mapping[str, Any] = field(default_factory=dict)
+    input_data_config: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def instance_groups(self) -> tuple[InstanceGroup, ...]:
+        """The groups of like instances, in the order of the file; empty where it names none (TRAIN-39)."""
+        groups = self.resource_config.get("instance_groups") or []
+        return tuple(
+            InstanceGroup(
+                str(group.get("instance_group_name", "")),
+                str(group.get("instance_type", "")),
+                tuple(group.get("hosts") or ()),
+            )
+            for group in groups
+            if isinstance(group, dict)
+        )
+
+    @property
+    def current_instance_group(self) -> str:
+        """The group of this host; `homogeneousCluster` in a job without groups (TRAIN-39)."""
+        return str(self.resource_config.get("current_group_name", "homogeneousCluster"))
+
+    @property
+    def code_dir(self) -> Path:
+        """Where the user's program lies (TT-06); the image may bring it (TRAIN-16)."""
+        return self.base / "code"
 
     @property
     def model_dir(self) -> Path:
@@ -124,7 +160,8 @@ def read_environment(base: Path | None = None) -> Environment:
     reserved = {name for name in decoded if name in RESERVED_HYPERPARAMETERS or name.startswith("sagemaker_")}
     resources = _read_object(config / "resourceconfig.json")
     current_host = str(resources.get("current_host") or "algo-1")
-    channels = {name: _channel(base, name, settings) for name, settings in _channel_settings(base).items()}
+    input_data_config = _channel_settings(base)
+    channels = {name: _channel(base, name, settings) for name, settings in input_data_config.items()}
     return Environment(
         base=base,
         hyperparameters={name: value for name, value in decoded.items() if name not in reserved},
@@ -135,6 +172,8 @@ def read_environment(base: Path | None = None) -> Environment:
         hosts=tuple(resources.get("hosts") or [current_host]),
         network_interface=_existing_interface(str(resources.get("network_interface_name") or "eth0")),
         job_name=os.environ.get("TRAINING_JOB_NAME", ""),
+        resource_config=resources,
+        input_data_config=input_data_config,
     )
 
 
@@ -147,7 +186,7 @@ def decode_hyperparameter(value: Any) -> Any:
         return value
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):  # the second: thousands of opening brackets
         return value
 
 
