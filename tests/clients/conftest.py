@@ -11,6 +11,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from tests.clients import sdk
+from tests.clients.sdk import S3
 from tests.conformance.profile import Profile, csv_text, read_profile, table
 from toolkit.containers import engine
 from toolkit.images import local_reference
@@ -86,13 +87,13 @@ def source(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def s3() -> Iterator[str]:
+def s3() -> Iterator[S3]:
     """The address of an S3 that this machine and its containers reach: moto on the bridge's gateway."""
     gateway = docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}").strip()
     server = ThreadedMotoServer(ip_address=gateway, port=0, verbose=False)
     server.start()
     try:
-        yield f"http://{gateway}:{server.get_host_and_port()[1]}"
+        yield S3(f"http://{gateway}:{server.get_host_and_port()[1]}")
     finally:
         server.stop()
 

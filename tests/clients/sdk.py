@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -13,11 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from toolkit.images import ROOT
 
 SCRIPTS = Path(__file__).parent / "scripts"
+REGION = "eu-west-1"
 HANGS = 300  # seconds; a guard for the test run, not an expectation
 
 
@@ -83,7 +86,7 @@ class Sdk:
             "DOCKER_HOST": os.environ.get("DOCKER_HOST", ""),
             "AWS_ACCESS_KEY_ID": "testing",
             "AWS_SECRET_ACCESS_KEY": "testing",
-            "AWS_DEFAULT_REGION": "eu-west-1",
+            "AWS_DEFAULT_REGION": REGION,
             "AWS_EC2_METADATA_DISABLED": "true",
             "SAGEMAKER_USER_CONFIG_OVERRIDE": str(configuration),
             "SAGEMAKER_SUPPRESS_V2_WARNING": "1",
@@ -104,6 +107,26 @@ class Sdk:
         return directory
 
 
+@dataclass(frozen=True)
+class S3:
+    """An S3 that this machine and its containers reach at `address`."""
+
+    address: str
+
+    def read(self, uri: str) -> bytes:
+        """The content of an object."""
+        client = boto3.client(
+            "s3",
+            endpoint_url=self.address,
+            region_name=REGION,
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",
+        )
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        content: bytes = client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return content
+
+
 def find(version: str, home: Path) -> Sdk:
     """The SDK `v2` or `v3`, made by `make sdks`."""
     python = ROOT / ".venv" / f"sdk-{version}" / "bin" / "python"
@@ -112,9 +135,9 @@ def find(version: str, home: Path) -> Sdk:
     return Sdk(python, home)
 
 
-def members(archive: Path) -> dict[str, bytes]:
+def members(archive: bytes) -> dict[str, bytes]:
     """The files of a tar.gz, name to content."""
-    with tarfile.open(archive) as tar:
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         files = ((member, tar.extractfile(member)) for member in tar)
         return {member.name.removeprefix("./"): file.read() for member, file in files if file}
 
@@ -130,7 +153,11 @@ def make_wheel(directory: Path) -> str:
     information = "a_requirement-1.0.dist-info"
     with zipfile.ZipFile(directory / name, "w") as wheel:
         wheel.writestr("a_requirement.py", "VALUE = 7\n")
-        wheel.writestr(f"{information}/METADATA", "Metadata-Version: 2.1\nName: a-requirement\nVersion: 1.0\n")
-        wheel.writestr(f"{information}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(
+            f"{information}/METADATA", "Metadata-Version: 2.1\nName: a-requirement\nVersion: 1.0\n"
+        )
+        wheel.writestr(
+            f"{information}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
         wheel.writestr(f"{information}/RECORD", "")
     return name

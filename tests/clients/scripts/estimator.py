@@ -1,8 +1,8 @@
 """A person's use of SDK 2 in local mode; run by the SDK's Python: `estimator.py REQUEST.json RESULT.json`.
 
-The request's keys: `config` (of the session), `estimator` and `fit` (keyword arguments), and one of
-`deploy` (rows to predict) and `transform` (a CSV file and where the answers go), or neither. Nothing is caught: the
-SDK's own errors end the script.
+The request's keys: `config` (of the session), `estimator` and `fit` (keyword arguments); `deploy` (rows to
+predict) and `transform` (a CSV file and where the answers go) where wanted. Nothing is caught: the SDK's
+own errors end the script.
 """
 
 import json
@@ -15,7 +15,7 @@ from sagemaker.serializers import CSVSerializer
 
 
 def main(request, result):
-    session = LocalSession()
+    session = LocalSession(default_bucket="default-bucket")
     session.config = {"local": request["config"]}
     estimator = Estimator(
         role="arn:aws:iam::000000000000:role/nobody",
@@ -26,7 +26,8 @@ def main(request, result):
     estimator.fit(**request["fit"])
     answer = {"model_data": estimator.model_data}
     if rows := request.get("deploy"):
-        predictor = estimator.deploy(1, "local", serializer=CSVSerializer())
+        # Local mode has waited for /ping; what `wait` adds is a look at the status after 30 s.
+        predictor = estimator.deploy(1, "local", serializer=CSVSerializer(), wait=False)
         try:
             answer["predictions"] = predictor.predict(rows).decode()
         finally:
@@ -35,8 +36,9 @@ def main(request, result):
         transformer = estimator.transformer(
             1, "local", strategy="MultiRecord", output_path=batch["output"], assemble_with="Line"
         )
-        transformer.transform(batch["input"], content_type="text/csv", split_type="Line")
-        transformer.wait()
+        transformer.transform(
+            batch["input"], content_type="text/csv", split_type="Line", wait=False, logs=False
+        )
     result.write_text(json.dumps(answer))
 
 

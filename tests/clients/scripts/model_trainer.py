@@ -1,4 +1,4 @@
-"""A person's use of SDK 3 in local mode; run by the SDK's Python: `model_trainer.py REQUEST.json RESULT.json`.
+"""A person's use of SDK 3 in local mode; run by its Python: `model_trainer.py REQUEST.json RESULT.json`.
 
 The request's keys: `trainer` (keyword arguments), `source_code` (or none), `instances`, `channels` (name to
 directory). Nothing is caught: the SDK's own errors end the script.

@@ -1,6 +1,7 @@
 """A processing job of SDK 2 in local mode; run by the SDK's Python: `processor.py REQUEST.json RESULT.json`.
 
-The request's keys: `config` (of the session), `processor` (keyword arguments), `input` and `output` (directories).
+The request's keys: `config` (of the session), `processor` (keyword arguments), `input` (a directory),
+`output` (an S3 address).
 """
 
 import json
@@ -12,7 +13,7 @@ from sagemaker.processing import ProcessingInput, ProcessingOutput, Processor
 
 
 def main(request, result):
-    session = LocalSession()
+    session = LocalSession(default_bucket="default-bucket")
     session.config = {"local": request["config"]}
     processor = Processor(
         role="arn:aws:iam::000000000000:role/nobody",
@@ -22,8 +23,8 @@ def main(request, result):
         **request["processor"],
     )
     processor.run(
-        inputs=[ProcessingInput(f"file://{request['input']}", "/opt/ml/processing/input")],
-        outputs=[ProcessingOutput("/opt/ml/processing/output", f"file://{request['output']}")],
+        inputs=[ProcessingInput(request["input"], "/opt/ml/processing/input")],
+        outputs=[ProcessingOutput("/opt/ml/processing/output", destination=request["output"])],
     )
     result.write_text("{}")
 

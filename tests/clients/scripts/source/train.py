@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import sys
+import time
 from pathlib import Path
 
 
@@ -18,12 +19,14 @@ def main():
     }
     seen = {
         "arguments": sys.argv[1:],
-        "environment": {name: value for name, value in os.environ.items() if name.startswith(("SM_", "AWS_"))},
-        "interfaces": os.listdir("/sys/class/net"),
+        "environment": {
+            name: value for name, value in os.environ.items() if name.startswith(("SM_", "AWS_"))
+        },
+        "interfaces": [path.name for path in Path("/sys/class/net").iterdir()],
         "channels": channels,
         "addresses": {name: socket.gethostbyname(name) for name in hosts},
         "shared_memory": memory.f_blocks * memory.f_frsize,
-        "directory": os.getcwd(),
+        "directory": str(Path.cwd()),
     }
     try:
         import a_requirement
@@ -31,7 +34,13 @@ def main():
         seen["requirement"] = a_requirement.VALUE
     except ImportError:
         pass
-    Path(os.environ["SM_MODEL_DIR"], f"seen-{host}.json").write_text(json.dumps(seen))
+    model_dir = Path(os.environ["SM_MODEL_DIR"])
+    unfinished = model_dir / f"unfinished-{host}"
+    unfinished.write_text(json.dumps(seen))
+    unfinished.rename(model_dir / f"seen-{host}.json")
+    # Local mode stops every host as soon as one has ended; all have one model directory (LOCAL-04).
+    while len(list(model_dir.glob("seen-*.json"))) < len(hosts):
+        time.sleep(0.1)
     print(f"score={len(channels)};")
 
 
