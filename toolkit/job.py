@@ -22,10 +22,11 @@ from toolkit.artifacts import pack, readable_size
 from toolkit.containers import Container, engine
 from toolkit.errors import ToolkitError
 from toolkit.job_log import Follower, OnLine, find_metrics, stamped
-from toolkit.training_job import HOST, Channel, Plan, TrainingJob, plan
+from toolkit.training_job import Channel, Plan, TrainingJob, plan
 
 __all__ = ["Channel", "JobResult", "Plan", "TrainingJob", "execute", "plan"]
 
+HOST = "algo-1"
 STOP_GRACE = 120  # seconds from SIGTERM to SIGKILL (TRAIN-94)
 REASON_LENGTH = 1024  # characters of the failure file that become FailureReason (TRAIN-75)
 

@@ -6,72 +6,99 @@ Sources: contract rules TRAIN-30 to TRAIN-49.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-INSTANCE_TYPE = "ml.m5.large"  # any x86-64 training instance: nothing in the container may depend on it
+from toolkit.job_description import SOURCE_PATH, Channel, TrainingJob
+
 NETWORK_INTERFACE = "eth0"
 
 
-def input_config(
-    hyperparameters: Mapping[str, str],
-    content_types: Mapping[str, str | None],
-    hosts: Sequence[str],
-    current_host: str,
-    job_name: str,
-    image: str,
-) -> dict[str, str]:
-    """The files of /opt/ml/input/config.
+def input_config(job: TrainingJob, host: str, region: str) -> dict[str, str]:
+    """The files of /opt/ml/input/config on one host.
 
     Args:
-        hyperparameters: name to text; the platform passes on only strings (TRAIN-30).
-        content_types: channel name to its content type, or None where the job says nothing (TRAIN-34).
-        hosts: all hosts of the job.
-        current_host: the one whose files these are.
-        job_name: as in CreateTrainingJob.
-        image: the training image.
+        job: with its name.
+        host: the one whose files these are.
+        region: such as `us-east-1`, named in a script's hyperparameters (V3-40).
 
     Returns:
         file name -> JSON text.
     """
-    documents = {
-        "hyperparameters.json": dict(hyperparameters),
-        "inputdataconfig.json": {
-            name: _channel(content_type) for name, content_type in content_types.items()
-        },
-        "resourceconfig.json": _resources(sorted(hosts), current_host),
+    documents: dict[str, Any] = {
+        "hyperparameters.json": {**_of_script(job, region), **job.hyperparameters},
+        # On every host the same, also where a channel of other groups has no directory (TRAIN-46).
+        "inputdataconfig.json": {channel.name: _channel(job, channel) for channel in job.channels},
+        "resourceconfig.json": _resources(job, host),
         # Seen in real jobs and documented nowhere: a container must not mind them (TRAIN-47, TRAIN-48).
-        "init-config.json": {"inputMode": "FILE", "channels": {name: {} for name in content_types}},
-        "metric-definition-regex.json": [],
+        "init-config.json": {
+            "inputMode": job.input_mode.upper(),
+            "channels": {channel.name: {} for channel in job.channels},
+        },
+        "metric-definition-regex.json": [
+            {"Name": name, "Regex": expression} for name, expression in job.metrics.items()
+        ],
         "profilerconfig.json": {"DisableProfiler": True},
         "trainingjobconfig.json": {
-            "TrainingJobName": job_name,
-            "AlgorithmSpecification": {"TrainingImage": image},
+            "TrainingJobName": job.name,
+            "AlgorithmSpecification": {"TrainingImage": job.image},
         },
         "upstreamoutputdataconfig.json": [],
     }
+    if job.checkpoint_dir:  # TRAIN-47, TRAIN-49
+        documents["checkpointconfig.json"] = {
+            "S3Uri": checkpoint_uri(job),
+            "LocalPath": job.checkpoint_path,
+        }
     return {name: json.dumps(document, indent=2) + "\n" for name, document in documents.items()}
 
 
-def _channel(content_type: str | None) -> dict[str, str]:
+def checkpoint_uri(job: TrainingJob) -> str:
+    """The made-up S3 prefix that the job's checkpoint directory stands for."""
+    return f"s3://opt-ml-local/{job.name}/checkpoints"
+
+
+def _of_script(job: TrainingJob, region: str) -> Mapping[str, str]:
+    """The hyperparameters that SDK v2's Estimator adds for a script, JSON text each (V3-40)."""
+    if not job.entry_point:
+        return {}
+    added = {
+        "sagemaker_program": job.entry_point,
+        "sagemaker_submit_directory": SOURCE_PATH,
+        "sagemaker_container_log_level": 20,
+        "sagemaker_job_name": job.name,
+        "sagemaker_region": region,
+    }
+    return {name: json.dumps(value) for name, value in added.items()}
+
+
+def _channel(job: TrainingJob, channel: Channel) -> dict[str, str]:
     settings = {
-        "TrainingInputMode": "File",
-        "S3DistributionType": "FullyReplicated",
-        "RecordWrapperType": "None",
+        "TrainingInputMode": job.mode_of(channel),
+        "S3DistributionType": channel.distribution,
+        "RecordWrapperType": channel.record_wrapper,
     }
     # Present only where the request had it (TRAIN-34).
-    return {"ContentType": content_type, **settings} if content_type else settings
+    return {"ContentType": channel.content_type, **settings} if channel.content_type else settings
 
 
-def _resources(hosts: list[str], current_host: str) -> dict[str, Any]:
-    """Sorted as text, so that algo-10 comes before algo-2 (TRAIN-38, TRAIN-39, TRAIN-44)."""
-    group = {"instance_group_name": "homogeneousCluster", "instance_type": INSTANCE_TYPE, "hosts": hosts}
+def _resources(job: TrainingJob, host: str) -> dict[str, Any]:
+    """Host lists sorted as text, so that algo-10 comes before algo-2 (TRAIN-38, TRAIN-39, TRAIN-44)."""
+    of_groups = job.hosts_of_groups()
+    current = next(group for group in job.groups if host in of_groups[group.name])
     return {
-        "current_host": current_host,
-        "current_instance_type": INSTANCE_TYPE,
-        "current_group_name": "homogeneousCluster",
-        "hosts": hosts,
-        "instance_groups": [group],
+        "current_host": host,
+        "current_instance_type": current.instance_type,
+        "current_group_name": current.name,
+        "hosts": job.host_names(),
+        "instance_groups": [
+            {
+                "instance_group_name": group.name,
+                "instance_type": group.instance_type,
+                "hosts": of_groups[group.name],
+            }
+            for group in job.groups
+        ],
         "network_interface_name": NETWORK_INTERFACE,
         "topology": None,
     }

@@ -1,65 +1,25 @@
-"""A SageMaker training job, described and planned; nothing is written or run here.
+"""A SageMaker training job planned: the files of /opt/ml on each host and the containers to run.
 
-`TrainingJob` says what CreateTrainingJob would, `plan` turns it into the files of /opt/ml and the
-container to run. `toolkit.job` executes the plan.
+Nothing is written or run here: `plan` turns what CreateTrainingJob would say (`toolkit.job_description`)
+into a `Plan`, and `toolkit.job` executes it.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
 
-from toolkit import opt_ml_tree
-from toolkit.errors import ToolkitError
+from toolkit import channel_data, job_limits, job_request, opt_ml_tree
+from toolkit.job_description import SOURCE_PATH, Channel, InstanceGroup, TrainingJob, default_name
 from toolkit.run_spec import Bind, RunSpec
 
-HOST = "algo-1"
+__all__ = ["SHARES", "Channel", "InstanceGroup", "Plan", "TrainingJob", "default_name", "plan"]
 
-_JOB_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
-_CHANNEL_NAME = re.compile(r"[A-Za-z0-9.\-_]{1,64}")  # TRAIN-37
-_VARIABLE_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,511}")  # TRAIN-22
-
-
-@dataclass(frozen=True)
-class Channel:
-    """A directory or a single file of this machine, given to the job as channel `name`."""
-
-    name: str
-    source: Path
-    content_type: str | None = None
-
-
-@dataclass(frozen=True)
-class TrainingJob:
-    """What a CreateTrainingJob request says.
-
-    Attributes:
-        image: local image reference.
-        hyperparameters: at most 100, text to text (TRAIN-30, TRAIN-33).
-        environment: set in the container as it stands (TRAIN-21).
-        name: the job's name; empty for one made of the image's name and the time.
-        isolated: no network at all, no AWS variables (TRAIN-24).
-        cpus, memory: limits of the container: number of CPUs, bytes; None for all.
-        jobs_dir: where the job's directory is made.
-        user: `uid[:gid]` to run as; None for the image's own.
-    """
-
-    image: str
-    channels: tuple[Channel, ...] = ()
-    hyperparameters: Mapping[str, str] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=dict)
-    name: str = ""
-    isolated: bool = False
-    cpus: float | None = None
-    memory: int | None = None
-    jobs_dir: Path = Path("jobs")
-    user: str | None = None
+SHARES = ".input"  # below the job's directory: links to the files that only some hosts get
 
 
 @dataclass(frozen=True)
@@ -70,27 +30,50 @@ class Plan:
         job: with its name filled in.
         directory: `jobs_dir/<name>`, not there yet.
         files: path below `directory` -> text.
-        run: the container of the one host.
+        run: the container of the first host.
+        further_runs: host -> container, of the others.
+        links: path below `directory` -> file of this machine that shall also be found there, unchanged.
+        copies: path below `directory` -> file of this machine that shall be copied there.
     """
 
     job: TrainingJob
     directory: Path
     files: Mapping[str, str]
     run: RunSpec
+    further_runs: Mapping[str, RunSpec] = field(default_factory=dict)
+    links: Mapping[str, Path] = field(default_factory=dict)
+    copies: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> dict[str, RunSpec]:
+        """Host -> its container, the hosts sorted as text."""
+        return {self.job.host_names()[0]: self.run, **self.further_runs}
+
+    @property
+    def has_network(self) -> bool:
+        """True where the hosts share a network of the job's own."""
+        return bool(self.run.aliases)
 
     def describe(self) -> str:
-        """The plan for a person: each file, then the `docker run` line."""
-        written = [f"write {self.directory / path}\n{text.rstrip()}" for path, text in self.files.items()]
-        network = [f"docker network create {self.run.network}"] if self.run.aliases else []
-        return "\n".join([*written, "run", *network, self.run.command_line()])
+        """The plan for a person: each file, then the `docker run` lines."""
+        steps = [f"write {self.directory / path}\n{text.rstrip()}" for path, text in self.files.items()]
+        steps += [f"link {self.directory / path} to {source}" for path, source in self.links.items()]
+        steps += [f"copy {source} to {self.directory / path}" for path, source in self.copies.items()]
+        return "\n".join([*steps, "run", *self.commands()])
+
+    def commands(self) -> list[str]:
+        """The lines for a shell that do the same by hand."""
+        internal = "--internal " if self.job.isolated else ""
+        network = [f"docker network create {internal}{self.run.network}"] if self.has_network else []
+        return [*network, *(run.command_line() for run in self.runs.values())]
 
     def as_json(self) -> str:
-        """The same as one JSON object: name, directory, files and command."""
+        """One JSON object: the CreateTrainingJob request, and what is written and run on this machine."""
         document = {
-            "name": self.job.name,
-            "directory": str(self.directory),
-            "files": dict(self.files),
-            "command": self.run.command_line(),
+            "CreateTrainingJob": job_request.request(self.job),
+            "Directory": str(self.directory),
+            "Files": dict(self.files),
+            "Commands": self.commands(),
         }
         return json.dumps(document, indent=2)
 
@@ -101,90 +84,90 @@ def plan(job: TrainingJob) -> Plan:
     Raises:
         ToolkitError: a name, a value or a channel that SageMaker would refuse, or whose path is not here.
     """
-    name = job.name or default_name(job.image)
-    named = replace(job, name=name)
-    _check(named)
-    directory = job.jobs_dir / name
-    files = opt_ml_tree.input_config(
-        hyperparameters=job.hyperparameters,
-        content_types={channel.name: channel.content_type for channel in job.channels},
-        hosts=[HOST],
-        current_host=HOST,
-        job_name=name,
-        image=job.image,
-    )
+    named = replace(job, name=job.name or default_name(job.image))
+    job_limits.check(named)
+    directory = named.jobs_dir / named.name
+    # Two jobs of one name may run in two places, and a killed one may have left its network behind.
+    network = f"opt-ml-{named.name}-{secrets.token_hex(3)}"
+    if named.isolated and len(named.host_names()) == 1:
+        network = "none"
+    hosts = named.host_names()
+    runs = {host: _run_spec(named, host, directory.absolute(), network) for host in hosts}
     return Plan(
         job=named,
         directory=directory,
-        files={f"{HOST}/input/config/{path}": text for path, text in files.items()},
-        run=_run_spec(named, directory.absolute() / HOST),
+        files={path: text for host in hosts for path, text in _files(named, host).items()},
+        run=runs[hosts[0]],
+        further_runs={host: runs[host] for host in hosts[1:]},
+        links={path: source for host in hosts for path, source in _links(named, host).items()},
+        copies={path: source for host in hosts for path, source in _copies(named, host).items()},
     )
 
 
-def default_name(image: str) -> str:
-    """The image's base name and the local time, as the SageMaker SDK names jobs."""
-    base = re.sub(r"[^a-zA-Z0-9]+", "-", image.rpartition("/")[2].partition(":")[0]).strip("-")[:36]
-    now = datetime.now().astimezone()
-    return f"{base or 'job'}-{now:%Y-%m-%d-%H-%M-%S}-{now.microsecond // 1000:03d}"
+def _files(job: TrainingJob, host: str) -> dict[str, str]:
+    config = opt_ml_tree.input_config(job, host, _region())
+    files = {f"{host}/input/config/{name}": text for name, text in config.items()}
+    for channel in _channels_of(job, host):
+        if channel.manifest and job.mode_of(channel) == "File":  # TRAIN-53
+            text = channel.source.read_text(encoding="utf-8")
+            files[f"{host}/input/data/{channel.name}-manifest"] = text
+    return files
 
 
-def _check(job: TrainingJob) -> None:
-    if not _JOB_NAME.fullmatch(job.name):
-        raise ToolkitError(f"The job name {job.name!r} is not 1 to 63 letters, digits and inner hyphens.")
-    if len(job.hyperparameters) > 100 or len(job.environment) > 100:  # TRAIN-22, TRAIN-33
-        raise ToolkitError("SageMaker takes at most 100 hyperparameters and 100 environment variables.")
-    for key, value in job.hyperparameters.items():
-        if not 0 < len(key) <= 256 or len(value) > 2500:  # TRAIN-33
-            raise ToolkitError(f"Hyperparameter {key!r}: a name has at most 256 characters and a value 2500.")
-    for key, value in job.environment.items():
-        if not _VARIABLE_NAME.fullmatch(key) or len(value) > 512:  # TRAIN-22
-            raise ToolkitError(
-                f"Environment variable {key!r}: a name is letters, digits and _, a value is at most 512 long."
-            )
-    if len(job.channels) > 20:  # TRAIN-37
-        raise ToolkitError(f"SageMaker takes at most 20 channels; this job has {len(job.channels)}.")
-    names = [channel.name for channel in job.channels]
-    for channel in job.channels:
-        if names.count(channel.name) > 1:
-            raise ToolkitError(f"Channel {channel.name} is given twice.", "Put its files into one directory.")
-        _check_channel(channel)
+def _links(job: TrainingJob, host: str) -> dict[str, Path]:
+    """Of channels that are mounted file by file: the files of this host."""
+    return {
+        f"{SHARES}/{host}/{channel.name}/{key}": path
+        for channel in _channels_of(job, host)
+        if _is_mounted(job, channel) and _is_linked(channel)
+        for key, path in _share(job, channel, host).items()
+    }
 
 
-def _check_channel(channel: Channel) -> None:
-    if not _CHANNEL_NAME.fullmatch(channel.name) or channel.name in {".", ".."}:
-        raise ToolkitError(
-            f"The channel name {channel.name!r} is not 1 to 64 of A-Z a-z 0-9 . _ - (TRAIN-37)."
-        )
-    source = channel.source
-    if not source.exists():
-        raise ToolkitError(
-            f"Channel {channel.name}: {source} does not exist.",
-            f"Name a file or a directory: {channel.name}=PATH",
-        )
-    root = source.resolve()
-    for path in root.rglob("*") if root.is_dir() else ():
-        if path.is_symlink() and not path.resolve().is_relative_to(root):
-            # S3 knows no links, and inside the container this one would lead nowhere.
-            raise ToolkitError(
-                f"Channel {channel.name}: {path} is a symbolic link out of {source}.", "Copy the file."
-            )
+def _copies(job: TrainingJob, host: str) -> dict[str, Path]:
+    return {
+        f"{host}/input/data/{channel.name}/{key}": path
+        for channel in _channels_of(job, host)
+        if channel.access == "copy"
+        for key, path in _share(job, channel, host).items()
+    }
 
 
-def _run_spec(job: TrainingJob, host_dir: Path) -> RunSpec:
-    binds = [Bind(host_dir / part, f"/opt/ml/{part}") for part in ("input", "model", "output")]
-    for channel in job.channels:
-        source, target = channel.source.resolve(), f"/opt/ml/input/data/{channel.name}"
-        # One S3 object yields that one file in the channel's directory (TRAIN-52).
-        binds.append(Bind(source, f"{target}/{source.name}" if source.is_file() else target, read_only=True))
+def _channels_of(job: TrainingJob, host: str) -> list[Channel]:
+    return [channel for channel in job.channels if host in job.hosts_of_channel(channel)]
+
+
+def _is_mounted(job: TrainingJob, channel: Channel) -> bool:
+    return job.mode_of(channel) != "Pipe" and channel.access != "copy"
+
+
+def _is_linked(channel: Channel) -> bool:
+    return channel.manifest or channel.distribution == "ShardedByS3Key"
+
+
+def _share(job: TrainingJob, channel: Channel, host: str) -> dict[str, Path]:
+    items = list(channel_data.objects(channel).items())
+    return dict(channel_data.share(items, channel, job.hosts_of_channel(channel), host))
+
+
+def _run_spec(job: TrainingJob, host: str, directory: Path, network: str) -> RunSpec:
+    binds = [Bind(directory / host / part, f"/opt/ml/{part}") for part in ("input", "model", "output")]
+    binds += [
+        _channel_bind(channel, directory / SHARES / host)
+        for channel in _channels_of(job, host)
+        if _is_mounted(job, channel)
+    ]
+    binds += _further_binds(job, host, directory)
+    command = ("train",) if job.entrypoint is None else ()  # TRAIN-01, TRAIN-06
     return RunSpec(
         image=job.image,
-        command=("train",),
+        entrypoint=job.entrypoint,
+        command=command if job.arguments is None else job.arguments,  # TRAIN-07, TRAIN-08
         purpose=job.name,
         environment={**_platform_environment(job), **job.environment},
         binds=tuple(binds),
-        # Two jobs of one name may run in two places, and a killed one may have left its network behind.
-        network="none" if job.isolated else f"opt-ml-{job.name}-{secrets.token_hex(3)}",
-        aliases=() if job.isolated else (HOST,),
+        network=network,
+        aliases=() if network == "none" else (host,),
         # No hostname: the engine's own is unlike algo-1, as the platform's is (TRAIN-42).
         user=job.user,
         cpus=job.cpus,
@@ -193,14 +176,46 @@ def _run_spec(job: TrainingJob, host_dir: Path) -> RunSpec:
     )
 
 
+def _channel_bind(channel: Channel, shares: Path) -> Bind:
+    source, target = channel.source.resolve(), f"/opt/ml/input/data/{channel.name}"
+    if _is_linked(channel):
+        return Bind(shares / channel.name, target, read_only=True)
+    # One S3 object yields that one file in the channel's directory (TRAIN-52).
+    target = f"{target}/{source.name}" if source.is_file() else target
+    return Bind(source, target, read_only=channel.access != "rw")  # TRAIN-55, TRAIN-62, TRAIN-65
+
+
+def _further_binds(job: TrainingJob, host: str, directory: Path) -> list[Bind]:
+    binds = []
+    if job.source_dir:
+        binds.append(Bind(job.source_dir.resolve(), SOURCE_PATH, read_only=True))
+    if job.checkpoint_dir:
+        # Several hosts have a directory each, as their instances have: what one writes no other sees.
+        alone = len(job.host_names()) == 1
+        source = job.checkpoint_dir.absolute() if alone else directory / host / "checkpoints"
+        binds.append(Bind(source, job.checkpoint_path))
+    if job.warm_pool_dir:
+        binds.append(Bind(job.warm_pool_dir.absolute() / host, _WARM_POOL))
+    return binds
+
+
+_WARM_POOL = "/opt/ml/sagemaker/warmpoolcache"  # TRAIN-25
+
+
 def _platform_environment(job: TrainingJob) -> dict[str, str]:
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-    names = {
+    region = _region()
+    variables = {
         "TRAINING_JOB_NAME": job.name,
         "TRAINING_JOB_ARN": f"arn:aws:sagemaker:{region}:000000000000:training-job/{job.name}",
     }
+    if job.warm_pool_dir:
+        variables["SAGEMAKER_MANAGED_WARMPOOL_CACHE_DIRECTORY"] = _WARM_POOL
     # Without a network the platform gives neither region nor credentials (TRAIN-23).
-    return names if job.isolated else {**names, "AWS_REGION": region, "AWS_DEFAULT_REGION": region}
+    return variables if job.isolated else {**variables, "AWS_REGION": region, "AWS_DEFAULT_REGION": region}
+
+
+def _region() -> str:
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
 
 
 def _machine_memory() -> int:
