@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tests.clients import sdk
-from tests.clients.sdk import S3
+from tests import sdks
+from tests.clients.artifacts import S3, SCRIPTS
 from tests.conformance.profile import Profile, csv_text, read_profile, table
 from toolkit.containers import engine
 from toolkit.images import local_reference
@@ -59,13 +59,13 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def sdk_v2(home: Path) -> sdk.Sdk:
-    return sdk.find("v2", home)
+def sdk_v2(home: Path) -> sdks.Sdk:
+    return sdks.find("v2", home)
 
 
 @pytest.fixture
-def sdk_v3(home: Path) -> sdk.Sdk:
-    return sdk.find("v3", home)
+def sdk_v3(home: Path) -> sdks.Sdk:
+    return sdks.find("v3", home)
 
 
 @pytest.fixture
@@ -81,8 +81,8 @@ def train_channel(tmp_path: Path) -> Path:
 def source(tmp_path: Path) -> Path:
     """A source directory with a Python script, a shell script and a requirement that needs no index."""
     directory = tmp_path / "source"
-    shutil.copytree(sdk.SCRIPTS / "source", directory)
-    (directory / "requirements.txt").write_text(f"./{sdk.make_wheel(directory)}\n")
+    shutil.copytree(SCRIPTS / "source", directory)
+    (directory / "requirements.txt").write_text(f"./{sdks.make_wheel(directory)}\n")
     return directory
 
 

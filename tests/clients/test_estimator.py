@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.clients.sdk import S3, Outcome, Sdk, members, seen_by_script
+from tests.clients.artifacts import S3, SCRIPTS, members, seen_by_script
 from tests.conformance.profile import Profile, table
+from tests.sdks import Outcome, Sdk
 
 Fit = Callable[..., Outcome]
 HYPERPARAMETERS = {
@@ -59,7 +60,7 @@ def fit(sdk_v2: Sdk, image: str, train_channel: Path, tmp_path: Path, out: Path)
             },
             **(after or {}),
         }
-        return sdk_v2.run("estimator.py", request, **(environment or {}))
+        return sdk_v2.run(SCRIPTS / "estimator.py", request, **(environment or {}))
 
     return run
 

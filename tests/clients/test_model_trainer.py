@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.clients.sdk import Outcome, Sdk, members, seen_by_script
+from tests.clients.artifacts import SCRIPTS, members, seen_by_script
+from tests.sdks import Outcome, Sdk
 
 Train = Callable[..., tuple[Outcome, Path]]
 HYPERPARAMETERS = {
@@ -42,7 +43,7 @@ def train(sdk_v3: Sdk, image: str, train_channel: Path, tmp_path: Path) -> Train
                 "local_container_root": str(root),
             },
         }
-        return sdk_v3.run("model_trainer.py", request), root
+        return sdk_v3.run(SCRIPTS / "model_trainer.py", request), root
 
     return run
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.conftest import S3
-from tests.clients.sdk import Sdk
+from tests.clients.artifacts import S3, SCRIPTS
+from tests.sdks import Sdk
 
 SCRIPT = """
 import json, pathlib, sys, pandas, xgboost
@@ -33,7 +33,7 @@ def test_a_processing_job_runs_python_with_the_packages_of_the_image(
         "input": str(train_channel),
         "output": "s3://default-bucket/out",
     }
-    outcome = sdk_v2.run("processor.py", request, AWS_ENDPOINT_URL=s3.address)
+    outcome = sdk_v2.run(SCRIPTS / "processor.py", request, AWS_ENDPOINT_URL=s3.address)
     assert outcome.exit_code == 0, outcome.log
     seen = json.loads(s3.read("s3://default-bucket/out/seen.json"))
     assert seen == {"rows": 80, "hosts": 1, "arguments": ["an argument"]}

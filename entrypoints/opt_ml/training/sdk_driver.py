@@ -1,10 +1,10 @@
 """The failure file of a script that the SageMaker SDK 3 starts by drivers of its own, past `train`.
 
-The SDK's driver fills /opt/ml/output/failure with its own traceback, of which the user learns an exit code and
-nothing else (V3-32); a file that is there already it keeps. `opt_ml.pth` calls `install` at the start of each
-Python of the image, so that the exception that ended the script stands there first (V3-33). Nothing else of a
-job is touched: not a script's own hook, not its output, not a process that it starts and whose failure it may
-handle.
+The SDK's driver fills /opt/ml/output/failure with its own traceback, of which the user learns an exit code
+and nothing else (V3-32); a file that is there already it keeps. `opt_ml.pth` calls `install` at the start of
+each Python of the image, so that the exception that ended the script stands there first (V3-33). Nothing else
+of a job is touched: not a script's own hook, not its output, not a process that it starts and whose failure
+it may handle.
 """
 
 from __future__ import annotations

@@ -1,25 +1,21 @@
-"""Runs a script with the Python of one of the SageMaker SDKs, away from every account and configuration."""
+"""Runs scripts with the Python of one of the SageMaker SDKs, away from every account and configuration."""
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
 import subprocess
-import tarfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from toolkit.images import ROOT
 
-SCRIPTS = Path(__file__).parent / "scripts"
 REGION = "eu-west-1"
 HANGS = 300  # seconds; a guard for the test run, not an expectation
 
@@ -51,13 +47,13 @@ class Sdk:
     python: Path
     home: Path
 
-    def run(self, script: str, request: Mapping[str, Any], **environment: str) -> Outcome:
-        """Run `scripts/<script>` on the request; the SDK's containers log to its output."""
+    def run(self, script: Path, request: Mapping[str, Any], **environment: str) -> Outcome:
+        """Run `script REQUEST.json RESULT.json`; the SDK's containers log to its output."""
         asked, answered = self.home / "request.json", self.home / "result.json"
         asked.write_text(json.dumps(request))
         answered.unlink(missing_ok=True)
         result = subprocess.run(
-            [str(self.python), str(SCRIPTS / script), str(asked), str(answered)],
+            [str(self.python), str(script), str(asked), str(answered)],
             cwd=self.home,
             env={**self._environment(), **environment},
             stdout=subprocess.PIPE,
@@ -107,44 +103,12 @@ class Sdk:
         return directory
 
 
-@dataclass(frozen=True)
-class S3:
-    """An S3 that this machine and its containers reach at `address`."""
-
-    address: str
-
-    def read(self, uri: str) -> bytes:
-        """The content of an object."""
-        client = boto3.client(
-            "s3",
-            endpoint_url=self.address,
-            region_name=REGION,
-            aws_access_key_id="testing",
-            aws_secret_access_key="testing",
-        )
-        bucket, _, key = uri.removeprefix("s3://").partition("/")
-        content: bytes = client.get_object(Bucket=bucket, Key=key)["Body"].read()
-        return content
-
-
 def find(version: str, home: Path) -> Sdk:
     """The SDK `v2` or `v3`, made by `make sdks`."""
     python = ROOT / ".venv" / f"sdk-{version}" / "bin" / "python"
     if not python.exists():
         pytest.fail(f"There is no {python.relative_to(ROOT)}.\n  make sdks", pytrace=False)
     return Sdk(python, home)
-
-
-def members(archive: bytes) -> dict[str, bytes]:
-    """The files of a tar.gz, name to content."""
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        files = ((member, tar.extractfile(member)) for member in tar)
-        return {member.name.removeprefix("./"): file.read() for member, file in files if file}
-
-
-def seen_by_script(files: Mapping[str, bytes]) -> list[dict[str, Any]]:
-    """What `scripts/source/train.py` saw, host by host in the order of their names."""
-    return [json.loads(content) for name, content in sorted(files.items()) if name.startswith("seen-")]
 
 
 def make_wheel(directory: Path) -> str:
