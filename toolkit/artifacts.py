@@ -7,51 +7,99 @@ import shutil
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from toolkit.errors import ToolkitError
 
 _PACK_AGAIN = "Pack the files themselves: tar --dereference --hard-dereference -czf model.tar.gz -C DIR ."
 
 
-def pack(directory: Path, archive: Path) -> list[str]:
-    """Write the files below `directory` into `archive`, a gzip-compressed tar with relative names.
+def gather(directories: Mapping[str, Path], archive: str) -> tuple[dict[str, Path], list[str]]:
+    """What the hosts of a job left, as the one tree that is uploaded (TRAIN-74).
 
-    Nothing is written for an empty directory. Symbolic links stay out (TRAIN-72, HOST-23).
+    Of a name that several hosts used, that of the first host stays. Symbolic links stay out (TRAIN-72,
+    HOST-23), and so do sockets and pipes.
+
+    Args:
+        directories: host -> its directory, the first host first.
+        archive: name of what the tree becomes, for the warnings.
 
     Returns:
-        one line for each symbolic link that was left out.
+        relative name -> file or directory, sorted; and one warning for each link, and for names that clash.
     """
-    paths = sorted(path for path in directory.rglob("*") if path.is_symlink() or not path.is_dir())
-    links = [path for path in paths if path.is_symlink()]
-    if len(paths) > len(links):
+    found: dict[str, Path] = {}
+    warnings, clashes = [], []
+    for host, directory in directories.items():
+        for path in sorted(directory.rglob("*")):
+            name = path.relative_to(directory)
+            if path.is_symlink():
+                warnings.append(
+                    f"{name} is a symbolic link, which SageMaker hosting refuses: it is not in {archive}. "
+                    f"Save a copy of {path.readlink()} instead."
+                )
+            elif _clashes(name, path, found):
+                clashes.append(f"{name} of {host}")
+            elif path.is_dir() or path.is_file():
+                found.setdefault(name.as_posix(), path)
+    if clashes:
+        shown = ", ".join(clashes[:3]) + (f" and {len(clashes) - 3} more" if len(clashes) > 3 else "")
+        warnings.append(
+            f"Several hosts left files of the same name; not in {archive}: {shown}. Let only the first host "
+            "write the model, and put the host's name into other files."
+        )
+    return dict(sorted(found.items())), warnings
+
+
+def _clashes(name: PurePath, path: Path, found: Mapping[str, Path]) -> bool:
+    """True where the name is taken, by anything for a file, and by a file for a directory or on the way."""
+    taken = [found[key.as_posix()] for key in (name, *name.parents) if key.as_posix() in found]
+    return any(other.is_file() for other in taken) or (path.is_file() and name.as_posix() in found)
+
+
+def pack(directories: Path | Mapping[str, Path], archive: Path) -> list[str]:
+    """Write the files of a directory, or of the hosts, into a gzip-compressed tar with relative names.
+
+    Nothing is written where there is no file.
+
+    Returns:
+        the warnings of `gather`.
+    """
+    found, warnings = gather(_of_hosts(directories), archive.name)
+    if any(path.is_file() for path in found.values()):
         with tarfile.open(archive, "w:gz", dereference=True) as tar:  # a hard link becomes a file
-            for path in sorted(directory.rglob("*")):
-                if not path.is_symlink():
-                    tar.add(
-                        path, path.relative_to(directory).as_posix(), recursive=False, filter=_owned_by_root
-                    )
-    return [
-        f"{path.relative_to(directory)} is a symbolic link, which SageMaker hosting refuses: it is not in "
-        f"{archive.name}. Save a copy of {path.readlink()} instead."
-        for path in links
-    ]
+            for name, path in found.items():
+                tar.add(path, name, recursive=False, filter=_owned_by_root)
+    return warnings
+
+
+def lay_out(directories: Path | Mapping[str, Path], target: Path) -> list[str]:
+    """The same as `pack`, but as single files below `target`: a job without compression (TRAIN-71)."""
+    found, warnings = gather(_of_hosts(directories), target.name)
+    for name, path in found.items():
+        if path.is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, target / name)
+    return warnings
+
+
+def _of_hosts(directories: Path | Mapping[str, Path]) -> Mapping[str, Path]:
+    return {"": directories} if isinstance(directories, Path) else directories
 
 
 @contextmanager
 def model_directory(model: Path) -> Iterator[Path]:
     """The directory to mount at /opt/ml/model: `model` itself, or what a model.tar.gz holds (HOST-20).
 
-    The directory of a job stands for the model.tar.gz in it. An archive is unpacked into a directory of its
-    own, which is removed after the block.
+    The directory of a job stands for the model.tar.gz or the model directory in it. An archive is
+    unpacked into a directory of its own, which is removed after the block.
 
     Raises:
         ToolkitError: no such path, not a gzip-compressed tar, or a member that hosting refuses (HOST-23).
     """
-    if (model / "result.json").exists() and (model / "model.tar.gz").exists():
-        model = model / "model.tar.gz"
+    if (model / "result.json").exists():
+        model = next((found for found in (model / "model.tar.gz", model / "model") if found.exists()), model)
     if model.is_dir():
         yield model.resolve()
         return
@@ -111,7 +159,7 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, archive: Path, direc
 
 
 def newest_model(jobs: Path, image: str) -> Path:
-    """The model.tar.gz of the job of `image` that completed last below `jobs`.
+    """The model of the job of `image` that completed last below `jobs`: its archive, or its directory.
 
     Raises:
         ToolkitError: there is none.
@@ -120,16 +168,25 @@ def newest_model(jobs: Path, image: str) -> Path:
     for record in jobs.glob("*/result.json"):
         try:
             result = json.loads(record.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            ours = result["AlgorithmSpecification"]["TrainingImage"] == image
+            model = result["ModelArtifacts"]["S3ModelArtifacts"]
+        except (OSError, ValueError, KeyError, TypeError):
             continue  # a job that is not ours to judge must not hide the others
-        if result["image"] == image and result["status"] == "Completed" and result["model"]:
-            found.append((record.stat().st_mtime_ns, record.parent / "model.tar.gz"))
+        if ours and result["TrainingJobStatus"] == "Completed" and model:
+            found.append((record.stat().st_mtime_ns, record.parent / Path(model).name))
     if not found:
         raise ToolkitError(
             f"No job of {image} with a model has completed in {jobs}/.",
             "Train one first (./build.py train), or name a model.tar.gz or a directory with --model.",
         )
     return max(found)[1]
+
+
+def total_size(path: Path) -> int:
+    """Bytes of a file, or of all files below a directory."""
+    if path.is_dir():
+        return sum(part.stat().st_size for part in path.rglob("*") if part.is_file())
+    return path.stat().st_size
 
 
 def readable_size(size: int) -> str:

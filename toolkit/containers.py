@@ -1,13 +1,13 @@
-"""Containers, by the Docker Engine API: run, follow, stop, inspect and always remove.
+"""The Docker engine, by its API: containers, run and always removed, and their networks.
 
-The only module that imports docker-py. What it starts carries the label `LABEL`, so that leftovers of a
-killed process can be found (`docker ps --all --filter label=...`).
+With `toolkit.container` the only module that imports docker-py. What it starts carries the
+label `LABEL`, so that leftovers of a killed process can be found (`docker ps --all --filter label=...`).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -17,100 +17,15 @@ import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container as DockerContainer
 from docker.types import Mount
-from docker.utils.socket import consume_socket_output, demux_adaptor, frames_iter
 
+from toolkit.container import Container, first_line
 from toolkit.errors import ToolkitError
 from toolkit.namespace import LOCAL_NAMESPACE
 from toolkit.run_spec import LOOPBACK, Bind, RunSpec
 
+__all__ = ["LABEL", "Container", "Engine", "engine"]
+
 LABEL = "opt-ml.started-by"
-
-
-class Container:
-    """One container that has been created; made by `Engine.run`, removed when its block ends."""
-
-    def __init__(self, handle: DockerContainer) -> None:
-        self._handle = handle
-
-    @property
-    def name(self) -> str:
-        """The name for `docker exec` and `docker logs`."""
-        return str(self._handle.name)
-
-    def lines(self) -> Iterator[str]:
-        """Standard output and error as text lines, from the start, until the container ends."""
-        rest = b""
-        for chunk in self._handle.logs(stream=True, follow=True):
-            # The engine cuts lines above 16 KiB into several records; only a newline ends one.
-            *complete, rest = (rest + chunk).split(b"\n")
-            yield from (line.decode(errors="replace").rstrip("\r") for line in complete)
-        if rest:
-            yield rest.decode(errors="replace")
-
-    def is_running(self) -> bool:
-        """False before the start and after the end of its main process."""
-        self._handle.reload()
-        return bool(self._handle.attrs["State"]["Running"])
-
-    def wait(self) -> int:
-        """Block until the main process has ended; its exit code (128 + signal for a kill)."""
-        return int(self._handle.wait()["StatusCode"])
-
-    def was_out_of_memory(self) -> bool:
-        """True when the kernel killed it at its memory limit."""
-        self._handle.reload()
-        return bool(self._handle.attrs["State"]["OOMKilled"])
-
-    def stop(self, grace: int) -> None:
-        """SIGTERM to PID 1, SIGKILL after `grace` seconds (TRAIN-94, HOST-04); returns when it has ended."""
-        with suppress(NotFound):
-            # The HTTP call lasts as long as the stop: docker-py adds `grace` to its own time limit.
-            self._handle.stop(timeout=grace)
-
-    def kill(self) -> None:
-        """SIGKILL now; nothing to do when it has ended already."""
-        with suppress(APIError):
-            self._handle.kill()
-
-    def published_port(self, inside: int) -> int | None:
-        """The port on loopback that leads to port `inside`; None where the container has ended already."""
-        self._handle.reload()
-        bindings = self._handle.attrs["NetworkSettings"]["Ports"].get(f"{inside}/tcp")
-        return int(bindings[0]["HostPort"]) if bindings else None
-
-    def main_process(self) -> str:
-        """The command line of PID 1, read inside: `docker top` would need a `ps` on the engine's machine."""
-        words = self.exec(["cat", "/proc/1/cmdline"], b"").split(b"\0")
-        return " ".join(word.decode(errors="replace") for word in words).strip()
-
-    def exec(self, command: Sequence[str], stdin: bytes) -> bytes:
-        """Run `command` inside with `stdin`, which it must read no further than its length.
-
-        Returns:
-            the standard output.
-
-        Raises:
-            ToolkitError: the command cannot be started or fails, with the first line of what it says.
-        """
-        api = self._handle.client.api  # type: ignore[union-attr]
-        try:
-            process = api.exec_create(self._handle.id, list(command), stdin=True)["Id"]
-            stream: Any = api.exec_start(process, socket=True)
-        except APIError as error:
-            raise ToolkitError(f"{command[0]} does not run in {self.name}: {_first_line(error)}") from None
-        with stream:
-            stream._sock.sendall(stdin)  # docker-py hands out the reading half; this is the way to write
-            frames = (demux_adaptor(*frame) for frame in frames_iter(stream, tty=False))  # type: ignore[no-untyped-call]
-            output, errors = consume_socket_output(frames, demux=True)
-        if api.exec_inspect(process)["ExitCode"]:
-            said = (errors or output or b"").decode(errors="replace").strip().rpartition("\n")[2]
-            raise ToolkitError(f"{command[0]} failed in {self.name}: {said}")
-        return output or b""
-
-    def remove(self) -> None:
-        """Kill it if it runs, and remove it with its anonymous volumes."""
-        with suppress(NotFound):
-            self._handle.remove(force=True, v=True)
 
 
 class Engine:
@@ -126,7 +41,7 @@ class Engine:
             self._client.ping()
         except DockerException as error:
             raise ToolkitError(
-                f"No Docker engine answers ({_first_line(error)}).", "./build.py doctor --fix"
+                f"No Docker engine answers ({first_line(error)}).", "./build.py doctor --fix"
             ) from None
 
     def image(self, reference: str) -> Mapping[str, Any]:
@@ -159,17 +74,22 @@ class Engine:
             container.remove()
 
     @contextmanager
-    def private_network(self, spec: RunSpec) -> Iterator[None]:
-        """The network on which `spec` has its aliases, made for the block and removed after it (TRAIN-42)."""
+    def private_network(self, spec: RunSpec, internal: bool = False) -> Iterator[None]:
+        """The network on which `spec` has its aliases, made for the block and removed after it (TRAIN-42).
+
+        Args:
+            spec: names it; nothing is made where it has no aliases.
+            internal: only its own containers can be reached on it.
+        """
         if not spec.aliases:
             yield
             return
         try:
             network = self._client.networks.create(
-                spec.network, driver="bridge", labels={LABEL: spec.purpose}
+                spec.network, driver="bridge", internal=internal, labels={LABEL: spec.purpose}
             )
         except APIError as error:
-            text = _first_line(error.explanation or error)
+            text = first_line(error.explanation or error)
             raise ToolkitError(f"Docker could not make a network: {text}", "docker network prune") from None
         try:
             yield
@@ -177,8 +97,24 @@ class Engine:
             with suppress(NotFound):
                 network.remove()
 
-    def give_to_caller(self, image: str, directory: Path) -> None:
-        """Make the files that containers wrote below `directory` belong to the user of this process.
+    def give_names(self, container: Container, spec: RunSpec) -> None:
+        """Let a container that runs on the network of `spec` be found by its aliases from now on (TRAIN-42).
+
+        The engine gives names only with a connection, so the container is without one for a moment.
+        Nothing is done when it has ended.
+        """
+        network = self._client.networks.get(spec.network)
+        with suppress(APIError):
+            network.disconnect(container._handle)
+            network.connect(container._handle, aliases=list(spec.aliases))
+
+    def shares_kernel(self) -> bool:
+        """True where the engine runs on this machine's own Linux: then a FIFO leads through a mount."""
+        machine = os.uname()
+        return machine.sysname == "Linux" and self._client.info().get("KernelVersion") == machine.release
+
+    def give_to_caller(self, image: str, *directories: Path) -> None:
+        """Make the files that containers wrote below `directories` belong to the user of this process.
 
         Containers run as root (TRAIN-12), and only root may change an owner: a container of the same
         image does it. Nothing is done where all files are the caller's already.
@@ -187,7 +123,12 @@ class Engine:
             ToolkitError: the image has no `chown`.
         """
         owner = os.geteuid()
-        if owner != 0 and any(path.lstat().st_uid != owner for path in directory.rglob("*")):
+        foreign = [
+            directory
+            for directory in directories
+            if owner != 0 and any(path.lstat().st_uid != owner for path in directory.rglob("*"))
+        ]
+        for directory in foreign:
             self.change_owner(image, directory, owner, os.getegid())
 
     def change_owner(self, image: str, directory: Path, uid: int, gid: int) -> None:
@@ -254,7 +195,7 @@ def engine() -> Engine:
 
 
 def _as_toolkit_error(error: APIError, spec: RunSpec) -> ToolkitError:
-    text = _first_line(error.explanation or error)
+    text = first_line(error.explanation or error)
     if "already allocated" in text or "already in use" in text:
         port = next((outside for outside in spec.ports.values() if outside), None)
         return ToolkitError(f"Port {port} of this machine is taken.", "Choose another with --port.")
@@ -265,7 +206,3 @@ def _as_toolkit_error(error: APIError, spec: RunSpec) -> ToolkitError:
             f"Put an executable named {program[0]} on PATH, or set an ENTRYPOINT in exec form.",
         )
     return ToolkitError(f"Docker could not start {spec.image}: {text}")
-
-
-def _first_line(error: object) -> str:
-    return str(error).strip().partition("\n")[0]

@@ -2,196 +2,244 @@
 
 All of a job lies in one directory, `jobs/<name>/`:
 
-    algo-1/          what the host of that name has under /opt/ml: input, model, output
-    log.txt          every line that the container printed, with time and host
-    model.tar.gz     what it left in /opt/ml/model (TRAIN-70)
-    output.tar.gz    what it left in /opt/ml/output/data (TRAIN-73)
-    result.json      `JobResult`
+    algo-1/ ...      what the host of that name has under /opt/ml: input, model, output
+    log.txt          every line that the containers printed, with time and host
+    logs/            the same as a stream a host, as CloudWatch has them (TRAIN-78)
+    model.tar.gz     what the hosts left in /opt/ml/model (TRAIN-70); `model/` without compression
+    output.tar.gz    what they left in /opt/ml/output/data (TRAIN-73); `output/` likewise
+    result.json      `JobResult` in the terms of DescribeTrainingJob
 """
 
 from __future__ import annotations
 
-import json
 import threading
-import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from toolkit.artifacts import pack, readable_size
-from toolkit.containers import Container, engine
+from toolkit import job_tree
+from toolkit.artifacts import lay_out, pack
+from toolkit.checkpoint_sync import CheckpointSync
+from toolkit.container import Container
+from toolkit.containers import Engine, engine
 from toolkit.errors import ToolkitError
-from toolkit.job_log import Follower, OnLine, find_metrics, stamped
-from toolkit.training_job import Channel, Plan, TrainingJob, plan
+from toolkit.job_attempt import Attempt, AttemptEnd, Cause, Order, Watch
+from toolkit.job_log import JobLog, OnLine
+from toolkit.job_result import Course, JobResult
+from toolkit.pipe_feeder import Feeder
+from toolkit.pipe_mode import PipeSource
+from toolkit.training_job import Channel, InstanceGroup, Plan, TrainingJob, plan
 
-__all__ = ["Channel", "JobResult", "Plan", "TrainingJob", "execute", "plan"]
+__all__ = ["Channel", "InstanceGroup", "JobResult", "Plan", "TrainingJob", "Watch", "execute", "plan"]
 
-HOST = "algo-1"
-STOP_GRACE = 120  # seconds from SIGTERM to SIGKILL (TRAIN-94)
 REASON_LENGTH = 1024  # characters of the failure file that become FailureReason (TRAIN-75)
 
 
-@dataclass(frozen=True)
-class JobResult:
-    """How a job ended, in the terms of DescribeTrainingJob.
+def execute(plan: Plan, on_line: OnLine = print, watch: Watch | None = None) -> JobResult:
+    """Run the job and gather what it left; containers and network are always removed.
 
-    Attributes:
-        status: `Completed`, `Failed` or `Stopped` (TRAIN-76, TRAIN-94).
-        failure_reason: the first 1024 characters of the failure file (TRAIN-75), or what this toolkit
-            knows where there is no such file; None unless the status is `Failed`.
-        metrics: name -> last value found in the log (TRAIN-110).
-        model, output: the archives; None where the container left nothing.
-        duration: seconds from the container's start to its end.
-        warnings: one line each.
-    """
-
-    image: str
-    name: str
-    status: str
-    exit_code: int
-    failure_reason: str | None
-    metrics: Mapping[str, float]
-    model: Path | None
-    output: Path | None
-    log: Path
-    host_dir: Path
-    duration: float
-    warnings: tuple[str, ...] = ()
-
-    def summary(self) -> str:
-        """One line where it went well; the reason first and then the log where it did not."""
-        if self.status == "Completed":
-            size = f"{self.model} ({readable_size(self.model.stat().st_size)})" if self.model else "no model"
-            return f"Completed in {self.duration:.1f} s: {size}"
-        if self.status == "Stopped":
-            kept = f"; kept {self.model}" if self.model else ""
-            return f"Stopped after {self.duration:.1f} s, exit code {self.exit_code}{kept}. Log: {self.log}"
-        ending = f"Failed after {self.duration:.1f} s, exit code {self.exit_code}. Log: {self.log}"
-        # Its first line: the log above has the rest, and a traceback is not read twice.
-        return f"{(self.failure_reason or '').partition(chr(10))[0]}\n{ending}"
-
-    def as_json(self) -> str:
-        """One JSON object with the attributes; paths as text."""
-        return json.dumps(asdict(self), indent=2, default=str)
-
-
-def execute(plan: Plan, on_line: OnLine = print) -> JobResult:
-    """Run the job and gather what it left; the container is always removed.
-
-    The first Ctrl-C stops the job as StopTrainingJob does, a second one kills it.
+    The first Ctrl-C stops the job as StopTrainingJob does, a second one kills it. Where one host fails the
+    job fails, and the other hosts are stopped.
 
     Args:
         plan: from `plan`.
         on_line: receives each log line, with time and host, as it comes.
+        watch: called with host and container when the container has started, for each start; what it
+            returns is entered then and left when the container has ended.
 
     Raises:
-        ToolkitError: no engine, no such image, a job directory that exists already.
+        ToolkitError: no engine, no such image, a job directory that exists already, a channel whose files
+            cannot be read.
     """
     docker = engine()
     docker.image(plan.run.image)
-    host_dir = _write_tree(plan)
-    log_path = plan.directory / "log.txt"
-    lines: list[str] = []
-    with log_path.open("w", encoding="utf-8") as log:
-
-        def keep(line: str) -> None:
-            lines.append(line)
-            log.write(stamped(HOST, line) + "\n")
-            log.flush()
-            on_line(stamped(HOST, line))
-
-        try:
-            with docker.private_network(plan.run), docker.run(plan.run) as container:
-                started = time.monotonic()
-                stopping = _follow(container, keep, on_line)
-                exit_code = container.wait()
-                duration = time.monotonic() - started
-                out_of_memory = container.was_out_of_memory()
-        finally:
-            docker.give_to_caller(plan.run.image, host_dir)
-    result = _gather(plan, lines, exit_code, duration, stopping, out_of_memory)
+    if _pipes(plan) and not docker.shares_kernel():
+        raise ToolkitError(
+            "Pipe mode needs a Docker engine on this Linux machine itself: a FIFO does not lead into a "
+            "virtual machine.",
+            "Use File or FastFile mode here.",
+        )
+    course = Course()
+    course.enter("Starting", "Making the job's directory and network")
+    job_tree.make(plan)
+    log = JobLog(plan.directory, plan.runs, plan.job.metrics, on_line)
+    try:
+        with log, docker.private_network(plan.run, internal=plan.job.isolated):
+            ends = _run_all(_Run(docker, plan, log, course, watch))
+    finally:
+        job_tree.remove_shares(plan)
+    course.enter("Uploading", "Gathering model and output")
+    result = _gather(plan, log, ends, course)
     written = plan.directory / ".result.json"
     written.write_text(result.as_json() + "\n", encoding="utf-8")
     written.rename(plan.directory / "result.json")
     return result
 
 
-def _write_tree(plan: Plan) -> Path:
-    try:
-        plan.directory.mkdir(parents=True)
-    except FileExistsError:
-        raise ToolkitError(
-            f"{plan.directory} exists already.", "Choose another --job-name, or remove it."
-        ) from None
-    except OSError as error:
-        raise ToolkitError(
-            f"{plan.directory} cannot be made: {error.strerror}.", "Choose another directory with --output."
-        ) from None
-    host_dir = plan.directory.absolute() / HOST
-    for part in ("input/config", "input/data", "model", "output/data"):
-        (host_dir / part).mkdir(parents=True)
-    for path, text in plan.files.items():
-        (plan.directory / path).write_text(text, encoding="utf-8")
-    for channel in plan.job.channels:
-        # Mount points made here belong to the caller; made by the engine they would belong to root.
-        mount_point = host_dir / "input" / "data" / channel.name
-        mount_point.mkdir()
-        if channel.source.is_file():
-            (mount_point / channel.source.resolve().name).touch()
-    return host_dir
+class _Run:
+    """What every start of the containers needs."""
 
+    def __init__(self, docker: Engine, plan: Plan, log: JobLog, course: Course, watch: Watch | None) -> None:
+        self.docker, self.plan, self.log, self.course, self.watch = docker, plan, log, course, watch
 
-def _follow(container: Container, keep: OnLine, on_line: OnLine) -> bool:
-    """Pass on the log until the container ends; True when Ctrl-C stopped it."""
-    stops: list[threading.Thread] = []
+    def start(self, orders: list[Order]) -> AttemptEnd:
+        """Start all hosts, and follow them until the last has ended."""
+        try:
+            with self._checkpoints(), ExitStack() as resources:
+                self.log.open_streams()
+                containers = {
+                    host: resources.enter_context(self.docker.run(replace(run, aliases=self._names(host))))
+                    for host, run in self.plan.runs.items()
+                }
+                self.course.enter("Training", "Training in progress")
+                attempt = Attempt(containers, self.log, orders, self.plan.job.stop_grace)
+                for feeder in _feeders(self.plan, attempt):
+                    resources.enter_context(feeder)
+                resources.enter_context(self._late_names(containers))
+                return attempt.follow(self.watch)
+        finally:
+            self._give_to_caller()
 
-    def on_interrupt() -> None:
-        if not container.is_running():
-            return  # it has ended by itself: only its last lines are still to come
-        if stops:
-            on_line("Killing the job.")
-            container.kill()
+    def _names(self, host: str) -> tuple[str, ...]:
+        return () if self.plan.job.late_names else self.plan.runs[host].aliases
+
+    @contextmanager
+    def _late_names(self, containers: dict[str, Container]) -> Iterator[None]:
+        def give() -> None:
+            for host, container in containers.items():
+                self.docker.give_names(container, self.plan.runs[host])
+
+        if not (self.plan.job.late_names and self.plan.has_network):
+            yield
             return
-        on_line(
-            f"Stopping the job: SIGTERM now, SIGKILL in {STOP_GRACE} s. Press Ctrl-C again to kill it now."
+        timer = threading.Timer(self.plan.job.late_names, give)
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
+
+    @contextmanager
+    def _checkpoints(self) -> Iterator[None]:
+        """Several hosts' checkpoints are copied to the job's; one host writes there itself."""
+        remote, hosts = self.plan.job.checkpoint_dir, list(self.plan.runs)
+        if remote is None or len(hosts) == 1:
+            yield
+            return
+        remote.mkdir(parents=True, exist_ok=True)
+        sync = CheckpointSync(
+            remote, {host: self.plan.directory.absolute() / host / "checkpoints" for host in hosts}
         )
-        stops.append(threading.Thread(target=container.stop, args=(STOP_GRACE,), daemon=True))
-        stops[0].start()
+        try:
+            with sync:
+                yield
+        finally:
+            self._give_to_caller()
+            sync.once()
 
-    Follower(container.lines()).follow(keep, on_interrupt)
-    return bool(stops)
+    def _give_to_caller(self) -> None:
+        directories = [self.plan.directory.absolute() / host for host in self.plan.runs]
+        for given in (self.plan.job.checkpoint_dir, self.plan.job.warm_pool_dir):
+            directories += [given.absolute()] if given else []
+        self.docker.give_to_caller(self.plan.run.image, *directories)
 
 
-def _gather(
-    plan: Plan, lines: list[str], exit_code: int, duration: float, stopped: bool, out_of_memory: bool
-) -> JobResult:
-    host_dir = plan.directory / HOST
-    archives = {"model.tar.gz": host_dir / "model", "output.tar.gz": host_dir / "output" / "data"}
-    warnings = tuple(
-        line for name, source in archives.items() for line in pack(source, plan.directory / name)
+def _run_all(run: _Run) -> list[AttemptEnd]:
+    """Start the job, and again after each spot interruption (TRAIN-96)."""
+    ends: list[AttemptEnd] = []
+    while True:
+        trained = sum(end.seconds for end in ends)
+        orders = _orders(run.plan.job, len(ends), trained)
+        if ends:
+            if overdue := next((order for order in orders if order.after <= 0), None):
+                ends[-1] = replace(ends[-1], cause=overdue.cause)
+                return ends
+            run.log.say("Starting the job again: new containers, the same checkpoints, an empty model.")
+            run.course.enter("Starting", "Starting again after the interruption")
+            job_tree.renew(run.plan)
+        ends.append(run.start(orders))
+        if ends[-1].cause is not Cause.INTERRUPTED:
+            return ends
+        run.course.enter("Interrupted", "The spot instances were reclaimed")
+
+
+def _orders(job: TrainingJob, number: int, trained: float) -> list[Order]:
+    """When the containers of start `number` will be ended, in seconds after this start."""
+    limit = Order(
+        job.max_run - trained, Cause.MAX_RUNTIME, job.stop_grace, "The job has run for its longest time"
     )
-    model, output = (plan.directory / name if (plan.directory / name).exists() else None for name in archives)
-    status = "Stopped" if stopped else "Failed" if exit_code else "Completed"
+    orders = [limit]
+    if job.stop_after is not None:
+        orders.append(Order(job.stop_after - trained, Cause.STOPPED, job.stop_grace, "Stopping the job"))
+    if number < len(job.spot_interrupt_after):
+        after = job.spot_interrupt_after[number]
+        orders.append(Order(after, Cause.INTERRUPTED, job.spot_notice, "Spot interruption"))
+    return orders
+
+
+def _pipes(plan: Plan) -> list[Channel]:
+    return [channel for channel in plan.job.channels if plan.job.mode_of(channel) == "Pipe"]
+
+
+def _feeders(plan: Plan, attempt: Attempt) -> Iterator[Feeder]:
+    for channel in _pipes(plan):
+        hosts = plan.job.hosts_of_channel(channel)
+        for host in hosts:
+            data = plan.directory / host / "input" / "data"
+            yield Feeder(data, channel.name, PipeSource(channel, hosts, host), attempt.break_off)
+
+
+def _gather(plan: Plan, log: JobLog, ends: list[AttemptEnd], course: Course) -> JobResult:
+    last = ends[-1]
+    host_dirs = {host: plan.directory / host for host in plan.runs}
+    model, model_warnings = _upload(plan, {host: path / "model" for host, path in host_dirs.items()}, "model")
+    output, output_warnings = _upload(
+        plan, {host: path / "output" / "data" for host, path in host_dirs.items()}, "output"
+    )
+    failed = last.first_failed
+    status = "Stopped" if last.cause else "Failed" if failed else "Completed"
+    secondary = last.cause.value if last.cause else status
+    course.finish(secondary, f"Training job {status.lower()}")
+    exit_codes = {host: last.endings[host].exit_code for host in plan.runs}
+    interruptions = sum(end.cause is Cause.INTERRUPTED for end in ends)
+    warnings = [*model_warnings, *output_warnings]
+    if interruptions and plan.job.checkpoint_dir is None:
+        warnings.append("The job was interrupted without --checkpoint-dir: it began from scratch each time.")
     return JobResult(
-        image=plan.job.image,
-        name=plan.job.name,
+        job=plan.job,
         status=status,
-        exit_code=exit_code,
-        failure_reason=_failure_reason(host_dir, exit_code, out_of_memory) if status == "Failed" else None,
-        metrics=find_metrics(lines),
+        secondary_status=secondary,
+        exit_code=exit_codes[failed] if failed else next(iter(exit_codes.values())),
+        exit_codes=exit_codes,
+        failure_reason=_failure_reason(host_dirs, last, failed) if failed and status == "Failed" else None,
+        failed_host=failed,
+        metrics=dict(log.metrics),
         model=model,
         output=output,
-        log=plan.directory / "log.txt",
-        host_dir=host_dir,
-        duration=round(duration, 3),
-        warnings=warnings,
+        log=log.path,
+        host_dirs=host_dirs,
+        duration=round(sum(end.seconds for end in ends), 3),
+        interruptions=interruptions,
+        by_hand=last.by_hand,
+        transitions=tuple(course.transitions),
+        warnings=tuple(warnings),
     )
 
 
-def _failure_reason(host_dir: Path, exit_code: int, out_of_memory: bool) -> str:
-    failure = host_dir / "output" / "failure"
+def _upload(plan: Plan, directories: dict[str, Path], name: str) -> tuple[Path | None, list[str]]:
+    target = plan.directory / (f"{name}.tar.gz" if plan.job.compress else name)
+    warnings = pack(directories, target) if plan.job.compress else lay_out(directories, target)
+    return target if target.exists() else None, warnings
+
+
+def _failure_reason(host_dirs: dict[str, Path], end: AttemptEnd, host: str) -> str:
+    failure = host_dirs[host] / "output" / "failure"
     if failure.is_file():
         return failure.read_text(encoding="utf-8", errors="replace")[:REASON_LENGTH].strip()
-    if out_of_memory:
+    if end.endings[host].out_of_memory:
         return "The container ran out of memory. Give it more with --memory, or use less data."
-    return f"The container wrote no /opt/ml/output/failure and ended with exit code {exit_code}."
+    code = end.endings[host].exit_code
+    where = f" of {host}" if len(host_dirs) > 1 else ""
+    return f"The container{where} wrote no /opt/ml/output/failure and ended with exit code {code}."

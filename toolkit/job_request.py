@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,13 +53,14 @@ def request(job: TrainingJob) -> dict[str, Any]:
     return document
 
 
-def from_request(path: Path, image: str, sources: Mapping[str, Path]) -> TrainingJob:
+def from_request(path: Path, image: str, sources: Mapping[str, Channel]) -> TrainingJob:
     """The job that a CreateTrainingJob request describes, on files of this machine.
 
     Args:
         path: a JSON file: the request as boto3 takes it, or as `aws sagemaker create-training-job` does.
         image: local image that runs instead of the request's TrainingImage.
-        sources: channel name -> what stands for its S3 address.
+        sources: channel name -> the files that stand for its S3 address; what else such a channel says
+            replaces what the request says.
 
     Raises:
         ToolkitError: not such a request, or a channel without a source.
@@ -152,7 +153,7 @@ def _read(path: Path) -> dict[str, Any]:
     return document
 
 
-def _channel_of(document: Mapping[str, Any], sources: Mapping[str, Path]) -> Channel:
+def _channel_of(document: Mapping[str, Any], sources: Mapping[str, Channel]) -> Channel:
     name = document["ChannelName"]
     if name not in sources:
         raise ToolkitError(
@@ -161,9 +162,15 @@ def _channel_of(document: Mapping[str, Any], sources: Mapping[str, Path]) -> Cha
     data = document["DataSource"]
     s3, file_system = data.get("S3DataSource") or {}, data.get("FileSystemDataSource") or {}
     shuffle = document.get("ShuffleConfig") or {}
-    return Channel(
-        name=name,
-        source=sources[name],
+    given = sources[name]
+    usual = Channel(name, given.source)
+    changed = {
+        item.name: getattr(given, item.name)
+        for item in fields(given)
+        if getattr(given, item.name) != getattr(usual, item.name)
+    }
+    asked = replace(
+        usual,
         content_type=document.get("ContentType"),
         input_mode=document.get("InputMode"),
         distribution=s3.get("S3DataDistributionType", "FullyReplicated"),
@@ -174,6 +181,7 @@ def _channel_of(document: Mapping[str, Any], sources: Mapping[str, Path]) -> Cha
         manifest=s3.get("S3DataType") == "ManifestFile",
         access="rw" if file_system.get("FileSystemAccessMode") == "rw" else "ro",
     )
+    return replace(asked, **changed)
 
 
 def _job_of(document: Mapping[str, Any], image: str) -> TrainingJob:

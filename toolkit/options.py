@@ -1,4 +1,4 @@
-"""Command-line values that several commands take: `NAME=VALUE` pairs, channels, sizes."""
+"""Command-line values that several commands take: `NAME=VALUE` pairs, instance groups, times, sizes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from toolkit.errors import ToolkitError
-from toolkit.training_job import Channel
+from toolkit.job_description import InstanceGroup
 
 
 def parse_pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
@@ -30,26 +30,34 @@ def parse_pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
     return pairs
 
 
-def parse_channels(texts: Sequence[str]) -> tuple[Channel, ...]:
-    """`["train=data.csv", "test=more.csv,text/csv"]` -> channels.
-
-    A path may hold commas: only an ending that looks like a media type is one.
+def parse_groups(texts: Sequence[str]) -> tuple[InstanceGroup, ...]:
+    """`["big=ml.g5.xlarge:2", "small=ml.m5.large:1"]` -> instance groups.
 
     Raises:
-        ToolkitError: no name, no `=` or no path.
+        ToolkitError: a text of another form.
     """
-    channels = []
-    for text in texts:
-        name, _, value = text.partition("=")
-        if not (name and value):
+    groups = []
+    for name, value in parse_pairs("--instance-group", texts).items():
+        instance_type, _, count = value.partition(":")
+        if not instance_type or not re.fullmatch(r"[1-9]\d*", count):
             raise ToolkitError(
-                f"--channel {text}: this is not NAME=PATH.",
-                "For example: --channel train=data/train.csv or --channel train=data/train.csv,text/csv",
+                f"--instance-group {name}={value}: this is not NAME=TYPE:COUNT.",
+                f"For example: --instance-group {name}=ml.m5.large:2",
             )
-        path, _, ending = value.rpartition(",")
-        typed = path and ending.count("/") == 1 and not Path(value).exists()
-        channels.append(Channel(name, Path(path), ending) if typed else Channel(name, Path(value)))
-    return tuple(channels)
+        groups.append(InstanceGroup(name, instance_type, int(count)))
+    return tuple(groups)
+
+
+def parse_seconds(option: str, text: str) -> float:
+    """`90`, `1.5`, `30s`, `10m` or `2h` -> seconds.
+
+    Raises:
+        ToolkitError: anything else, naming the option.
+    """
+    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)([smh]?)", text.strip().lower())
+    if not match:
+        raise ToolkitError(f"{option} {text}: this is no time.", f"For example: {option} 90 or {option} 5m")
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
 
 
 def read_hyperparameters(path: Path) -> dict[str, str]:

@@ -56,7 +56,7 @@ def test_a_completed_job_has_model_output_metrics_log_and_record(train: Train, t
     assert result.output == directory / "output.tar.gz"
     assert result.metrics == {"epoch": 0.0, "train-mean": 5.0}
     assert "algo-1  epoch=0; train-mean:5.0;" in result.log.read_text()
-    assert json.loads((directory / "result.json").read_text())["status"] == "Completed"
+    assert json.loads((directory / "result.json").read_text())["TrainingJobStatus"] == "Completed"
     assert result.summary().startswith("Completed in ")
     assert "model.tar.gz (" in result.summary()
 

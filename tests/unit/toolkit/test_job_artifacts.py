@@ -126,7 +126,11 @@ def test_a_directory_is_mounted_as_it_is(model: Path) -> None:
 
 def record(jobs: Path, name: str, image: str, status: str, when: int) -> None:
     (jobs / name).mkdir(parents=True)
-    result = {"image": image, "status": status, "model": "there" if status == "Completed" else None}
+    result = {
+        "AlgorithmSpecification": {"TrainingImage": image},
+        "TrainingJobStatus": status,
+        "ModelArtifacts": {"S3ModelArtifacts": "jobs/there/model.tar.gz" if status == "Completed" else ""},
+    }
     (jobs / name / "result.json").write_text(json.dumps(result))
     os.utime(jobs / name / "result.json", (when, when))
 

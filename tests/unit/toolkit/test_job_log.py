@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from toolkit.job_log import Follower, find_metrics
+from toolkit.job_log import find_metrics
 
 
 @pytest.mark.contract("TRAIN-110", "TRAIN-111")
@@ -27,26 +27,7 @@ def test_the_last_value_of_a_metric_counts() -> None:
     assert find_metrics(["rmse:3;", "rmse:2;"]) == {"rmse": 2.0}
 
 
-def test_an_interrupt_between_two_lines_loses_no_line() -> None:
-    seen: list[str] = []
-    interrupts: list[None] = []
-
-    def on_line(line: str) -> None:
-        seen.append(line)
-        if line == "one":
-            raise KeyboardInterrupt
-
-    Follower(["one", "two", "three"]).follow(on_line, lambda: interrupts.append(None))
-    assert seen == ["one", "two", "three"]
-    assert len(interrupts) == 1
-
-
-def test_what_breaks_the_reading_reaches_the_caller() -> None:
-    def lines():  # type: ignore[no-untyped-def]
-        yield "one"
-        raise ConnectionResetError("the engine went away")
-
-    seen: list[str] = []
-    with pytest.raises(ConnectionResetError, match="went away"):
-        Follower(lines()).follow(seen.append, lambda: None)
-    assert seen == ["one"]
+@pytest.mark.contract("TRAIN-110")
+def test_a_metric_that_the_job_defines_is_what_its_first_group_matches() -> None:
+    lines = ["loss = 0.5 after step 1", "loss = nan after step 2, rmse=2;", "loss = none"]
+    assert find_metrics(lines, {"loss": r"loss = (\S+)", "rmse": r"step (\d)"}) == {"loss": 0.5, "rmse": 2.0}

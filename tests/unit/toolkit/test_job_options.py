@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from toolkit.channel_option import parse_channels
 from toolkit.errors import ToolkitError
-from toolkit.options import parse_channels, parse_pairs, parse_size, read_hyperparameters, read_payload
+from toolkit.options import parse_pairs, parse_size, read_hyperparameters, read_payload
 from toolkit.training_job import Channel
 
 
