@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.conformance.profile import Profile, csv_text, payload, read_profile, table
+from tests.conformance.script_jobs import ScriptJobs
 from toolkit.endpoint import START_LIMIT, Endpoint
 from toolkit.job import Channel, JobResult, TrainingJob, execute, plan
 
@@ -114,6 +115,14 @@ def make_job(
         return TrainingJob(**{**usual, **changes})
 
     return make
+
+
+@pytest.fixture(scope="module")
+def scripts(make_job: MakeJob, profile: Profile, tmp_path_factory: pytest.TempPathFactory) -> ScriptJobs:
+    """Jobs of a user's own program; skipped where the image does not claim to run them."""
+    if not profile.script_mode:
+        pytest.skip("the profile has no script_mode")
+    return ScriptJobs(make_job, tmp_path_factory.mktemp("scripts"))
 
 
 @pytest.fixture(scope="session")

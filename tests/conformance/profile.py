@@ -51,6 +51,7 @@ class Profile:
         accept: media type of the answers.
         wrong_requests: name -> wrong request.
         metric: a name that the log of a job must hold.
+        script_mode: whether `train` runs the user's program where a job names one.
     """
 
     hyperparameters: dict[str, str]
@@ -59,6 +60,7 @@ class Profile:
     accept: str
     wrong_requests: dict[str, Request]
     metric: str
+    script_mode: bool = False
 
 
 def read_profile(name: str) -> Profile:
@@ -76,6 +78,7 @@ def read_profile(name: str) -> Profile:
         accept=serving["accept"],
         wrong_requests={name: Request(**request) for name, request in serving["wrong_requests"].items()},
         metric=training["metric"],
+        script_mode=training.get("script_mode", False),
     )
 
 

@@ -21,10 +21,8 @@ _NAME = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._+-]*(/[A-Za-z0-9._+-]+)*")  # TT-2
 
 def chosen_program(environment: Environment) -> str | None:
     """The program's name: the variable wins over the hyperparameter (TT-02); None for a job without one."""
-    name = os.environ.get(PROGRAM_VARIABLE)
-    if name is None and environment.reserved.get("sagemaker_program") is not None:
-        name = str(environment.reserved["sagemaker_program"])
-    return name
+    named = environment.reserved.get("sagemaker_program")
+    return os.environ.get(PROGRAM_VARIABLE) or (None if named is None else str(named))
 
 
 def check_name(name: str) -> None:

@@ -1,0 +1,1 @@
+{ printf '%s\n' "$PWD" "$@"; } > /opt/ml/output/data/lines.txt

@@ -1,0 +1,25 @@
+"""Builds ensemble-cpu with the AWS toolkit and a test runner on top."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from toolkit import bake, builder, docker, images
+from toolkit.namespace import LOCAL_NAMESPACE
+
+IMAGE = f"{LOCAL_NAMESPACE}/ensemble-cpu:differential"
+
+
+def build_toolkit_image() -> str:
+    """The reference of the image, built on what `build.py build ensemble-cpu` built last."""
+    return build_on("ensemble-cpu", Path(__file__).parent, IMAGE)
+
+
+def build_on(base: str, folder: Path, reference: str) -> str:
+    """Build the Dockerfile of `folder` on one of our images; its context `base` is that image."""
+    image = images.matrix()[base]
+    definition = bake.make_test_definition(image, builder.look_around())
+    (target,) = definition["target"].values()
+    target["context"], target["tags"] = str(folder), [reference]
+    docker.bake(definition, list(definition["target"]))
+    return reference
