@@ -152,6 +152,14 @@ _JOB = (
         "seed", "integer", 0, "Seed of folds, splits and models.", 0, 2**31 - 1, aliases=("random_state",)
     ),
     Hyperparameter("nthread", "integer", None, "Threads for training. Default: every usable CPU.", 1),
+    Hyperparameter(
+        "checkpoint_seconds",
+        "integer",
+        60,
+        "Seconds between two checkpoints of a model that boosts, in a job with a checkpoint directory.",
+        1,
+        86_400,
+    ),
 )
 
 _SHARED = (

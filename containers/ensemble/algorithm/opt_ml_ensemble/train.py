@@ -14,6 +14,8 @@ from typing import Any
 from opt_ml.environment import Channel, Environment
 from opt_ml.errors import UserError
 from opt_ml.resources import usable_cpus
+from opt_ml.training import stopping
+from opt_ml.training.checkpoints import Checkpoints
 from opt_ml.training.staging import staged_model
 
 from opt_ml_ensemble.bundle import save_bundle, write_json
@@ -21,6 +23,7 @@ from opt_ml_ensemble.dataset import build_schema, encode, text_columns
 from opt_ml_ensemble.files import Rows, read_channel
 from opt_ml_ensemble.metrics import ranking_metric
 from opt_ml_ensemble.models import Problem
+from opt_ml_ensemble.progress import Progress, identity
 from opt_ml_ensemble.report.page import write_report
 from opt_ml_ensemble.schema import Data, Schema
 from opt_ml_ensemble.settings import Settings, nearest, read_settings
@@ -35,6 +38,7 @@ def train(environment: Environment) -> None:
 
     Raises:
         UserError: data or hyperparameters that do not fit, with the cause and the cure in one line.
+        Stopped: the job was told to stop; what could be served is in the model directory (TRAIN-95).
     """
     started = time.monotonic()
     settings = read_settings(environment.hyperparameters, environment.raw_hyperparameters)
@@ -56,9 +60,22 @@ def train(environment: Environment) -> None:
         settings["early_stopping_rounds"],
     )
     metric = ranking_metric(job.schema.task, settings["eval_metric"])
-    outcome = train_ensemble(job.schema, settings, problem, metric, job.train, job.validation, job.test)
-    _write(environment, settings, job, outcome)
+    progress = _progress(environment, settings, job)
+    with stopping.deferred():
+        outcome = train_ensemble(
+            job.schema, settings, problem, metric, job.train, job.validation, job.test, progress
+        )
+        _write(environment, settings, job, outcome)
+    if "stopped" in outcome.metrics:
+        raise stopping.Stopped
     print(f"Done in {time.monotonic() - started:.1f} s.")
+
+
+def _progress(environment: Environment, settings: Settings, job: Job) -> Progress:
+    """Where an interrupted run of the same job came to, if the job has a checkpoint directory (TRAIN-92)."""
+    parts = identity(settings, job.schema, {"train": job.train, "validation": job.validation})
+    checkpoints = Checkpoints.open(environment, "ensemble", parts)
+    return Progress(checkpoints, settings["checkpoint_seconds"])
 
 
 @dataclass(frozen=True)
@@ -189,6 +206,7 @@ def _write(environment: Environment, settings: Settings, job: Job, outcome: Outc
         "hyperparameters": {name: value for name, value in settings.values.items() if value is not None},
         "channels": {name: _files(rows) for name, rows in job.rows.items()},
         "job": environment.job_name,
+        **{name: outcome.metrics[name] for name in ("stopped",) if name in outcome.metrics},
     }
     with staged_model(environment.model_dir) as staging:
         save_bundle(outcome.bundle, staging, facts)

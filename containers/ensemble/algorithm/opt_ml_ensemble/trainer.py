@@ -12,9 +12,11 @@ from opt_ml.errors import UserError
 
 from opt_ml_ensemble.blending import Blend, Folds, cross_fitted, fit_blend
 from opt_ml_ensemble.bundle import Bundle
-from opt_ml_ensemble.cross_validation import cross_validate, describe_fit, fit, make_folds, split
+from opt_ml_ensemble.cross_validation import make_folds, split
+from opt_ml_ensemble.fitting import Fitted, fit_folds, fit_once
 from opt_ml_ensemble.metrics import better, measure, print_metrics
-from opt_ml_ensemble.models import Curve, Model, Problem
+from opt_ml_ensemble.models import Curve, Problem
+from opt_ml_ensemble.progress import Progress
 from opt_ml_ensemble.schema import Data, Schema, Task
 from opt_ml_ensemble.settings import Settings
 
@@ -27,7 +29,7 @@ class HeldOut:
     """Rows that the models were measured on.
 
     Attributes:
-        source: `channel`, `split` or `out-of-fold`.
+        source: `channel`, `split`, `out-of-fold`, or `fold` in a job that was stopped early.
         data: the rows.
         each: every model's predictions for them.
         blended: the blend's, found without these rows' own say.
@@ -57,15 +59,6 @@ class Outcome:
     importance: Mapping[str, NDArray[np.float64]]
 
 
-@dataclass(frozen=True)
-class _Fitted:
-    models: dict[str, Model]
-    curves: dict[str, Curve]
-    out_of_fold: dict[str, NDArray[np.float64]]
-    folds: Folds
-    scores: dict[str, list[dict[str, float]]]
-
-
 def train_ensemble(
     schema: Schema,
     settings: Settings,
@@ -74,12 +67,19 @@ def train_ensemble(
     train: Data,
     validation: Data | None,
     test: Data | None,
+    progress: Progress | None = None,
 ) -> Outcome:
     """Train every model, blend them, print and return the metrics.
 
     With `k_fold` the blend is found on out-of-fold predictions and every model is then fitted once more
     on all train rows, with the rounds that the folds found: one model of each kind to serve, not k.
     Without it the validation rows stop the boosting and find the blend.
+
+    A job that is told to stop makes an ensemble of what is there (see `fitting`), and says so in the
+    metrics.
+
+    Raises:
+        Stopped: there is nothing yet that could be served.
     """
     _check_blend(settings, schema)
     if schema.classes:
@@ -90,12 +90,18 @@ def train_ensemble(
         source = "split"
         train, validation = split(train, schema.task, fraction, settings["seed"])
         print(f"Validation: {len(validation)} of the train rows, held out.")
+    progress = progress or Progress()
     if settings["k_fold"] >= 2:
-        fitted = _fit_folds(settings, problem, metric, train)
+        fitted = fit_folds(settings, problem, metric, train, progress)
     else:
-        fitted = _fit_once(settings, problem, train, validation)
+        fitted = fit_once(settings, problem, train, validation, progress)
+    if fitted.interrupted:
+        print(f"Stopped in {fitted.interrupted}. The model is of: {', '.join(fitted.models)}.", flush=True)
     bundle, held_out = _blend(schema, settings, problem, fitted, train, validation, source)
     metrics = _measure(schema, metric, bundle, fitted, held_out, train, test, problem.threads)
+    if fitted.interrupted:
+        missing = [name for name in settings["models"] if name not in fitted.models]
+        metrics["stopped"] = {"in": fitted.interrupted, "missing": missing, "partial": fitted.partial}
     importance = {name: model.importance() for name, model in fitted.models.items()}
     return Outcome(
         bundle,
@@ -135,40 +141,11 @@ def _check_classes(schema: Schema, train: Data) -> None:
         )
 
 
-def _fit_folds(settings: Settings, problem: Problem, metric: str, train: Data) -> _Fitted:
-    folds = make_folds(train, problem.task, settings["k_fold"], settings["seed"])
-    fitted = _Fitted({}, {}, {}, folds, {})
-    print(f"{len(folds)}-fold cross-validation of {', '.join(settings['models'])} on {len(train)} rows.")
-    for name in settings["models"]:
-        parameters = settings.of_model(name)
-        result = cross_validate(name, problem, parameters, train, folds, metric)
-        rounds = round(float(np.mean(result.rounds))) if result.rounds else None
-        model, seconds = fit(name, problem, parameters, train, None, rounds)
-        print(f"{name}: fitted on all {len(train)} rows, {describe_fit(model, seconds)}.", flush=True)
-        fitted.models[name] = model
-        fitted.out_of_fold[name] = result.predicted
-        fitted.scores[name] = result.scores
-        if result.curve:
-            fitted.curves[name] = result.curve
-    return fitted
-
-
-def _fit_once(settings: Settings, problem: Problem, train: Data, validation: Data | None) -> _Fitted:
-    fitted = _Fitted({}, {}, {}, [], {})
-    for name in settings["models"]:
-        model, seconds = fit(name, problem, settings.of_model(name), train, validation)
-        print(f"{name}: fitted on {len(train)} rows, {describe_fit(model, seconds)}.", flush=True)
-        fitted.models[name] = model
-        if model.curve:
-            fitted.curves[name] = model.curve
-    return fitted
-
-
 def _blend(
     schema: Schema,
     settings: Settings,
     problem: Problem,
-    fitted: _Fitted,
+    fitted: Fitted,
     train: Data,
     validation: Data | None,
     source: str,
@@ -178,6 +155,11 @@ def _blend(
     def bundle_of(blend: Blend) -> Bundle:
         return Bundle(schema, fitted.models, blend, _output(settings, schema))
 
+    if fitted.held_out is not None:  # one model, of a fold
+        blend = Blend("mean", task, dict.fromkeys(fitted.models, 1.0))
+        rows, source = (fitted.held_out, "fold") if validation is None else (validation, source)
+        each = bundle_of(blend).predict_each(rows.matrix, problem.threads)
+        return bundle_of(blend), HeldOut(source, rows, each, blend.combine(each))
     if fitted.out_of_fold:
         blend = fit_blend(kind, train, fitted.out_of_fold, task)
         if validation is None:
@@ -219,13 +201,14 @@ def _measure(
     schema: Schema,
     metric: str,
     bundle: Bundle,
-    fitted: _Fitted,
+    fitted: Fitted,
     held_out: HeldOut,
     train: Data,
     test: Data | None,
     threads: int,
 ) -> dict[str, Any]:
-    parts = {"train": _scores(bundle, train, threads)}
+    # A job that was told to stop has no time for its own train rows.
+    parts = {} if fitted.interrupted else {"train": _scores(bundle, train, threads)}
     if test is not None:
         parts["test"] = _scores(bundle, test, threads)
     parts["validation"] = {

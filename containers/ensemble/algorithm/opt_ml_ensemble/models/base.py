@@ -6,10 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from opt_ml.training.checkpoints import Checkpoint
 
 from opt_ml_ensemble.schema import Data, Matrix, Task
 
@@ -45,32 +46,81 @@ class Curve:
     validation: list[float] = field(default_factory=list)
 
 
+class Progress(Protocol):
+    """What a model that boosts tells and asks between its rounds; see `opt_ml_ensemble.progress`."""
+
+    @property
+    def keeps(self) -> bool:
+        """False where there is nowhere to keep a state."""
+
+    @property
+    def seconds(self) -> float:
+        """Between two kept states."""
+
+    @property
+    def stops(self) -> bool:
+        """True once the job was told to stop."""
+
+    @property
+    def due(self) -> bool:
+        """True when it is time for `keep`."""
+
+    def so_far(self) -> Checkpoint | None:
+        """The state that an interrupted run of this fit left."""
+
+    def keep(self, facts: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
+        """Keep a state; `facts` holds `rounds`."""
+
+    def line(self, rounds: int, metric: str, value: float) -> None:
+        """Tell the loss on the watched rows; most lines are left out."""
+
+
 class Model(ABC):
     """One trained model.
 
     Attributes:
         name: as in the hyperparameter `models`.
         file: what `save` writes into the model directory.
+        continues: whether `fit` can go on from an earlier model; the others are trained anew.
         rounds: the boosting rounds that it uses, None for a model without rounds.
         curve: learning curve of the fit, None where there is none (also after loading).
+        cut_short: True where the fit ended because the job was told to stop; the model is of use all the
+            same if it has rounds.
     """
 
     name: ClassVar[str]
     file: ClassVar[str]
+    continues: ClassVar[bool] = False
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self.rounds: int | None = None
         self.curve: Curve | None = None
+        self.cut_short = False
 
     @abstractmethod
-    def fit(self, parameters: Mapping[str, Any], train: Data, watched: Data | None) -> None:
+    def fit(
+        self,
+        parameters: Mapping[str, Any],
+        train: Data,
+        watched: Data | None,
+        progress: Progress,
+        earlier: Model | None = None,
+    ) -> None:
         """Train on `train`; stop early by the loss on `watched` where the model boosts.
+
+        A model that boosts takes up the state that `progress` has, keeps its own there, and ends early with
+        `cut_short` when it is told to stop; taken up, the fit ends with the same model bit by bit.
 
         Args:
             parameters: the rows of the hyperparameter table under this model's prefix.
             train: rows to learn from.
             watched: held-out rows, or None to use every round that `parameters` names.
+            progress: of this fit.
+            earlier: a model of the same kind to go on from, with so many rounds more.
+
+        Raises:
+            Stopped: the job was told to stop, and the model cannot be cut short.
         """
 
     @abstractmethod

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import skops.io
 from numpy.typing import NDArray
+from opt_ml.training import stopping
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
     ExtraTreesClassifier,
@@ -26,7 +27,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from opt_ml_ensemble.models.base import Curve, Model, Problem, every_class, shares
+from opt_ml_ensemble.models.base import Curve, Model, Problem, Progress, every_class, shares
 from opt_ml_ensemble.schema import Data, Matrix
 
 # What skops does not trust by itself: data structures of the trees, and the one function that
@@ -105,8 +106,15 @@ class Forest(ScikitLearnModel):
         super().__init__(problem)
         self._trees: list[Any] = []
 
-    def fit(self, parameters: Mapping[str, Any], train: Data, watched: Data | None) -> None:
-        """Train; see `Model.fit`."""
+    def fit(
+        self,
+        parameters: Mapping[str, Any],
+        train: Data,
+        watched: Data | None,
+        progress: Progress,
+        earlier: Model | None = None,
+    ) -> None:
+        """Train anew; see `Model.fit`."""
         regression = self.problem.task == "regression"
         kinds = {
             "extra_trees": (ExtraTreesClassifier, ExtraTreesRegressor),
@@ -120,7 +128,8 @@ class Forest(ScikitLearnModel):
         estimator = kinds[self.name][regression](
             **options, random_state=self.problem.seed, n_jobs=self.problem.threads
         )
-        estimator.fit(train.matrix, train.label, sample_weight=train.weight)
+        with stopping.interruptible():
+            estimator.fit(train.matrix, train.label, sample_weight=train.weight)
         estimator.n_jobs = None  # a serving worker has its own idea of threads
         self._use(estimator)
 
@@ -167,8 +176,15 @@ class HistGradientBoosting(ScikitLearnModel):
     name = "hist_gradient_boosting"
     file = "hist_gradient_boosting.skops"
 
-    def fit(self, parameters: Mapping[str, Any], train: Data, watched: Data | None) -> None:
-        """Train; see `Model.fit`."""
+    def fit(
+        self,
+        parameters: Mapping[str, Any],
+        train: Data,
+        watched: Data | None,
+        progress: Progress,
+        earlier: Model | None = None,
+    ) -> None:
+        """Train anew; see `Model.fit`."""
         problem = self.problem
         regression = problem.task == "regression"
         stops = watched is not None and problem.patience > 0
@@ -188,7 +204,8 @@ class HistGradientBoosting(ScikitLearnModel):
         if stops and watched is not None:
             watch = {"X_val": self._clipped(watched.matrix), "y_val": watched.label}
             watch |= {} if watched.weight is None else {"sample_weight_val": watched.weight}
-        estimator.fit(self._clipped(train.matrix), train.label, sample_weight=train.weight, **watch)
+        with stopping.interruptible():
+            estimator.fit(self._clipped(train.matrix), train.label, sample_weight=train.weight, **watch)
         self._use(estimator)
         self.rounds = int(estimator.n_iter_)
         if stops:
@@ -220,15 +237,22 @@ class Linear(ScikitLearnModel):
     name = "linear"
     file = "linear.skops"
 
-    def fit(self, parameters: Mapping[str, Any], train: Data, watched: Data | None) -> None:
-        """Train; see `Model.fit`."""
+    def fit(
+        self,
+        parameters: Mapping[str, Any],
+        train: Data,
+        watched: Data | None,
+        progress: Progress,
+        earlier: Model | None = None,
+    ) -> None:
+        """Train anew; see `Model.fit`."""
         penalty = parameters["penalty"]
         if self.problem.task == "regression":
             final: Any = Ridge(alpha=penalty)
         else:
             final = LogisticRegression(C=1.0 / penalty, max_iter=1000)
         estimator = Pipeline([("columns", self._columns()), ("model", final)])
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), stopping.interruptible():
             # Its last steps do not matter for a blend, and the user can do nothing about them.
             warnings.simplefilter("ignore", ConvergenceWarning)
             estimator.fit(train.matrix.astype(np.float64), train.label, model__sample_weight=train.weight)

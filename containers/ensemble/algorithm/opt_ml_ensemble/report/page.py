@@ -22,6 +22,7 @@ _SOURCES = {
     "channel": "the validation channel",
     "split": "rows held out of the train channel",
     "out-of-fold": "out-of-fold predictions for the train channel",
+    "fold": "the rows of the train channel that one fold held out",
 }
 _BLENDS = {"mean": "their mean", "weighted": "a weighted mean", "vote": "vote", "stacking": "stacking"}
 
@@ -62,6 +63,8 @@ def _summary(outcome: Outcome, job_name: str) -> str:
     held_out = outcome.held_out
     job = f"Job {job_name}. " if job_name else ""
     blend = _BLENDS[outcome.bundle.blend.kind]
+    if "stopped" in outcome.metrics:
+        job += f"Stopped early, in {outcome.metrics['stopped']['in']}. "
     return (
         f"{job}{len(outcome.bundle.models)} models, blended by {blend}; measured on "
         f"{len(held_out.data):,} rows: {_SOURCES[held_out.source]}."
