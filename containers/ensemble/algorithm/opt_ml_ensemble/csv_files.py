@@ -2,109 +2,125 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
+import bisect
+import io
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from opt_ml.errors import UserError
 
+from opt_ml_ensemble.blocks import Block, Passing, count_lines, find_delimiter, read_blocks
 from opt_ml_ensemble.text import MISSING, number, shown
 
-DELIMITERS = (",", "\t", ";", "|")
+DELIMITERS = ",\t;|"
 SAMPLED_ROWS = 100
 
 
+@dataclass
+class Lines:
+    """On which line of its file each row ends.
+
+    Nearly every row is one line below the one before; only the blocks where it is not cost memory.
+    """
+
+    _starts: list[int] = field(default_factory=list)
+    _lines: list[int | NDArray[np.int64]] = field(default_factory=list)
+    rows: int = 0
+
+    def add(self, rows: int, lines: int | NDArray[np.int64]) -> None:
+        """So many further rows: the line of the first one, or of each."""
+        self._starts.append(self.rows)
+        self._lines.append(lines)
+        self.rows += rows
+
+    def of(self, row: int) -> int:
+        """The line, from 1, on which a row, from 0, ends."""
+        block = bisect.bisect_right(self._starts, row) - 1
+        lines, inside = self._lines[block], row - self._starts[block]
+        return lines + inside if isinstance(lines, int) else int(lines[min(inside, len(lines) - 1)])
+
+
 @dataclass(frozen=True)
-class Layout:
-    """How one CSV file is written.
+class Csv:
+    """What was read of one CSV file.
 
     Attributes:
-        delimiter: one of DELIMITERS.
-        header: the column names of its first record, or None where that is data.
+        parts: its rows, in order; the columns are numbered from 0.
+        names: the fields of its first record where that is a header, or None.
         width: fields of its first record.
-        first_line: physical lines before the first data record; a line break in a name is one more.
     """
 
-    delimiter: str
-    header: tuple[str, ...] | None
+    parts: list[pd.DataFrame]
+    names: tuple[str, ...] | None
     width: int
-    first_line: int
+    lines: Lines
 
 
-def find_layout(path: Path, header: str, label: str | None) -> Layout:
-    """Read the first records of a file and judge how it is written.
+@dataclass(frozen=True)
+class _Layout:
+    delimiter: str
+    names: tuple[str, ...] | None
+    width: int
+    header_lines: int  # physical lines up to the end of the header; a line break in a name is one more
+    header: bytes  # the header as it stands, without its line end
+
+
+def read_csv(stream: Passing, path: Path, header: str, label: str | None, several: bool = False) -> Csv:
+    """Read a file once, from its start to its end.
 
     Args:
-        path: the file.
+        stream: the file.
+        path: its name, for the errors.
         header: `true`, `false`, or `auto` to find out.
         label: the name of the label column where the job gave one: a first record that holds it is a header.
+        several: there may be several files, one after the other, in the stream; each may have the header.
 
     Raises:
-        UserError: a file that is not UTF-8 text.
+        UserError: no UTF-8 text, no record, or a record with more or fewer fields than the first one, with
+            its line.
     """
-    with _open(path) as stream, _decoding(path):
-        first = next((line for line in stream if line.strip()), "")
-    delimiter = max(DELIMITERS, key=lambda mark: len(next(csv.reader([first], delimiter=mark), [])))
-    records = list(itertools.islice(_records(path, delimiter), SAMPLED_ROWS + 1))
-    if not records:
+    layout: _Layout | None = None
+    parts: list[pd.DataFrame] = []
+    lines = Lines()
+    for block in read_blocks(stream, path, DELIMITERS):
+        if layout is None:
+            layout = _find_layout(block, path, header, label, several)
+            if layout is None:
+                continue
+            block = _below(block, layout)
+        if several and layout.names:
+            block = Block(_without(layout.header, block.content), block.lines_before)
+        part = _read_block(block, layout, path, lines)
+        if part is not None:
+            parts.append(part)
+    if layout is None:
         raise UserError(f"{shown(path)} has no record, only blank lines. Put rows into it, or take it out.")
+    empty = pd.DataFrame(columns=range(layout.width), dtype=float)
+    return Csv(parts or [empty], layout.names, layout.width, lines)
+
+
+def _find_layout(block: Block, path: Path, header: str, label: str | None, several: bool) -> _Layout | None:
+    """How a file is written, from its first records; None where there are only blank lines so far."""
+    delimiter = find_delimiter(block.content, DELIMITERS)
+    records = list(itertools.islice(block.records(delimiter, path), SAMPLED_ROWS + 1))
+    if not records:
+        return None
     line, names = records[0]
     fields = [name.strip() for name in names]
     rest = [record for _, record in records[1:] if len(record) == len(fields)]
-    has_header = header == "true" or (header == "auto" and _is_header(fields, rest, label))
-    return Layout(delimiter, tuple(fields) if has_header else None, len(fields), line if has_header else 0)
-
-
-def read_csv(path: Path, layout: Layout, text_columns: Sequence[int]) -> pd.DataFrame:
-    """All data records of a file; columns are numbered from 0.
-
-    Args:
-        path: the file.
-        layout: from `find_layout`.
-        text_columns: positions to read as text though every field is a number.
-
-    Raises:
-        UserError: a record with more or fewer fields than the first one, with its line.
-    """
-    if (
-        next(itertools.islice(_records(path, layout.delimiter), int(layout.header is not None), None), None)
-        is None
-    ):
-        return pd.DataFrame(columns=range(layout.width), dtype=float)
-    try:
-        with _open(path) as stream, _decoding(path):
-            # Not `skiprows`: it counts records, and takes quotes for something else than the csv module.
-            for _ in range(layout.first_line):
-                stream.readline()
-            frame = pd.read_csv(
-                stream,
-                sep=layout.delimiter,
-                header=None,
-                names=None,
-                low_memory=False,
-                na_values=list(MISSING),
-                keep_default_na=False,
-                skipinitialspace=True,
-                dtype=dict.fromkeys(text_columns, str),
-            )
-    except pd.errors.ParserError as error:
-        _refuse_ragged(path, layout)
-        raise UserError(f"{shown(path)} is not valid CSV: {str(error).strip()}") from None
-    # pandas pads a short record without a word, so the last column tells where to look.
-    if frame.shape[1] != layout.width or frame.iloc[:, -1].isna().any():
-        _refuse_ragged(path, layout)
-    return frame
-
-
-def line_of(path: Path, layout: Layout, row: int) -> int:
-    """The line, counted from 1, on which data record `row` (counted from 0) ends."""
-    records = itertools.islice(_records(path, layout.delimiter), row + (layout.header is not None), None)
-    return next(records)[0]
+    if several:  # a header that comes again tells nothing about the columns below it
+        rest = [record for record in rest if record != names]
+    if not (header == "true" or (header == "auto" and _is_header(fields, rest, label))):
+        return _Layout(delimiter, None, len(fields), 0, b"")
+    text = io.TextIOWrapper(io.BytesIO(block.content), encoding="utf-8", newline="")
+    written = "".join(itertools.islice(text, line - block.lines_before)).encode()
+    return _Layout(delimiter, tuple(fields), len(fields), line - block.lines_before, written.strip(b"\r\n"))
 
 
 def _is_header(fields: list[str], rest: list[list[str]], label: str | None) -> bool:
@@ -122,52 +138,58 @@ def _is_header(fields: list[str], rest: list[list[str]], label: str | None) -> b
     return all(field not in column for field, column in zip(fields, columns, strict=True))
 
 
-def _refuse_ragged(path: Path, layout: Layout) -> None:
-    for line, record in _records(path, layout.delimiter):
+def _below(block: Block, layout: _Layout) -> Block:
+    """The block without its header."""
+    # Not `skiprows`: it counts records, and takes quotes for something else than the csv module.
+    text = io.TextIOWrapper(io.BytesIO(block.content), encoding="utf-8", newline="")
+    header = "".join(itertools.islice(text, layout.header_lines))
+    return Block(block.content[len(header.encode()) :], block.lines_before + layout.header_lines)
+
+
+def _without(header: bytes, content: bytes) -> bytes:
+    """Blank lines where further files of one stream repeat the header, so that lines are counted right."""
+    if header not in content:
+        return content
+    line = rb"(?:\A|(?<=[\r\n]))(?:\xef\xbb\xbf)?" + re.escape(header) + rb"(?=[\r\n]|\Z)"
+    return re.sub(line, b"\n" * count_lines(header), content)
+
+
+def _read_block(block: Block, layout: _Layout, path: Path, lines: Lines) -> pd.DataFrame | None:
+    if not block.content.strip() or next(block.records(layout.delimiter, path), None) is None:
+        return None
+    try:
+        frame = pd.read_csv(
+            io.BytesIO(block.content),
+            sep=layout.delimiter,
+            header=None,
+            names=None,
+            low_memory=False,
+            na_values=list(MISSING),
+            keep_default_na=False,
+            skipinitialspace=True,
+        )
+    except pd.errors.ParserError as error:
+        _refuse_ragged(block, layout, path)
+        raise UserError(f"{shown(path)} is not valid CSV: {str(error).strip()}") from None
+    # pandas pads a short record without a word, so the last column tells where to look.
+    if frame.shape[1] != layout.width or frame.iloc[:, -1].isna().any():
+        _refuse_ragged(block, layout, path)
+    lines.add(len(frame), _lines_of(block, layout, path, len(frame)))
+    return frame
+
+
+def _lines_of(block: Block, layout: _Layout, path: Path, rows: int) -> int | NDArray[np.int64]:
+    open_end = not block.content.endswith((b"\n", b"\r"))
+    if count_lines(block.content) + open_end == rows:
+        return block.lines_before + 1
+    ends: Any = (line for line, _ in block.records(layout.delimiter, path))
+    return np.fromiter(ends, np.int64)
+
+
+def _refuse_ragged(block: Block, layout: _Layout, path: Path) -> None:
+    for line, record in block.records(layout.delimiter, path):
         if len(record) != layout.width:
             raise UserError(
                 f"{shown(path)} line {line} has {len(record)} fields, but the first line has {layout.width}. "
                 "Give every row the same number of fields."
             )
-
-
-def _records(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Each record that is not blank, with the line on which it ends."""
-    with _open(path) as stream, _decoding(path):
-        reader = csv.reader(stream, delimiter=delimiter, skipinitialspace=True)
-        try:
-            for record in reader:
-                if any(field.strip() for field in record) or len(record) > 1:
-                    yield reader.line_num, record
-        except csv.Error as error:
-            raise UserError(f"{shown(path)} line {reader.line_num} is not valid CSV: {error}.") from None
-
-
-def _is_gzip(path: Path) -> bool:
-    with path.open("rb") as stream:
-        return stream.read(2) == b"\x1f\x8b"
-
-
-def _open(path: Path) -> IO[str]:
-    if _is_gzip(path):
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
-
-
-class _decoding:  # noqa: N801 - used as a statement, like contextlib's own
-    """Turns bytes that are not UTF-8, or a broken gzip file, into one line for the user."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, UnicodeDecodeError):
-            raise UserError(
-                f"{shown(self.path)} is not UTF-8 text ({error.reason} at byte {error.start}). "
-                "Save it as UTF-8 CSV, or as Parquet."
-            ) from None
-        if isinstance(error, (EOFError, gzip.BadGzipFile)):
-            raise UserError(f"{shown(self.path)} is a damaged gzip file ({error}). Write it again.") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -72,11 +71,6 @@ def find_column(rows: Rows, wanted: str, role: str) -> str:
         f"The channel {rows.channel} has no column {wanted!r} for {role}.{nearest(wanted, columns)} "
         f"Its columns are: {listed}."
     )
-
-
-def text_columns(schema: Schema) -> Collection[str]:
-    """The columns that further channels must read as text."""
-    return {feature.name for feature in schema.features if feature.kind == "category"}
 
 
 def encode(rows: Rows, schema: Schema) -> Data:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
+import io
 import itertools
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import fastparquet
 import numpy as np
 import pandas as pd
+from opt_ml.data import open_objects
 from opt_ml.environment import Channel
 from opt_ml.errors import UserError
 
-from opt_ml_ensemble.csv_files import Layout, find_layout, line_of, read_csv
+from opt_ml_ensemble.blocks import Passing
+from opt_ml_ensemble.csv_files import Lines, read_csv
+from opt_ml_ensemble.libsvm_files import is_libsvm, read_libsvm
 from opt_ml_ensemble.text import category, number, shown
 
 _CSV_SUFFIXES = frozenset({"", ".csv", ".tsv", ".txt", ".data", ".gz"})
@@ -23,12 +26,19 @@ _CSV_SUFFIXES = frozenset({"", ".csv", ".tsv", ".txt", ".data", ".gz"})
 
 @dataclass(frozen=True)
 class Source:
-    """One file of a channel: `rows` data records; `layout` is None for Parquet."""
+    """One file of a channel, or what a Pipe channel delivers in its place.
+
+    Attributes:
+        path: of the file, of the FIFO, or `<FIFO>/record-<number>`.
+        rows: data records in it.
+        sha256: of its bytes.
+        lines: where they are; None for Parquet, which has no lines.
+    """
 
     path: Path
     rows: int
     sha256: str
-    layout: Layout | None
+    lines: Lines | None
 
 
 @dataclass(frozen=True)
@@ -41,7 +51,7 @@ class Rows:
         sources: the files in order.
         named: False where no file had column names; they are then column_0, column_1, ...
         label_first: the channel's content type says `label_size=1`, SageMaker's sign for a first column
-            that is the label.
+            that is the label, or it is LIBSVM, whose label always stands first.
     """
 
     channel: str
@@ -54,77 +64,96 @@ class Rows:
         """`part-1.csv line 12` of a row counted from 0 over all files."""
         for source in self.sources:
             if row < source.rows:
-                if source.layout is None:
+                if source.lines is None:
                     return f"{shown(source.path)} row {row + 1}"
-                return f"{shown(source.path)} line {line_of(source.path, source.layout, row)}"
+                return f"{shown(source.path)} line {source.lines.of(row)}"
             row -= source.rows
         raise IndexError(row)
 
 
+@dataclass(frozen=True)
+class _Table:
+    source: Source
+    frame: pd.DataFrame
+    named: bool
+
+
 def read_channel(
-    channel: Channel, header: str, label: str | None, text_columns: Collection[str] = ()
+    channel: Channel,
+    header: str,
+    label: str | None,
+    objects: Iterable[tuple[Path, BinaryIO]] | None = None,
 ) -> Rows:
-    """Read every file of a channel, CSV or Parquet, by what is in it.
+    """Read every file of a channel once, in order: CSV or Parquet by what is in it, LIBSVM by its name.
 
     Args:
-        channel: the channel.
+        channel: the channel, in File, FastFile or Pipe mode; of a Pipe channel epoch 0 is read.
         header: `auto`, `true` or `false`, for CSV.
         label: name of the label where the job gave one; helps to tell a header from data.
-        text_columns: columns to read as text, because they are categories.
+        objects: the files where they are not all on this host.
 
     Raises:
         UserError: no file, no row, an unknown or broken file, or files that do not fit together.
     """
-    paths = [path for path in channel.files() if path.stat().st_size]
-    if not paths:
+    found = open_objects(channel) if objects is None else objects
+    tables = [
+        table
+        for path, stream in found
+        if (table := _read(channel, path, Passing(stream), header, label)) is not None
+    ]
+    if not tables:
         raise UserError(f"The channel {channel.name} has no data. Put CSV or Parquet files into it.")
-    layouts = {path: _layout(path, header, label) for path in paths}
-    parts = [_read(path, layouts[path], text_columns) for path in paths]
-    mixed = _mixed_columns(parts)
-    if mixed:
-        # Numbers in one file and text in another: a column of text, so read its numbers as written.
-        parts = [_read(path, layouts[path], {*text_columns, *mixed}) for path in paths]
-    frame = _plain(pd.concat(_aligned(paths, layouts, parts), ignore_index=True))
+    frame = _plain(joined(_aligned(tables)))
     if not len(frame):
         raise UserError(f"The channel {channel.name} has column names but no row. Put rows below them.")
-    sources = tuple(
-        Source(path, len(part), _sha256(path), layouts[path]) for path, part in zip(paths, parts, strict=True)
-    )
-    named = any(layout is None or layout.header for layout in layouts.values())
     label_first = "label_size=1" in (channel.content_type or "").replace(" ", "")
-    return Rows(channel.name, frame, sources, named, label_first)
+    label_first |= any(is_libsvm(channel, table.source.path) for table in tables)
+    sources = tuple(table.source for table in tables)
+    return Rows(channel.name, frame, sources, any(table.named for table in tables), label_first)
 
 
-def _layout(path: Path, header: str, label: str | None) -> Layout | None:
-    with path.open("rb") as stream:
-        start = stream.read(4096)
-    if start[:4] == b"PAR1":
+def _read(channel: Channel, path: Path, stream: Passing, header: str, label: str | None) -> _Table | None:
+    """One file; None for an empty one."""
+    if not stream.head:
         return None
-    if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
+    # All objects of such a channel come as one stream, in which nothing marks where one ends.
+    several = channel.input_mode == "Pipe" and channel.record_wrapper != "RecordIO"
+    if stream.head[:4] == b"PAR1":
+        if several:
+            raise UserError(
+                f"The channel {channel.name} brings Parquet through a pipe in which files have no end. "
+                "Set its RecordWrapperType to RecordIO, or use File or FastFile mode."
+            )
+        content = stream.read()
+        frame = _read_parquet(path, content)
+        return _Table(Source(path, len(frame), stream.sha256(), None), frame, True)
+    if is_libsvm(channel, path):
+        frame, lines = read_libsvm(stream.read(), path)
+        return _Table(Source(path, len(frame), stream.sha256(), lines), frame, True)
+    _check_text(path, stream.head, channel.input_mode == "Pipe")
+    csv = read_csv(stream, path, header, label, several)
+    names = unique_names(csv.names) if csv.names else [f"column_{i}" for i in range(csv.width)]
+    frame = joined(csv.parts).set_axis(names, axis=1)
+    return _Table(Source(path, len(frame), stream.sha256(), csv.lines), frame, csv.names is not None)
+
+
+def _check_text(path: Path, head: bytes, is_pipe: bool) -> None:
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise UserError(f"{shown(path)} is UTF-16 text. Save it as UTF-8.")
-    is_gzip = start[:2] == b"\x1f\x8b"
-    if path.suffix.lower() not in _CSV_SUFFIXES or (b"\0" in start and not is_gzip):
-        raise UserError(
-            f"{shown(path)} is neither CSV nor Parquet. Convert it, or take it out of the channel."
-        )
-    return find_layout(path, header, label)
+    is_gzip = head[:2] == b"\x1f\x8b"
+    foreign_name = not is_pipe and path.suffix.lower() not in _CSV_SUFFIXES
+    # JSON is what an augmented manifest sends for a label, among images that are binary.
+    if foreign_name or (b"\0" in head and not is_gzip) or head.lstrip()[:1] in (b"{", b"["):
+        cure = "Convert it, or take it out of the channel."
+        if is_pipe:
+            cure = "An augmented manifest's attributes are no rows of a table, and neither is protobuf."
+        raise UserError(f"{shown(path)} is neither CSV nor Parquet. {cure}")
 
 
-def _read(path: Path, layout: Layout | None, text_columns: Collection[str]) -> pd.DataFrame:
-    if layout is None:
-        frame = _read_parquet(path)
-    else:
-        names = unique_names(layout.header) if layout.header else [f"column_{i}" for i in range(layout.width)]
-        positions = [position for position, name in enumerate(names) if name in text_columns]
-        frame = read_csv(path, layout, positions).set_axis(names, axis=1)
-    for name in set(text_columns) & set(frame.columns):
-        frame[name] = as_categories(frame[name])
-    return frame
-
-
-def _read_parquet(path: Path) -> pd.DataFrame:
+def _read_parquet(path: Path, content: bytes) -> pd.DataFrame:
     try:
-        frame = fastparquet.ParquetFile(str(path)).to_pandas(index=False)
+        # From memory: the reader jumps about, which FastFile mode is slow at and a pipe cannot do.
+        frame = fastparquet.ParquetFile(io.BytesIO(content)).to_pandas(index=False)
     except Exception as error:  # fastparquet raises whatever the bytes lead it to
         raise UserError(
             f"{shown(path)} could not be read as Parquet ({type(error).__name__}: {error})."
@@ -134,6 +163,21 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         if not pd.api.types.is_numeric_dtype(frame[name]):
             frame[name] = frame[name].astype(object)
     return frame
+
+
+def joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    """Rows of the same columns, one part after the other.
+
+    A column of numbers in one part and of text in another is text; `text.category` writes a number as it
+    writes the text of that number, so nothing has to be read again.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    mixed = _mixed_columns(parts)
+    for part in parts:
+        for name in mixed:
+            part[name] = as_categories(part[name])
+    return pd.concat(parts, ignore_index=True)
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:
@@ -172,29 +216,28 @@ def _mixed_columns(parts: list[pd.DataFrame]) -> set[str]:
     return {name for part in filled for name in part.columns if name in text and not is_text(part[name])}
 
 
-def _aligned(
-    paths: list[Path], layouts: dict[Path, Layout | None], parts: list[pd.DataFrame]
-) -> list[pd.DataFrame]:
-    """Every part with the columns of the first named one, in its order."""
-    is_named = [layouts[path] is None or layouts[path].header is not None for path in paths]  # type: ignore[union-attr]
-    lead = is_named.index(True) if True in is_named else 0
-    columns = list(parts[lead].columns)
+def _aligned(tables: list[_Table]) -> list[pd.DataFrame]:
+    """The rows of every file with the columns of the first named one, in its order."""
+    is_named = [table.named for table in tables]
+    lead = tables[is_named.index(True) if True in is_named else 0]
+    columns, lead_path = list(lead.frame.columns), lead.source.path
     aligned = []
-    for path, part, named in zip(paths, parts, is_named, strict=True):
+    for table in tables:
+        part, path = table.frame, table.source.path
         if part.shape[1] != len(columns):
             raise UserError(
-                f"{shown(path)} has {part.shape[1]} columns, but {shown(paths[lead])} has {len(columns)}. "
+                f"{shown(path)} has {part.shape[1]} columns, but {shown(lead_path)} has {len(columns)}. "
                 "Give all files of a channel the same columns."
             )
-        if not named:
+        if not table.named:
             part = part.set_axis(columns, axis=1)  # a later part file without the header line
         extra = [name for name in part.columns if name not in columns]
         if extra:
             raise UserError(
-                f"{shown(path)} has a column {extra[0]!r} that {shown(paths[lead])} has not. "
+                f"{shown(path)} has a column {extra[0]!r} that {shown(lead_path)} has not. "
                 "Give all files of a channel the same columns."
             )
-        aligned.append(part[columns])
+        aligned.append(part[columns].copy(deep=False))
     return aligned
 
 
@@ -207,8 +250,3 @@ def as_numbers(column: pd.Series) -> tuple[np.ndarray[Any, np.dtype[np.float64]]
     texts = column.isin([value for value, found in parsed.items() if found is None]).to_numpy()
     first = int(np.argmax(texts)) if texts.any() else None
     return numbers.to_numpy(dtype=np.float64), first
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

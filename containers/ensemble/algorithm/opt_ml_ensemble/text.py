@@ -38,14 +38,16 @@ def category(value: Any) -> str | None:
     """The category in a field, None for a missing one.
 
     A number is written one way only (`7`, `7.0` and `007` are the category `7`), because CSV, JSON and
-    Parquet write the same number differently.
+    Parquet write the same number differently. So is a truth value: `True` or `False`.
     """
     if isinstance(value, bytes):
         value = value.decode("utf-8", errors="replace")
     if isinstance(value, bool | np.bool_):
         return str(value)
     parsed = number(value)
-    if parsed is None or (isinstance(value, str) and value.strip().lower() in _TRUTH):
+    if isinstance(value, str) and value.strip().lower() in _TRUTH:
+        return str(parsed == 1)
+    if parsed is None:
         return str(value).strip()
     if math.isnan(parsed):
         return None

@@ -19,7 +19,7 @@ from opt_ml.training.checkpoints import Checkpoints
 from opt_ml.training.staging import staged_model
 
 from opt_ml_ensemble.bundle import save_bundle, write_json
-from opt_ml_ensemble.dataset import build_schema, encode, text_columns
+from opt_ml_ensemble.dataset import build_schema, encode
 from opt_ml_ensemble.files import Rows, read_channel
 from opt_ml_ensemble.metrics import ranking_metric
 from opt_ml_ensemble.models import Problem
@@ -124,10 +124,7 @@ def read_job(environment: Environment, settings: Settings) -> Job:
 
 
 def _read(channel: Channel, settings: Settings, schema: Schema | None = None) -> Rows:
-    if channel.input_mode == "Pipe":
-        raise UserError(f"The channel {channel.name} is in Pipe mode. Use File or FastFile mode.")
-    names = text_columns(schema) if schema else ()
-    return read_channel(channel, settings["header"], schema.label if schema else settings["label"], names)
+    return read_channel(channel, settings["header"], schema.label if schema else settings["label"])
 
 
 def _with_names(rows: Rows, train: Rows) -> Rows:
@@ -156,7 +153,7 @@ def _check_channels(environment: Environment) -> None:
 
 def _is_here(channel: Channel) -> bool:
     """False for a channel that this host was not given (TRAIN-45, TRAIN-46)."""
-    if channel.directory.is_dir():
+    if channel.input_mode == "Pipe" or channel.directory.is_dir():
         return True
     print(f"Channel {channel.name} is not used: it has no directory on this host.")
     return False

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from opt_ml.environment import read_environment
 from opt_ml_ensemble.bundle import load_bundle
-from opt_ml_ensemble.dataset import encode, text_columns
+from opt_ml_ensemble.dataset import encode
 from opt_ml_ensemble.files import read_channel
 from sklearn import datasets
 from sklearn.model_selection import train_test_split
@@ -67,7 +67,7 @@ def test_a_reloaded_model_predicts_bit_by_bit_what_it_did_before_saving(
     assert after.schema == before.schema
     assert after.schema.task == task
     channel = read_environment(job.base).channels["train"]
-    matrix = encode(read_channel(channel, "auto", label, text_columns(after.schema)), after.schema).matrix
+    matrix = encode(read_channel(channel, "auto", label), after.schema).matrix
     assert np.isnan(matrix).any()
     assert list(after.models) == ALL_MODELS.split(",")
     for name, predicted in before.predict_each(matrix, threads=2).items():
