@@ -94,7 +94,7 @@ def seen(result: JobResult) -> dict[str, Any]:
 
 
 @pytest.mark.contract(
-    "V3-01", "V3-03", "V3-04", "V3-06", "V3-07", "V3-08", "V3-09", "V3-10", "V3-11", "V3-15"
+    "TRAIN-10", "V3-01", "V3-03", "V3-04", "V3-06", "V3-07", "V3-08", "V3-09", "V3-10", "V3-11", "V3-15"
 )
 def test_a_python_script_trains_with_its_requirements(run: Run, source: Path) -> None:
     hyperparameters = {"epochs": 3, "flag": True, "name": "a b", "options": {"a": 1}}
