@@ -103,7 +103,7 @@ def test_the_built_in_algorithm_trains_is_deployed_and_transforms(
     assert [float(line) for line in (answers / "rows.csv.out").read_text().split()] == predictions
 
 
-@pytest.mark.contract("V3-40", "LOCAL-04", "LOCAL-05", "LOCAL-06", "LOCAL-13", "TT-20", "TT-31")
+@pytest.mark.contract("V3-40", "LOCAL-04", "LOCAL-05", "LOCAL-06", "LOCAL-13", "TT-20", "TT-22", "TT-31")
 def test_a_local_script_gets_hyperparameters_of_each_kind(fit: Fit, source: Path) -> None:
     files = model(fit(entry_point="train.py", source_dir=str(source), hyperparameters=HYPERPARAMETERS))
     (seen,) = seen_by_script(files)

@@ -114,13 +114,17 @@ def test_a_python_script_trains_with_its_requirements(run: Run, source: Path) ->
     assert json.loads(found["variables"]["SM_HPS"]) == hyperparameters
 
 
-@pytest.mark.contract("V3-22", "V3-23", "V3-25")
+@pytest.mark.contract("V3-22", "V3-23", "V3-24", "V3-25", "V3-26", "V3-27")
 def test_the_files_of_the_platform_are_enough_for_the_drivers_variables(run: Run, source: Path) -> None:
-    variables = seen(run({}, source_dir=str(source), entry_script="train.py"))["variables"]
+    hyperparameters = {"batch-size": 64, "layers": [1, 2]}
+    variables = seen(run(hyperparameters, source_dir=str(source), entry_script="train.py"))["variables"]
     assert variables["SM_CURRENT_HOST"] == "algo-1"
     assert variables["SM_CURRENT_HOST_RANK"] == "0"
     assert json.loads(variables["SM_CHANNELS"]) == ["code", "sm_drivers"]
     assert json.loads(variables["SM_RESOURCE_CONFIG"])["network_interface_name"]
+    assert (variables["SM_HP_BATCH_SIZE"], variables["SM_HP_LAYERS"]) == ("64", "[1, 2]")
+    # What only the AWS training toolkit and our script mode set.
+    assert not {"SM_USER_ARGS", "SM_MODULE_NAME", "SM_INSTANCE_GROUPS"} & set(variables)
 
 
 @pytest.mark.contract("V3-05", "V3-17")
