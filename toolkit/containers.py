@@ -98,15 +98,12 @@ class Engine:
                 network.remove()
 
     def give_names(self, container: Container, spec: RunSpec) -> None:
-        """Let a container that runs on the network of `spec` be found by its aliases from now on (TRAIN-42).
+        """Connect a running container to the network of `spec`, where its aliases lead to it (TRAIN-42).
 
-        The engine gives names only with a connection, so the container is without one for a moment.
         Nothing is done when it has ended.
         """
-        network = self._client.networks.get(spec.network)
         with suppress(APIError):
-            network.disconnect(container._handle)
-            network.connect(container._handle, aliases=list(spec.aliases))
+            self._client.networks.get(spec.network).connect(container._handle, aliases=list(spec.aliases))
 
     def shares_kernel(self) -> bool:
         """True where the engine runs on this machine's own Linux: then a FIFO leads through a mount."""

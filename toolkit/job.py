@@ -88,6 +88,7 @@ class _Run:
         try:
             with self._checkpoints(), ExitStack() as resources:
                 self.log.open_streams()
+                names = self._names_network(resources)
                 containers = {
                     host: resources.enter_context(self.docker.run(replace(run, aliases=self._names(host))))
                     for host, run in self.plan.runs.items()
@@ -96,7 +97,7 @@ class _Run:
                 attempt = Attempt(containers, self.log, orders, self.plan.job.stop_grace)
                 for feeder in _feeders(self.plan, attempt):
                     resources.enter_context(feeder)
-                resources.enter_context(self._late_names(containers))
+                resources.enter_context(self._naming(containers, names))
                 return attempt.follow(self.watch)
         finally:
             self._give_to_caller()
@@ -104,15 +105,28 @@ class _Run:
     def _names(self, host: str) -> tuple[str, ...]:
         return () if self.plan.job.late_names else self.plan.runs[host].aliases
 
-    @contextmanager
-    def _late_names(self, containers: dict[str, Container]) -> Iterator[None]:
-        def give() -> None:
-            for host, container in containers.items():
-                self.docker.give_names(container, self.plan.runs[host])
+    def _names_network(self, resources: ExitStack) -> str | None:
+        """A second network for names that come late: the engine gives a name only with a connection.
 
+        The hosts keep the first one, with its interface, through all of it.
+        """
         if not (self.plan.job.late_names and self.plan.has_network):
+            return None
+        names = replace(self.plan.run, network=f"{self.plan.run.network}-names")
+        resources.enter_context(self.docker.private_network(names, internal=True))
+        return names.network
+
+    @contextmanager
+    def _naming(self, containers: dict[str, Container], network: str | None) -> Iterator[None]:
+        """Give the hosts their names when it is time (TRAIN-42)."""
+        if network is None:
             yield
             return
+
+        def give() -> None:
+            for host, container in containers.items():
+                self.docker.give_names(container, replace(self.plan.runs[host], network=network))
+
         timer = threading.Timer(self.plan.job.late_names, give)
         timer.start()
         try:

@@ -41,7 +41,7 @@ class Feeder:
         self._directory, self._name, self._source = directory, name, source
         self._on_error = on_error
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._feed, daemon=True)
+        self._thread = threading.Thread(target=self._feed, name=f"{name}_feed", daemon=True)
 
     def __enter__(self) -> Feeder:
         self._thread.start()
@@ -74,9 +74,10 @@ class Feeder:
                         if not self._write(writer, chunk):
                             return
             finally:
+                # Gone before the reader sees the end: an epoch cannot be read twice (TRAIN-57).
+                fifo.unlink()
                 os.close(writer)
         finally:
-            # Gone before the next one comes: an epoch cannot be read twice (TRAIN-57).
             fifo.unlink(missing_ok=True)
 
     def _open(self, fifo: Path) -> int | None:
