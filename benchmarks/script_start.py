@@ -1,11 +1,11 @@
-"""From `docker run IMAGE train` to the first line of the user's script: ours, the AWS toolkit's, and bare Python.
+"""From `docker run IMAGE train` to the first line of the user's script: ours, the AWS toolkit's, bare Python.
 
 Usage: .venv/bin/python benchmarks/script_start.py [--rounds 15]
 
-All three run in one image, ensemble-cpu with `sagemaker-training` 5.1.4 on top (tests/differential), in turn, so
-that a slow moment of the machine hits all of them. The script prints the time at which its first line runs; the
-clock is the machine's own, so neither Docker's log nor a pipe counts. The container's start is in every figure,
-and so the figures to compare are those above bare Python.
+All three run in one image, ensemble-cpu with sagemaker-training 5.1.4 on top (tests/differential). They take
+turns, so that a slow moment of the machine hits all. The script prints the time at which its first line runs:
+the clock is the machine's own, and neither Docker's log nor a pipe counts. The container's start is in every
+figure, and so the figures to compare are those above bare Python.
 """
 
 from __future__ import annotations
@@ -43,9 +43,7 @@ def main() -> None:
         for name, command in COMMANDS.items():
             times[name].append(measure(image, command))
     bare = statistics.median(times[BARE])
-    print(
-        f"{'median ms':>10} {'min':>6} {'max':>6} {'above bare':>11}  until the script's first line, {rounds} rounds"
-    )
+    print(f"{'median ms':>10} {'min':>6} {'max':>6} {'above bare':>11}  to the first line, {rounds} rounds")
     for name, seconds in times.items():
         middle = statistics.median(seconds)
         print(

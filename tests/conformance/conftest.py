@@ -26,11 +26,15 @@ ROWS = 80
 MakeJob = Callable[..., TrainingJob]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.docker)
+    of_scripts = [item for item in items if "scripts" in getattr(item, "fixturenames", ())]
+    if of_scripts and not chosen_profile(config).script_mode:
+        config.hook.pytest_deselected(items=of_scripts)
+        items[:] = [item for item in items if item not in of_scripts]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -118,10 +122,8 @@ def make_job(
 
 
 @pytest.fixture(scope="module")
-def scripts(make_job: MakeJob, profile: Profile, tmp_path_factory: pytest.TempPathFactory) -> ScriptJobs:
-    """Jobs of a user's own program; skipped where the image does not claim to run them."""
-    if not profile.script_mode:
-        pytest.skip("the profile has no script_mode")
+def scripts(make_job: MakeJob, tmp_path_factory: pytest.TempPathFactory) -> ScriptJobs:
+    """Jobs of a user's own program; its tests are left out where the profile has no script_mode."""
     return ScriptJobs(make_job, tmp_path_factory.mktemp("scripts"))
 
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import subprocess
-import tarfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -206,103 +202,3 @@ def test_a_program_outside_of_the_source_is_refused_by_name(name: str, scripts: 
     result = scripts.run("facts.py", environment={"SAGEMAKER_PROGRAM": name})
     assert name in reason(result)
     assert result.exit_code == 1
-
-
-def archive(directory: Path) -> None:
-    """sourcedir.tar.gz with facts.py, names that climb out, and links that lead out."""
-    with tarfile.open(directory / "sourcedir.tar.gz", "w:gz") as tar:
-        tar.add(PROGRAMS / "facts.py", "facts.py")
-        for name in ("../../climbed.txt", "/absolute.txt"):
-            tar.addfile(tarfile.TarInfo(name), io.BytesIO())
-        link = tarfile.TarInfo("passwords")
-        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
-        tar.addfile(link)
-
-
-@pytest.mark.contract("TT-03", "TT-21")
-def test_an_archive_is_unpacked_and_nothing_leaves_the_code_directory(
-    scripts: ScriptJobs, tmp_path: Path
-) -> None:
-    archive(tmp_path)
-    location = json.dumps(f"{SOURCE}/sourcedir.tar.gz")
-    result = scripts.run(
-        "facts.py",
-        hyperparameters={"sagemaker_submit_directory": location},
-        channels=(Channel("source", tmp_path),),
-    )
-    assert facts(result)["files"] == ["absolute.txt", "climbed.txt", "facts.py"]
-
-
-@pytest.mark.contract("TT-06")
-def test_a_code_directory_with_files_is_used_as_it_is_and_the_log_says_so(
-    scripts: ScriptJobs, tmp_path: Path
-) -> None:
-    (tmp_path / "facts.py").write_bytes((PROGRAMS / "facts.py").read_bytes())
-    (tmp_path / "of-the-image").touch()
-    planned = scripts.plan("facts.py")
-    code = replace(planned.run.binds[0], source=tmp_path, target="/opt/ml/code")
-    result = execute(replace(planned, run=replace(planned.run, binds=(*planned.run.binds, code))))
-    assert "of-the-image" in facts(result)["files"]
-    assert "/opt/ml/code" in result.log.read_text()
-
-
-@pytest.fixture
-def bucket(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The variables of a container that reaches an S3 with s3://sources/sourcedir.tar.gz."""
-    import boto3
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="0.0.0.0", port=0)
-    server.start()
-    try:
-        _, port = server.get_host_and_port()
-        keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
-        client = boto3.client(
-            "s3",
-            endpoint_url=f"http://127.0.0.1:{port}",
-            region_name="us-east-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
-        client.create_bucket(Bucket="sources")
-        archive(tmp_path)
-        client.upload_file(str(tmp_path / "sourcedir.tar.gz"), "sources", "sourcedir.tar.gz")
-        yield {**keys, "PORT": str(port)}
-    finally:
-        server.stop()
-
-
-def bridge_gateway() -> str:
-    """The address under which a container on Docker's own network finds this machine."""
-    command = ["docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-
-@pytest.mark.contract("TT-03", "LOCAL-07", "V3-40")
-def test_a_source_on_s3_is_fetched_and_a_missing_one_is_named(
-    scripts: ScriptJobs, bucket: dict[str, str]
-) -> None:
-    variables = {**bucket, "AWS_ENDPOINT_URL_S3": f"http://{bridge_gateway()}:{bucket.pop('PORT')}"}
-
-    def run(key: str) -> JobResult:
-        location = json.dumps(f"s3://sources/{key}")
-        planned = scripts.plan(
-            "facts.py",
-            hyperparameters={"sagemaker_submit_directory": location},
-            environment=variables,
-            channels=(),
-            isolated=False,
-        )
-        return execute(replace(planned, run=replace(planned.run, network="bridge", aliases=())))
-
-    assert "facts.py" in facts(run("sourcedir.tar.gz"))["files"]
-    assert "s3://sources/missing.tar.gz" in reason(run("missing.tar.gz"))
-
-
-@pytest.mark.contract("TT-03", "TRAIN-24")
-def test_a_source_on_s3_is_refused_under_isolation(scripts: ScriptJobs) -> None:
-    location = json.dumps("s3://sources/sourcedir.tar.gz")
-    result = scripts.run(
-        "facts.py", hyperparameters={"sagemaker_submit_directory": location}, channels=(), isolated=True
-    )
-    assert "s3://sources/sourcedir.tar.gz" in reason(result)

@@ -61,6 +61,19 @@ SILENT = (
     "sagemaker_multi_worker_mirrored_strategy_enabled",
     "sagemaker_pytorch_ddp_enabled",
 )
+BUILD = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+BACKEND = """
+import zipfile
+def build_wheel(directory, settings=None, metadata=None):
+    with zipfile.ZipFile(f"{directory}/mine-1-py3-none-any.whl", "w") as wheel:
+        for name, text in {
+            "METADATA": "Metadata-Version: 2.1\\nName: mine\\nVersion: 1\\n",
+            "WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+            "RECORD": "",
+        }.items():
+            wheel.writestr(f"mine-1.dist-info/{name}", text)
+    return "mine-1-py3-none-any.whl"
+"""
 ONE_HOST = {"current_host": "algo-1", "hosts": ["algo-1"]}
 
 DIFFERENCES = {
@@ -87,6 +100,18 @@ DIFFERENCES = {
         frozenset({"SAGEMAKER_REGION"}),
         lambda job: "AWS_REGION" in job.variables and "AWS_DEFAULT_REGION" not in job.variables,
         Job(variables={"AWS_REGION": "eu-north-1"}),
+    ),
+    "processors": Difference(
+        "What the container may use is told, not what the machine has: a pool of that size does not thrash.",
+        frozenset({"SM_NUM_CPUS", "SM_TRAINING_ENV"}),
+        lambda job: job.one_cpu,
+        Job(one_cpu=True),
+    ),
+    "pyproject": Difference(
+        "A source directory whose pyproject.toml says how it is built is a package, as with setup.py.",
+        frozenset({"as a module"}),
+        lambda job: "pyproject.toml" in job.extra_files,
+        Job(extra_files={"pyproject.toml": BUILD, "backend.py": BACKEND}),
     ),
     "exit code": Difference(
         "The program's own exit code is kept; the toolkit makes 1 of each (TT-62).",

@@ -21,6 +21,7 @@ DUMP_PROGRAM = f"""
 import os, sys
 texts = [os.getcwd(), str(len(sys.argv) - 1), *sys.argv[1:]]
 texts += [f"{{name}}={{value}}" for name, value in os.environ.items()]
+texts.append(f"as a module={{__spec__ is not None}}")
 with open({str(DUMP)!r}, "wb") as file:
     file.write(b"".join(os.fsencode(text) + bytes(1) for text in texts))
 """
@@ -40,6 +41,7 @@ class Job:
         program: its name, for which a file is made.
         text: the program; None for the one that writes down what it is told.
         extra_files: further files of the source directory.
+        one_cpu: whether it may run on one CPU only.
     """
 
     hyperparameters: dict[str, Any] | None = field(default_factory=dict)
@@ -52,6 +54,7 @@ class Job:
     source: str = "code"
     text: str | None = None
     extra_files: dict[str, str] = field(default_factory=dict)
+    one_cpu: bool = False
 
     def lay_out(self) -> dict[str, str]:
         """Write it all; the environment of `train`."""

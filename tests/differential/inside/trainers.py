@@ -54,7 +54,7 @@ def _run_job(job: Job, main: Callable[[], int]) -> Outcome:
     with tempfile.TemporaryFile() as log:
         pid = os.fork()
         if pid == 0:
-            _become(main, variables, log.fileno())
+            _become(main, variables, log.fileno(), job.one_cpu)
         _, status = os.waitpid(pid, 0)
         log.seek(0)
         text = log.read().decode(errors="replace")
@@ -62,7 +62,7 @@ def _run_job(job: Job, main: Callable[[], int]) -> Outcome:
         "exit code": os.waitstatus_to_exitcode(status),
         "success": (BASE / "output" / "success").exists(),
         "code": sorted(
-            str(path.relative_to(BASE)) for path in (BASE / "code").rglob("*") if path.suffix != ".pyc"
+            str(path.relative_to(BASE)) for path in (BASE / "code").rglob("*") if "__pycache__" not in path.parts
         ),
     }
     if DUMP.exists():
@@ -73,11 +73,13 @@ def _run_job(job: Job, main: Callable[[], int]) -> Outcome:
     return Outcome(facts, text)
 
 
-def _become(main: Callable[[], int], variables: dict[str, str], log: int) -> None:
+def _become(main: Callable[[], int], variables: dict[str, str], log: int, one_cpu: bool) -> None:
     """In the child: the job's environment, its output into the log, and never back."""
     code = 99
     try:
         signal.alarm(_LIMIT)
+        if one_cpu:
+            os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
         os.environ.clear()
         os.environ.update(variables)
         for descriptor in (1, 2):

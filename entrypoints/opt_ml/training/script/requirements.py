@@ -62,7 +62,7 @@ def install(kind: str, code_dir: Path) -> None:
         # By the environment: arguments can be read by every process of the machine, and this holds a token.
         variables["PIP_INDEX_URL"] = codeartifact_index(repository)
     what = "the source directory" if kind == PACKAGE else "requirements.txt"
-    print(f"Installing {what}: {' '.join(words[3:])}", flush=True)
+    print(f"Installing {what}: {' '.join(words[2:])}", flush=True)
     ended = run_process(words, str(code_dir), variables)
     if ended.stopped:  # also where pip was about to end well: the program must not be started any more
         print(f"Stopped while installing {what}.", file=sys.stderr)

@@ -80,6 +80,8 @@ def _prepare_program(environment: Environment) -> Start:
     if distribution == launchers.MPI:
         launchers.check_mpi()
         run_toolkit()
+    if environment.reserved.get("sagemaker_s3_output"):  # TT-65
+        print("Files of output/intermediate stay here: only the engine sagemaker-training uploads them.")
     from opt_ml.training.script.source import bring_code
 
     bring_code(environment)
