@@ -30,6 +30,8 @@ def staged_model(model_dir: Path) -> Iterator[Path]:
         for path in staging.rglob("*"):
             path.chmod(0o755 if path.is_dir() else 0o644)
         model_dir.mkdir(parents=True, exist_ok=True)
+        for partial in model_dir.glob(".*.partial"):  # of a container that was killed meanwhile (TRAIN-98)
+            _remove(partial)
         _bring(sorted(staging.iterdir()), model_dir)
 
 

@@ -111,8 +111,10 @@ def test_a_model_can_be_staged_in_a_thread(tmp_path):
     assert content(tmp_path) == ["a.bin"]
 
 
+@pytest.mark.contract("TRAIN-98", "TRAIN-100")
 def test_what_an_earlier_run_left_is_replaced(tmp_path):
     (tmp_path / ".part.partial").mkdir()
+    (tmp_path / ".gone.bin.partial").touch()  # of a model with other files
     (tmp_path / "part").mkdir()
     (tmp_path / "part" / "old.bin").touch()
     with staged_model(tmp_path) as staging:

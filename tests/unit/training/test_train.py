@@ -14,6 +14,7 @@ from toolkit.images import ROOT
 ALGORITHM = """
 import time
 from opt_ml.errors import UserError
+from opt_ml.training import stopping
 from opt_ml.training.staging import staged_model
 
 def train(environment):
@@ -36,8 +37,18 @@ def train(environment):
             time.sleep(60)
         except BaseException:
             raise KeyboardInterrupt from None
-    with staged_model(environment.model_dir) as staging:
-        (staging / "model.json").write_text("{}")
+    with stopping.deferred():
+        if what in ("epochs", "late"):
+            print("waiting")
+            while not stopping.requested():
+                time.sleep(0.01)
+        with staged_model(environment.model_dir) as staging:
+            (staging / "model.json").write_text("{}")
+            if what == "late":
+                print("saving")
+                time.sleep(1)
+    if what == "epochs":
+        stopping.check()
 """
 
 
@@ -124,8 +135,44 @@ def test_sigterm_ends_the_job_and_lines_printed_before_are_out_already(start, tm
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 143
-    assert errors == "Stopped before a model was complete.\n"
+    assert errors == f"Stopped before a model was complete: nothing is in {tmp_path}/ml/model.\n"
     assert not (tmp_path / "ml" / "output").exists()
+    assert not (tmp_path / "ml" / "model").exists()
+
+
+@pytest.mark.contract("TRAIN-95")
+def test_an_algorithm_that_polls_saves_what_it_has_and_the_job_counts_as_stopped(start, tmp_path):
+    process = start("epochs")
+    assert process.stdout.readline() == "waiting\n"
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert errors == f"Stopped with what was complete in {tmp_path}/ml/model.\n"
+    assert (tmp_path / "ml" / "model" / "model.json").exists()
+    assert not (tmp_path / "ml" / "output").exists()
+
+
+@pytest.mark.contract("TRAIN-95")
+def test_further_signals_do_not_disturb_the_saving_and_a_whole_model_is_success(start, tmp_path):
+    process = start("late")
+    assert process.stdout.readline() == "waiting\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout.readline() == "saving\n"
+    for _ in range(3):
+        process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "")
+    assert (tmp_path / "ml" / "model" / "model.json").exists()
+
+
+def test_a_second_ctrl_c_ends_a_job_that_saves(start, tmp_path):
+    process = start("late")
+    assert process.stdout.readline() == "waiting\n"
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == "saving\n"
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 143
     assert not (tmp_path / "ml" / "model").exists()
 
 

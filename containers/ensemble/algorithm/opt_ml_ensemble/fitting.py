@@ -12,7 +12,9 @@ What a stopped job can serve, in this order:
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +32,38 @@ from opt_ml_ensemble.models import MODELS, Curve, Model, Problem
 from opt_ml_ensemble.progress import Progress
 from opt_ml_ensemble.schema import Data
 from opt_ml_ensemble.settings import Settings
+
+
+def _anew(name: str) -> Model | None:
+    return None
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where the models of a job begin.
+
+    Attributes:
+        earlier: by name, the model to go on from, or None for one that is trained from the beginning.
+        folds_anew: the earlier models have seen the train rows, so that no fold may go on from them.
+    """
+
+    earlier: Callable[[str], Model | None] = _anew
+    folds_anew: bool = False
+
+    def of_fold(self, name: str, parameters: Mapping[str, Any]) -> tuple[Model | None, Mapping[str, Any]]:
+        """The model that a fold goes on from, and its parameters: all rounds for one that cannot."""
+        model = self.earlier(name)
+        if model is None or not self.folds_anew:
+            return model, parameters
+        together = (model.rounds or 0) + model.most_rounds(parameters)
+        return None, model.with_rounds(parameters, together)
+
+    def rest(self, name: str, rounds: list[int]) -> int | None:
+        """The rounds that the served model is to have beyond its beginning, from those of the folds."""
+        if not rounds:
+            return None
+        model = self.earlier(name)
+        return max(1, round(float(np.mean(rounds))) - (0 if model is None else model.rounds or 0))
 
 
 @dataclass
@@ -65,7 +99,9 @@ class Fitted:
             self.curves[spare.model.name] = spare.model.curve
 
 
-def fit_folds(settings: Settings, problem: Problem, metric: str, train: Data, progress: Progress) -> Fitted:
+def fit_folds(
+    settings: Settings, problem: Problem, metric: str, train: Data, progress: Progress, start: Start
+) -> Fitted:
     """Cross-validate every model, then fit it on all rows with the rounds that its folds found.
 
     Raises:
@@ -78,10 +114,11 @@ def fit_folds(settings: Settings, problem: Problem, metric: str, train: Data, pr
     for name in settings["models"]:
         parameters = settings.of_model(name)
         try:
-            result = cross_validate(name, problem, parameters, train, fitted.folds, metric, progress)
-            rounds = round(float(np.mean(result.rounds))) if result.rounds else None
-            exact = MODELS[name].with_rounds(parameters, rounds)
-            model, note = fit_on_all(name, problem, exact, train, None, progress, spare=result.spare)
+            earlier, of_fold = start.of_fold(name, parameters)
+            result = cross_validate(name, problem, of_fold, train, fitted.folds, metric, progress, earlier)
+            exact = MODELS[name].with_rounds(parameters, start.rest(name, result.rounds))
+            earlier = start.earlier(name)
+            model, note = fit_on_all(name, problem, exact, train, None, progress, earlier, result.spare)
         except Interrupted as interrupted:
             fitted.interrupted = interrupted.where
             if not fitted.models:
@@ -100,7 +137,12 @@ def fit_folds(settings: Settings, problem: Problem, metric: str, train: Data, pr
 
 
 def fit_once(
-    settings: Settings, problem: Problem, train: Data, validation: Data | None, progress: Progress
+    settings: Settings,
+    problem: Problem,
+    train: Data,
+    validation: Data | None,
+    progress: Progress,
+    start: Start,
 ) -> Fitted:
     """Fit every model on the train rows; the validation rows stop the boosting.
 
@@ -111,7 +153,9 @@ def fit_once(
     for name in settings["models"]:
         parameters = settings.of_model(name)
         try:
-            model, note = fit_on_all(name, problem, parameters, train, validation, progress)
+            model, note = fit_on_all(
+                name, problem, parameters, train, validation, progress, start.earlier(name)
+            )
         except Interrupted as interrupted:
             fitted.interrupted = interrupted.where
             if interrupted.spare is not None:

@@ -21,6 +21,8 @@ from opt_ml.training.staging import staged_model
 from opt_ml_ensemble.bundle import save_bundle, write_json
 from opt_ml_ensemble.dataset import build_schema, encode
 from opt_ml_ensemble.files import Rows, read_channel
+from opt_ml_ensemble.fitting import Start
+from opt_ml_ensemble.incremental import Earlier, check_unseen, facts, read_earlier, schema_for
 from opt_ml_ensemble.metrics import ranking_metric
 from opt_ml_ensemble.models import Problem
 from opt_ml_ensemble.progress import Progress, identity
@@ -29,7 +31,7 @@ from opt_ml_ensemble.schema import Data, Schema
 from opt_ml_ensemble.settings import Settings, nearest, read_settings
 from opt_ml_ensemble.trainer import Outcome, train_ensemble
 
-CHANNELS = ("train", "training", "validation", "test")
+CHANNELS = ("train", "training", "validation", "test", "model")
 FEWEST_ROWS = 6
 
 
@@ -63,8 +65,10 @@ def train(environment: Environment) -> None:
     progress = _progress(environment, settings, job)
     with stopping.deferred():
         outcome = train_ensemble(
-            job.schema, settings, problem, metric, job.train, job.validation, job.test, progress
+            job.schema, settings, problem, metric, job.train, job.validation, job.test, progress, job.start
         )
+        if job.earlier:
+            outcome.metrics["incremental"] = facts(job.earlier, job.rows["train"], settings["models"])
         _write(environment, settings, job, outcome)
     if "stopped" in outcome.metrics:
         raise stopping.Stopped
@@ -74,6 +78,7 @@ def train(environment: Environment) -> None:
 def _progress(environment: Environment, settings: Settings, job: Job) -> Progress:
     """Where an interrupted run of the same job came to, if the job has a checkpoint directory (TRAIN-92)."""
     parts = identity(settings, job.schema, {"train": job.train, "validation": job.validation})
+    parts["earlier model"] = job.earlier.sha256 if job.earlier else ""
     checkpoints = Checkpoints.open(environment, "ensemble", parts)
     return Progress(checkpoints, settings["checkpoint_seconds"])
 
@@ -85,6 +90,7 @@ class Job:
     Attributes:
         rows: by channel, as they were read.
         validation, test: None where the job has no such channel.
+        earlier: the model to go on from, of the channel model; else None.
     """
 
     rows: dict[str, Rows]
@@ -92,6 +98,15 @@ class Job:
     train: Data
     validation: Data | None
     test: Data | None
+    earlier: Earlier | None = None
+
+    @property
+    def start(self) -> Start:
+        """Where the models begin, for the folds and for those that are served."""
+        if self.earlier is None:
+            return Start()
+        seen = self.earlier.has_seen(self.rows["train"])
+        return Start(self.earlier.model, folds_anew=bool(seen))
 
 
 def read_job(environment: Environment, settings: Settings) -> Job:
@@ -102,8 +117,14 @@ def read_job(environment: Environment, settings: Settings) -> Job:
     """
     channels = {"train" if name == "training" else name: c for name, c in environment.channels.items()}
     _check_channels(environment)
-    rows = {"train": _read(channels["train"], settings)}
-    schema = build_schema(rows["train"], settings)
+    earlier = None
+    if "model" in channels and _is_here(channels["model"]):
+        earlier = read_earlier(channels["model"])
+    known = earlier.bundle.schema if earlier else None
+    rows = {"train": _read(channels["train"], settings, known)}
+    schema = (
+        schema_for(earlier, rows["train"], settings) if earlier else build_schema(rows["train"], settings)
+    )
     data = {"train": encode(rows["train"], schema)}
     if len(data["train"]) < FEWEST_ROWS:
         what = "a label and a weight above 0" if schema.weight else "a label"
@@ -120,7 +141,9 @@ def read_job(environment: Environment, settings: Settings) -> Job:
             rows[name] = _read(channels[name], settings, schema)
             rows[name] = _with_names(rows[name], rows["train"])
             data[name] = encode(rows[name], schema)
-    return Job(rows, schema, data["train"], data.get("validation"), data.get("test"))
+    if earlier:
+        check_unseen(earlier, rows, settings)
+    return Job(rows, schema, data["train"], data.get("validation"), data.get("test"), earlier)
 
 
 def _read(channel: Channel, settings: Settings, schema: Schema | None = None) -> Rows:
@@ -146,9 +169,11 @@ def _check_channels(environment: Environment) -> None:
             continue
         meant = nearest(name, CHANNELS)
         if meant:
-            raise UserError(f"Unknown channel {name!r}.{meant} Channels are train, validation and test.")
+            raise UserError(
+                f"Unknown channel {name!r}.{meant} Channels are train, validation, test and model."
+            )
         # Other programs add channels of their own, as the SageMaker SDK does for scripts (V3-10, V3-11).
-        print(f"Channel {name} is not used: channels are train, validation and test.")
+        print(f"Channel {name} is not used: channels are train, validation, test and model.")
 
 
 def _is_here(channel: Channel) -> bool:
@@ -199,14 +224,14 @@ def describe(job: Job) -> None:
 
 def _write(environment: Environment, settings: Settings, job: Job, outcome: Outcome) -> None:
     """Model, metrics and report, in the model directory and (the last two) in output/data (TRAIN-73)."""
-    facts = {
+    content: dict[str, Any] = {
         "hyperparameters": {name: value for name, value in settings.values.items() if value is not None},
         "channels": {name: _files(rows) for name, rows in job.rows.items()},
         "job": environment.job_name,
-        **{name: outcome.metrics[name] for name in ("stopped",) if name in outcome.metrics},
+        **{name: outcome.metrics[name] for name in ("stopped", "incremental") if name in outcome.metrics},
     }
     with staged_model(environment.model_dir) as staging:
-        save_bundle(outcome.bundle, staging, facts)
+        save_bundle(outcome.bundle, staging, content)
         write_json(staging / "metrics.json", outcome.metrics)
         write_report(staging / "report.html", outcome, job.rows, environment.job_name)
         _copy_reports(staging, environment.output_data_dir)

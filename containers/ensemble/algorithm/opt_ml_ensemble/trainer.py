@@ -13,7 +13,7 @@ from opt_ml.errors import UserError
 from opt_ml_ensemble.blending import Blend, Folds, cross_fitted, fit_blend
 from opt_ml_ensemble.bundle import Bundle
 from opt_ml_ensemble.cross_validation import make_folds, split
-from opt_ml_ensemble.fitting import Fitted, fit_folds, fit_once
+from opt_ml_ensemble.fitting import Fitted, Start, fit_folds, fit_once
 from opt_ml_ensemble.metrics import better, measure, print_metrics
 from opt_ml_ensemble.models import Curve, Problem
 from opt_ml_ensemble.progress import Progress
@@ -68,6 +68,7 @@ def train_ensemble(
     validation: Data | None,
     test: Data | None,
     progress: Progress | None = None,
+    start: Start | None = None,
 ) -> Outcome:
     """Train every model, blend them, print and return the metrics.
 
@@ -90,11 +91,11 @@ def train_ensemble(
         source = "split"
         train, validation = split(train, schema.task, fraction, settings["seed"])
         print(f"Validation: {len(validation)} of the train rows, held out.")
-    progress = progress or Progress()
+    progress, start = progress or Progress(), start or Start()
     if settings["k_fold"] >= 2:
-        fitted = fit_folds(settings, problem, metric, train, progress)
+        fitted = fit_folds(settings, problem, metric, train, progress, start)
     else:
-        fitted = fit_once(settings, problem, train, validation, progress)
+        fitted = fit_once(settings, problem, train, validation, progress, start)
     if fitted.interrupted:
         print(f"Stopped in {fitted.interrupted}. The model is of: {', '.join(fitted.models)}.", flush=True)
     bundle, held_out = _blend(schema, settings, problem, fitted, train, validation, source)

@@ -37,6 +37,9 @@ class Problem:
     patience: int = 0
 
 
+_ROUNDS = {"catboost": "iterations", "xgboost": "num_round", "hist_gradient_boosting": "max_iter"}
+
+
 @dataclass
 class Curve:
     """Loss by boosting round, on the rows trained on and on those watched."""
@@ -143,8 +146,12 @@ class Model(ABC):
     @classmethod
     def with_rounds(cls, parameters: Mapping[str, Any], rounds: int | None) -> Mapping[str, Any]:
         """The same parameters with exactly so many boosting rounds."""
-        names = {"catboost": "iterations", "xgboost": "num_round", "hist_gradient_boosting": "max_iter"}
-        return parameters if rounds is None else {**parameters, names[cls.name]: rounds}
+        return parameters if rounds is None else {**parameters, _ROUNDS[cls.name]: rounds}
+
+    @classmethod
+    def most_rounds(cls, parameters: Mapping[str, Any]) -> int:
+        """The boosting rounds that the parameters allow."""
+        return int(parameters[_ROUNDS[cls.name]])
 
 
 def shares(raw: NDArray[Any] | Sequence[float]) -> NDArray[np.float64]:
