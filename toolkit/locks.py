@@ -35,6 +35,14 @@ def find_locks() -> list[Lock]:
         # Into the same environment as the toolkit's own: what both need is one version.
         _lock("requirements/tune.txt", "requirements/tune.in", "-c", "requirements/toolkit.txt", *anywhere),
         _lock("requirements/dev.txt", "pyproject.toml", "--group", "dev", *anywhere),
+        _lock("requirements/sdk-v2.txt", "requirements/sdk-v2.in", *anywhere),
+        _lock(
+            "requirements/sdk-v3.txt",
+            "requirements/sdk-v3.in",
+            "--excludes",
+            "requirements/sdk-v3-excludes.txt",
+            *anywhere,
+        ),
         _lock("tests/images/requirements.txt", "tests/images/requirements.in", *anywhere),
         _lock("tests/differential/requirements.txt", "tests/differential/requirements.in", *anywhere),
         _lock("tests/distributed/requirements.txt", "tests/distributed/requirements.in", *anywhere),
