@@ -62,7 +62,9 @@ def _run_job(job: Job, main: Callable[[], int]) -> Outcome:
         "exit code": os.waitstatus_to_exitcode(status),
         "success": (BASE / "output" / "success").exists(),
         "code": sorted(
-            str(path.relative_to(BASE)) for path in (BASE / "code").rglob("*") if "__pycache__" not in path.parts
+            str(path.relative_to(BASE))
+            for path in (BASE / "code").rglob("*")
+            if "__pycache__" not in path.parts
         ),
     }
     if DUMP.exists():
