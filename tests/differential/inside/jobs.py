@@ -157,7 +157,7 @@ CHANNEL = st.none() | st.fixed_dictionaries(
 )
 CHANNEL_NAMES = st.sampled_from(["train", "test.data", "a-b_c", "x" * 64]) | st.from_regex(
     r"[A-Za-z0-9.\-_]{1,64}", fullmatch=True
-)
+).filter(lambda name: name not in {".", ".."})  # a channel is a directory
 PROGRAMS = st.sampled_from(
     ["train.py", "bin/train.py", "_a+b.c-d.py", "train.sh", "bin/train.sh", "run-me", ".hidden.py"]
 )

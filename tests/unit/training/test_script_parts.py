@@ -148,7 +148,7 @@ ELEVEN = [f"algo-{number}" for number in range(1, 12)]
 
 @pytest.mark.contract("TRAIN-43", "TRAIN-44", "TT-73")
 def test_the_rank_is_the_place_in_the_sorted_list_also_with_eleven_hosts(tmp_path, monkeypatch):
-    monkeypatch.setattr(launchers, "find_spec", lambda name: True)
+    monkeypatch.setattr(launchers, "has_package", lambda name: True)
     ranks = {}
     for host in ELEVEN:
         words = launchers.torchrun(environment(tmp_path, ELEVEN, host), "train.py", "script")
@@ -166,7 +166,7 @@ def test_torchrun_takes_only_a_python_script_and_needs_torch(tmp_path, monkeypat
     job = environment(tmp_path, ["algo-1"], "algo-1")
     with pytest.raises(UserError, match=r"train\.sh"):
         launchers.torchrun(job, "train.sh", "command")
-    monkeypatch.setattr(launchers, "find_spec", lambda name: None)
+    monkeypatch.setattr(launchers, "has_package", lambda name: False)
     with pytest.raises(UserError, match="no torch"):
         launchers.torchrun(job, "train.py", "script")
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.util import find_spec
 
 from opt_ml.environment import Environment
 from opt_ml.errors import UserError
@@ -63,13 +62,20 @@ def chosen_distribution(environment: Environment) -> str | None:
     return asked[0] if asked else None
 
 
+def has_package(name: str) -> bool:
+    """Whether the image has a Python package; the package itself is not imported."""
+    from importlib.util import find_spec  # takes as long as all else here
+
+    return find_spec(name) is not None
+
+
 def check_mpi() -> None:
     """MPI is left to the AWS toolkit, where it can go (TT-71).
 
     Raises:
         UserError: the toolkit or mpirun is not in this image.
     """
-    missing = [] if find_spec("sagemaker_training") else ["the Python package sagemaker-training"]
+    missing = [] if has_package("sagemaker_training") else ["the Python package sagemaker-training"]
     missing += [name for name in ("mpirun", "sshd") if not find_program(name) and not _in_sbin(name)]
     if missing:
         raise UserError(
@@ -88,7 +94,7 @@ def torchrun(environment: Environment, program: str, kind: str) -> list[str]:
     """
     if kind != SCRIPT:
         raise UserError(f"torchrun starts a Python script, and {program} is none. Name a .py file ({TORCH}).")
-    if not find_spec("torch"):
+    if not has_package("torch"):
         raise UserError(
             f"The job asks for torchrun ({TORCH}), and this image has no torch. Install torch in it."
         )

@@ -62,9 +62,7 @@ def run_toolkit() -> None:
     Raises:
         UserError: it is not installed.
     """
-    from importlib.util import find_spec
-
-    if not find_spec("sagemaker_training"):
+    if not launchers.has_package("sagemaker_training"):
         raise UserError(
             "OPT_ML_TRAINING_ENGINE is sagemaker-training, and this image does not have it. Install it in "
             "the image (pip install sagemaker-training, which needs gcc), or leave the variable out."
