@@ -15,6 +15,8 @@ from toolkit.usage_summary import GPU_IDLE_PERCENT, WAITING_BYTES_PER_S, WAITING
 
 FEW_SAMPLES = 20
 SHORT_S = 5.0
+CROWDED = 0.9  # of the machine's cores
+WITHOUT_RIVALS = 0.8  # of its cores a job has that needs them all and is alone
 
 
 @dataclass(frozen=True)
@@ -86,17 +88,21 @@ def _about_cpu(usage: Usage) -> Insight:
     used = f"CPU: {mean} of {count_cores(usage.cpus)} on average, {peak} at most"
     rule = "mean core seconds per second, beside the cores the container may use"
     share = usage.cpu_mean_cores / usage.cpus if usage.cpus else 0.0
+    crowded = (usage.machine_busy_share or 0.0) > CROWDED
+    if crowded and share < WITHOUT_RIVALS:
+        return Insight(
+            f"{used}, while this machine was {usage.machine_busy_share:.0%} busy: other programs took the "
+            "rest. Measure again on a quiet machine.",
+            f"machine above {CROWDED:.0%} busy, the job below {WITHOUT_RIVALS:.0%} of its cores",
+        )
     if usage.cpu_full_share > 0.5:
         return Insight(
             f"{used}; {usage.cpu_full_share:.0%} of the time all of them. More vCPU may make it faster.",
             "more than half of the time above 95% of the cores",
         )
     if share < 0.5:
-        cure = "A smaller instance may do, or more threads" if usage.cpus > 1 else "It waited"
-        return Insight(
-            f"{used}: more than half idle. {cure}; if other programs kept this machine busy, measure again.",
-            f"{rule}: below half",
-        )
+        cure = "A smaller instance may do, or more threads." if usage.cpus > 1 else "It waited."
+        return Insight(f"{used}: more than half idle. {cure}", f"{rule}: below half")
     return Insight(f"{used}.", rule)
 
 
