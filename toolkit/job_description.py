@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -166,6 +167,16 @@ class TrainingJob:
     def mode_of(self, channel: Channel) -> str:
         """The channel's input mode, or the job's."""
         return channel.input_mode or self.input_mode
+
+
+def region() -> str:
+    """The AWS region that a job is told: this machine's own, or us-east-1."""
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+
+
+def job_arn(name: str) -> str:
+    """The ARN of a job of this name, in an account that is nobody's (TRAIN-20)."""
+    return f"arn:aws:sagemaker:{region()}:000000000000:training-job/{name}"
 
 
 def default_name(image: str) -> str:

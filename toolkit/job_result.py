@@ -11,7 +11,7 @@ from typing import Any
 
 from toolkit import job_request
 from toolkit.artifacts import readable_size, total_size
-from toolkit.job_description import TrainingJob
+from toolkit.job_description import TrainingJob, job_arn
 
 # Values of such variables stay out of files (TRAIN-27).
 _SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PRIVATE", "CREDS")
@@ -145,6 +145,7 @@ class JobResult:
             for name, value in self.job.environment.items()
         }
         document |= {
+            "TrainingJobArn": job_arn(self.name),
             "TrainingJobStatus": self.status,
             "SecondaryStatus": self.secondary_status,
             "ModelArtifacts": {"S3ModelArtifacts": str(self.model) if self.model else ""},

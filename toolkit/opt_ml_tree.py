@@ -6,27 +6,25 @@ Sources: contract rules TRAIN-30 to TRAIN-49.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
-from toolkit.job_description import SOURCE_PATH, Channel, TrainingJob
+from toolkit.job_description import SOURCE_PATH, Channel, TrainingJob, region
 
 NETWORK_INTERFACE = "eth0"
 
 
-def input_config(job: TrainingJob, host: str, region: str) -> dict[str, str]:
+def input_config(job: TrainingJob, host: str) -> dict[str, str]:
     """The files of /opt/ml/input/config on one host.
 
     Args:
         job: with its name.
         host: the one whose files these are.
-        region: such as `us-east-1`, named in a script's hyperparameters (V3-40).
 
     Returns:
         file name -> JSON text.
     """
     documents: dict[str, Any] = {
-        "hyperparameters.json": {**_of_script(job, region), **job.hyperparameters},
+        "hyperparameters.json": hyperparameters(job),
         # On every host the same, also where a channel of other groups has no directory (TRAIN-46).
         "inputdataconfig.json": {channel.name: _channel(job, channel) for channel in job.channels},
         "resourceconfig.json": _resources(job, host),
@@ -58,18 +56,18 @@ def checkpoint_uri(job: TrainingJob) -> str:
     return f"s3://opt-ml-local/{job.name}/checkpoints"
 
 
-def _of_script(job: TrainingJob, region: str) -> Mapping[str, str]:
-    """The hyperparameters that SDK v2's Estimator adds for a script, JSON text each (V3-40)."""
+def hyperparameters(job: TrainingJob) -> dict[str, str]:
+    """The job's own, and those that SDK v2's Estimator adds for a script, JSON text each (V3-40)."""
     if not job.entry_point:
-        return {}
+        return dict(job.hyperparameters)
     added = {
         "sagemaker_program": job.entry_point,
         "sagemaker_submit_directory": SOURCE_PATH,
         "sagemaker_container_log_level": 20,
         "sagemaker_job_name": job.name,
-        "sagemaker_region": region,
+        "sagemaker_region": region(),
     }
-    return {name: json.dumps(value) for name, value in added.items()}
+    return {**{name: json.dumps(value) for name, value in added.items()}, **job.hyperparameters}
 
 
 def _channel(job: TrainingJob, channel: Channel) -> dict[str, str]:

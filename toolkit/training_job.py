@@ -14,11 +14,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from toolkit import channel_data, job_limits, job_request, opt_ml_tree
-from toolkit.job_description import SOURCE_PATH, Channel, InstanceGroup, TrainingJob, default_name
+from toolkit.job_description import (
+    SOURCE_PATH,
+    Channel,
+    InstanceGroup,
+    TrainingJob,
+    default_name,
+    job_arn,
+    region,
+)
 from toolkit.run_spec import Bind, RunSpec
 
 __all__ = ["SHARES", "Channel", "InstanceGroup", "Plan", "TrainingJob", "default_name", "plan"]
 
+_WARM_POOL = "/opt/ml/sagemaker/warmpoolcache"  # TRAIN-25
 SHARES = ".input"  # below the job's directory: links to the files that only some hosts get
 
 
@@ -105,7 +114,7 @@ def plan(job: TrainingJob) -> Plan:
 
 
 def _files(job: TrainingJob, host: str) -> dict[str, str]:
-    config = opt_ml_tree.input_config(job, host, _region())
+    config = opt_ml_tree.input_config(job, host)
     files = {f"{host}/input/config/{name}": text for name, text in config.items()}
     for channel in _channels_of(job, host):
         if channel.manifest and job.mode_of(channel) == "File":  # TRAIN-53
@@ -199,23 +208,14 @@ def _further_binds(job: TrainingJob, host: str, directory: Path) -> list[Bind]:
     return binds
 
 
-_WARM_POOL = "/opt/ml/sagemaker/warmpoolcache"  # TRAIN-25
-
-
 def _platform_environment(job: TrainingJob) -> dict[str, str]:
-    region = _region()
-    variables = {
-        "TRAINING_JOB_NAME": job.name,
-        "TRAINING_JOB_ARN": f"arn:aws:sagemaker:{region}:000000000000:training-job/{job.name}",
-    }
+    variables = {"TRAINING_JOB_NAME": job.name, "TRAINING_JOB_ARN": job_arn(job.name)}
     if job.warm_pool_dir:
         variables["SAGEMAKER_MANAGED_WARMPOOL_CACHE_DIRECTORY"] = _WARM_POOL
     # Without a network the platform gives neither region nor credentials (TRAIN-23).
-    return variables if job.isolated else {**variables, "AWS_REGION": region, "AWS_DEFAULT_REGION": region}
-
-
-def _region() -> str:
-    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+    return (
+        variables if job.isolated else {**variables, "AWS_REGION": region(), "AWS_DEFAULT_REGION": region()}
+    )
 
 
 def _machine_memory() -> int:

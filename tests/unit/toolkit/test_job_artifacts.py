@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.artifacts import model_directory, newest_model, pack, readable_size
+from toolkit.artifacts import gather, lay_out, model_directory, newest_model, pack, readable_size
 from toolkit.errors import ToolkitError
 
 
@@ -124,12 +124,14 @@ def test_a_directory_is_mounted_as_it_is(model: Path) -> None:
     assert model.exists()
 
 
-def record(jobs: Path, name: str, image: str, status: str, when: int) -> None:
+def record(
+    jobs: Path, name: str, image: str, status: str, when: int, model: str = "jobs/there/model.tar.gz"
+) -> None:
     (jobs / name).mkdir(parents=True)
     result = {
         "AlgorithmSpecification": {"TrainingImage": image},
         "TrainingJobStatus": status,
-        "ModelArtifacts": {"S3ModelArtifacts": "jobs/there/model.tar.gz" if status == "Completed" else ""},
+        "ModelArtifacts": {"S3ModelArtifacts": model if status == "Completed" else ""},
     }
     (jobs / name / "result.json").write_text(json.dumps(result))
     os.utime(jobs / name / "result.json", (when, when))
@@ -171,3 +173,30 @@ def test_no_completed_job_is_an_error_with_the_cure(tmp_path: Path) -> None:
 )
 def test_sizes_are_written_for_people(size: int, text: str) -> None:
     assert readable_size(size) == text
+
+
+@pytest.mark.contract("TRAIN-74")
+def test_of_a_name_on_two_hosts_the_first_hosts_stays_and_the_clash_is_told(tmp_path: Path) -> None:
+    hosts = {host: tmp_path / host for host in ("algo-1", "algo-2")}
+    for host, directory in hosts.items():
+        (directory / "common").mkdir(parents=True)
+        (directory / "common" / host).write_text(host)
+        (directory / "model.json").write_text(host)
+    (hosts["algo-1"] / "either").write_text("a file")
+    (hosts["algo-2"] / "either").mkdir()
+    (hosts["algo-2"] / "either" / "part").touch()
+    found, (warning,) = gather(hosts, "model.tar.gz")
+    assert list(found) == ["common", "common/algo-1", "common/algo-2", "either", "model.json"]
+    assert found["model.json"].read_text() == "algo-1"
+    for clash in ("model.json of algo-2", "either of algo-2", "either/part of algo-2"):
+        assert clash in warning
+
+
+@pytest.mark.contract("TRAIN-71")
+def test_a_model_that_was_not_compressed_is_found_and_served_as_it_is(model: Path, tmp_path: Path) -> None:
+    job = tmp_path / "jobs" / "new"
+    record(tmp_path / "jobs", "new", "mine", "Completed", 1, model="jobs/new/model")
+    assert lay_out({"algo-1": model}, job / "model") == []
+    assert newest_model(tmp_path / "jobs", "mine") == job / "model"
+    with model_directory(job) as directory:
+        assert (directory / "trees" / "one.ubj").read_bytes() == b"\0\1"

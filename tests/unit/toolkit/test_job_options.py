@@ -8,8 +8,15 @@ import pytest
 
 from toolkit.channel_option import parse_channels
 from toolkit.errors import ToolkitError
-from toolkit.options import parse_pairs, parse_size, read_hyperparameters, read_payload
-from toolkit.training_job import Channel
+from toolkit.options import (
+    parse_groups,
+    parse_pairs,
+    parse_seconds,
+    parse_size,
+    read_hyperparameters,
+    read_payload,
+)
+from toolkit.training_job import Channel, InstanceGroup
 
 
 def test_a_value_may_hold_equals_signs_and_may_be_empty() -> None:
@@ -79,3 +86,65 @@ def test_what_is_no_size_is_named(text: str) -> None:
 def test_a_payload_that_is_not_there_is_named() -> None:
     with pytest.raises(ToolkitError, match="--payload no-such cannot be read"):
         read_payload("no-such")
+
+
+@pytest.mark.parametrize(
+    ("text", "channel"),
+    [
+        ("t=d,text/csv,mode=pipe", Channel("t", Path("d"), "text/csv", input_mode="Pipe")),
+        ("t=d,mode=FastFile,text/csv", Channel("t", Path("d"), "text/csv", input_mode="FastFile")),
+        ("t=d,distribution=shardedbys3key", Channel("t", Path("d"), distribution="ShardedByS3Key")),
+        (
+            "t=d,wrapper=RecordIO,shuffle=3",
+            Channel("t", Path("d"), record_wrapper="RecordIO", shuffle_seed=3),
+        ),
+        ("t=d,groups=a+b", Channel("t", Path("d"), instance_groups=("a", "b"))),
+        ("t=d,attributes=a-ref+label", Channel("t", Path("d"), attribute_names=("a-ref", "label"))),
+        ("t=d,manifest=yes,access=rw", Channel("t", Path("d"), manifest=True, access="rw")),
+        ("t=a,b,type=text/csv", Channel("t", Path("a,b"), "text/csv")),
+    ],
+)
+def test_a_channel_takes_settings(text: str, channel: Channel) -> None:
+    assert parse_channels([text]) == (channel,)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("t=d,mod=Pipe", "Did you mean mode?"),
+        ("t=d,mode=Pip", "Did you mean Pipe?"),
+        ("t=d,shuffle=yes", "no whole number"),
+        ("t=,mode=Pipe", "there is no path"),
+    ],
+)
+def test_a_setting_that_is_not_known_is_told_the_nearest(text: str, words: str) -> None:
+    with pytest.raises(ToolkitError) as caught:
+        parse_channels([text])
+    assert text in str(caught.value)
+    assert words in str(caught.value)
+
+
+def test_a_path_that_looks_like_a_setting_and_exists_is_a_path(tmp_path: Path) -> None:
+    path = tmp_path / "a,mode=Pipe"
+    path.touch()
+    assert parse_channels([f"train={path}"]) == (Channel("train", path),)
+
+
+def test_instance_groups_are_a_name_a_type_and_a_count() -> None:
+    assert parse_groups(["gpu=ml.g5.xlarge:2"]) == (InstanceGroup("gpu", "ml.g5.xlarge", 2),)
+    for text in ("gpu=ml.g5.xlarge", "gpu=:2", "gpu=ml.g5.xlarge:0"):
+        with pytest.raises(ToolkitError, match="NAME=TYPE:COUNT"):
+            parse_groups([text])
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("1.5", 1.5), ("30s", 30), ("5m", 300), ("2H", 7200)]
+)
+def test_times_have_a_unit_or_are_seconds(text: str, seconds: float) -> None:
+    assert parse_seconds("--stop-after", text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "-1", "soon", "1d", "nan", "inf"])
+def test_what_is_no_time_is_named(text: str) -> None:
+    with pytest.raises(ToolkitError, match="--stop-after"):
+        parse_seconds("--stop-after", text)
