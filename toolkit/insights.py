@@ -79,8 +79,13 @@ def _of_host(usage: Usage) -> Iterator[Insight]:
             f"under {WAITING_CORES:g} cores busy while more than {WAITING_BYTES_PER_S / 1e6:g} MB/s come in",
         )
     yield from _about_gpu(usage)
-    if not short:
+    if not (short or _is_crowded_out(usage)):
         yield from _about_size(usage)
+
+
+def _is_crowded_out(usage: Usage) -> bool:
+    """Other programs had the cores that the job may have wanted."""
+    return (usage.machine_busy_share or 0.0) > CROWDED and usage.cpu_mean_cores < WITHOUT_RIVALS * usage.cpus
 
 
 def _about_cpu(usage: Usage) -> Insight:
@@ -88,8 +93,7 @@ def _about_cpu(usage: Usage) -> Insight:
     used = f"CPU: {mean} of {count_cores(usage.cpus)} on average, {peak} at most"
     rule = "mean core seconds per second, beside the cores the container may use"
     share = usage.cpu_mean_cores / usage.cpus if usage.cpus else 0.0
-    crowded = (usage.machine_busy_share or 0.0) > CROWDED
-    if crowded and share < WITHOUT_RIVALS:
+    if _is_crowded_out(usage):
         return Insight(
             f"{used}, while this machine was {usage.machine_busy_share:.0%} busy: other programs took the "
             "rest. Measure again on a quiet machine.",

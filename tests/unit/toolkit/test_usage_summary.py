@@ -90,6 +90,7 @@ def test_a_crowded_machine_is_told_instead_of_idle_cores() -> None:
     text = said(replace(host(0.9), machine_busy_share=0.97))
     assert "while this machine was 97% busy: other programs took the rest." in text
     assert "idle" not in text
+    assert "smallest common instance" not in text
     assert "idle" in said(replace(host(0.9), machine_busy_share=0.5))
 
 
