@@ -15,6 +15,8 @@ from toolkit.usage_summary import GPU_IDLE_PERCENT, WAITING_BYTES_PER_S, WAITING
 
 FEW_SAMPLES = 20
 SHORT_S = 5.0
+CROWDED = 0.9  # of the machine's cores
+WITHOUT_RIVALS = 0.8  # of its cores a job has that needs them all and is alone
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,13 @@ def _of_host(usage: Usage) -> Iterator[Insight]:
             f"under {WAITING_CORES:g} cores busy while more than {WAITING_BYTES_PER_S / 1e6:g} MB/s come in",
         )
     yield from _about_gpu(usage)
-    if not short:
+    if not (short or _is_crowded_out(usage)):
         yield from _about_size(usage)
+
+
+def _is_crowded_out(usage: Usage) -> bool:
+    """Other programs had the cores that the job may have wanted."""
+    return (usage.machine_busy_share or 0.0) > CROWDED and usage.cpu_mean_cores < WITHOUT_RIVALS * usage.cpus
 
 
 def _about_cpu(usage: Usage) -> Insight:
@@ -86,17 +93,20 @@ def _about_cpu(usage: Usage) -> Insight:
     used = f"CPU: {mean} of {count_cores(usage.cpus)} on average, {peak} at most"
     rule = "mean core seconds per second, beside the cores the container may use"
     share = usage.cpu_mean_cores / usage.cpus if usage.cpus else 0.0
+    if _is_crowded_out(usage):
+        return Insight(
+            f"{used}, while this machine was {usage.machine_busy_share:.0%} busy: other programs took the "
+            "rest. Measure again on a quiet machine.",
+            f"machine above {CROWDED:.0%} busy, the job below {WITHOUT_RIVALS:.0%} of its cores",
+        )
     if usage.cpu_full_share > 0.5:
         return Insight(
             f"{used}; {usage.cpu_full_share:.0%} of the time all of them. More vCPU may make it faster.",
             "more than half of the time above 95% of the cores",
         )
     if share < 0.5:
-        cure = "A smaller instance may do, or more threads" if usage.cpus > 1 else "It waited"
-        return Insight(
-            f"{used}: more than half idle. {cure}; if other programs kept this machine busy, measure again.",
-            f"{rule}: below half",
-        )
+        cure = "A smaller instance may do, or more threads." if usage.cpus > 1 else "It waited."
+        return Insight(f"{used}: more than half idle. {cure}", f"{rule}: below half")
     return Insight(f"{used}.", rule)
 
 

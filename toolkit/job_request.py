@@ -18,7 +18,7 @@ from toolkit.job_description import (
     InstanceGroup,
     TrainingJob,
 )
-from toolkit.opt_ml_tree import checkpoint_uri
+from toolkit.opt_ml_tree import checkpoint_uri, hyperparameters
 
 ROLE = "arn:aws:iam::000000000000:role/opt-ml-local"  # a request must name one; nothing here uses it
 VOLUME_GB = 30
@@ -32,7 +32,7 @@ def request(job: TrainingJob) -> dict[str, Any]:
     """
     document: dict[str, Any] = {
         "TrainingJobName": job.name,
-        "HyperParameters": dict(job.hyperparameters),
+        "HyperParameters": hyperparameters(job),
         "AlgorithmSpecification": _algorithm(job),
         "RoleArn": ROLE,
         "InputDataConfig": [_channel(job, channel) for channel in job.channels],

@@ -6,7 +6,6 @@ Sources: contract rules TRAIN-30 to TRAIN-49.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from toolkit.job_description import SOURCE_PATH, Channel, TrainingJob, region
@@ -25,7 +24,7 @@ def input_config(job: TrainingJob, host: str) -> dict[str, str]:
         file name -> JSON text.
     """
     documents: dict[str, Any] = {
-        "hyperparameters.json": {**_of_script(job), **job.hyperparameters},
+        "hyperparameters.json": hyperparameters(job),
         # On every host the same, also where a channel of other groups has no directory (TRAIN-46).
         "inputdataconfig.json": {channel.name: _channel(job, channel) for channel in job.channels},
         "resourceconfig.json": _resources(job, host),
@@ -57,10 +56,10 @@ def checkpoint_uri(job: TrainingJob) -> str:
     return f"s3://opt-ml-local/{job.name}/checkpoints"
 
 
-def _of_script(job: TrainingJob) -> Mapping[str, str]:
-    """The hyperparameters that SDK v2's Estimator adds for a script, JSON text each (V3-40)."""
+def hyperparameters(job: TrainingJob) -> dict[str, str]:
+    """The job's own, and those that SDK v2's Estimator adds for a script, JSON text each (V3-40)."""
     if not job.entry_point:
-        return {}
+        return dict(job.hyperparameters)
     added = {
         "sagemaker_program": job.entry_point,
         "sagemaker_submit_directory": SOURCE_PATH,
@@ -68,7 +67,7 @@ def _of_script(job: TrainingJob) -> Mapping[str, str]:
         "sagemaker_job_name": job.name,
         "sagemaker_region": region(),
     }
-    return {name: json.dumps(value) for name, value in added.items()}
+    return {**{name: json.dumps(value) for name, value in added.items()}, **job.hyperparameters}
 
 
 def _channel(job: TrainingJob, channel: Channel) -> dict[str, str]:

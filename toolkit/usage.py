@@ -71,6 +71,7 @@ class HostUsage:
         gpus: the machine's devices as (name, bytes).
         memory_peak_bytes: the kernel's own highest value with page cache; None where it keeps none.
         throttled_share: of the scheduler's periods, those in which the limit on CPUs held the job back.
+        machine_busy_share: of all cores of this machine, busy with whatever; None where it cannot be read.
         notes: one line for each thing that is missing, and why.
     """
 
@@ -80,6 +81,7 @@ class HostUsage:
     gpus: tuple[tuple[str, int], ...] = ()
     memory_peak_bytes: int | None = None
     throttled_share: float = 0.0
+    machine_busy_share: float | None = None
     samples: list[Sample] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -130,6 +132,7 @@ def _natural(host: str) -> tuple[str, int]:
 def _sample(container: Readable, usage: HostUsage, started: float, ended: threading.Event) -> None:
     finest, pause = FINEST, FIRST
     before = usage.samples[-1] if usage.samples else Sample(0.0)
+    machine = _machine_ticks()
     try:
         with GpuReader() as gpu:
             usage.gpus, missing = gpu.devices, gpu.why_not
@@ -145,6 +148,7 @@ def _sample(container: Readable, usage: HostUsage, started: float, ended: thread
                     finest = max(2 * finest, 2 * COARSEST)
     except Exception as error:  # an engine that breaks here must not break the job
         usage.notes.append(f"Sampling ended early: {str(error).partition(chr(10))[0]}")
+    usage.machine_busy_share = _busy_share(machine, _machine_ticks())
     if not usage.samples:
         usage.notes.append("The job ended before the first reading.")
     elif usage.samples[-1].disk_read_total_bytes is None:
@@ -166,6 +170,22 @@ def _take(
     if throttling.get("periods"):
         usage.throttled_share = throttling["throttled_periods"] / throttling["periods"]
     usage.samples.append(_continued(read(stats, seconds, gpu), before))
+
+
+def _machine_ticks() -> tuple[int, int] | None:
+    """Busy and all ticks of this machine's cores since its start, from /proc/stat."""
+    try:
+        ticks = [int(word) for word in _PROC_STAT.read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]]
+    except (OSError, ValueError):
+        return None  # not Linux
+    idle = ticks[3] + ticks[4]  # and waiting for a disk
+    return sum(ticks) - idle, sum(ticks)
+
+
+def _busy_share(before: tuple[int, int] | None, after: tuple[int, int] | None) -> float | None:
+    if before is None or after is None or after[1] <= before[1]:
+        return None
+    return round((after[0] - before[0]) / (after[1] - before[1]), 3)
 
 
 def _continued(sample: Sample, before: Sample) -> Sample:
@@ -208,6 +228,7 @@ def read(stats: Mapping[str, Any], seconds: float, gpu: GpuReading | None = None
 
 
 _FILE_PAGES = ("active_file", "inactive_file")
+_PROC_STAT = Path("/proc/stat")
 _TOTALS = tuple(column.name for column in fields(Sample) if "_total_" in column.name)
 
 

@@ -25,6 +25,7 @@ class Usage:
         cpu_full_share, memory_full_share: of the time, above 95 % of what there is.
         waiting_share: of the time, hardly computing while data come in from disk or network.
         throttled_share: of the scheduler's periods, held back by the limit on CPUs.
+        machine_busy_share: of all cores of this machine, with whatever; None where it cannot be read.
         memory_peak_bytes: without page cache, as sampled.
         memory_peak_with_cache_bytes: the kernel's own peak where it keeps one, else as sampled.
         gpu_idle_share: of the time, below 10 % utilisation.
@@ -38,6 +39,7 @@ class Usage:
     cpu_peak_cores: float
     cpu_full_share: float
     throttled_share: float
+    machine_busy_share: float | None
     memory_limit_bytes: int
     memory_mean_bytes: int
     memory_peak_bytes: int
@@ -150,6 +152,7 @@ def summarise(usage: HostUsage) -> Usage | None:
         cpu_peak_cores=round(_highest_rate(spans), 3),
         cpu_full_share=share(lambda span: span.cpu_cores >= FULL * usage.cpus > 0),
         throttled_share=round(usage.throttled_share, 3),
+        machine_busy_share=usage.machine_busy_share,
         memory_limit_bytes=limit,
         memory_mean_bytes=round(_mean([(s.time_s, s.memory_without_cache_bytes) for s in samples])),
         memory_peak_bytes=max(sample.memory_without_cache_bytes for sample in samples),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tarfile
 import time
 from collections.abc import Callable
@@ -162,3 +163,38 @@ def test_lines_come_at_once_and_sigterm_ends_the_job_in_time(make_job: MakeJob, 
     result = execute(plan(job), on_line=interrupt_once)
     assert result.status == "Stopped", "no line came before the job's end"
     assert result.exit_code != 137, "SIGTERM did not reach the job: it was killed after 120 s"
+
+
+@pytest.mark.contract("TRAIN-54", "TRAIN-55")
+def test_channels_may_be_fastfile(make_job: MakeJob) -> None:
+    run(plan(make_job(name="fastfile", input_mode="FastFile")))
+
+
+@pytest.mark.contract("TRAIN-53")
+def test_a_manifest_beside_a_channel_is_no_channel(make_job: MakeJob, data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data / "train", tmp_path / "train")
+    (tmp_path / "list.json").write_text('[{"prefix": "s3://bucket/"}, "train/data.csv"]')
+    channel = Channel("train", tmp_path / "list.json", "text/csv", manifest=True)
+    made = plan(make_job(name="manifest", channels=(channel,)))
+    result = run(made)
+    assert (result.host_dir / "input" / "data" / "train-manifest").is_file()
+
+
+@pytest.mark.contract("TRAIN-92", "TRAIN-96")
+@pytest.mark.parametrize("checkpoints", [None, "checkpoints"])
+def test_a_job_that_was_taken_away_without_notice_completes_anew(
+    checkpoints: str | None, make_job: MakeJob, tmp_path: Path
+) -> None:
+    job = make_job(
+        name=f"taken-away-{checkpoints}",
+        checkpoint_dir=tmp_path / checkpoints if checkpoints else None,
+        spot_interrupt_after=(1.0,),
+        spot_notice=0,
+    )
+    assert run(plan(job)).interruptions == 1
+
+
+@pytest.mark.contract("TRAIN-06", "TRAIN-16", "V3-08")
+def test_train_is_found_on_path_by_a_shell_that_is_no_login_shell(make_job: MakeJob) -> None:
+    job = make_job(name="shell", entrypoint=("/bin/sh", "-c"), arguments=("exec train",))
+    run(plan(job))

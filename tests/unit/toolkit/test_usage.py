@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from toolkit.usage import MOST_SAMPLES, HostUsage, Recorder, Sample, read, thinned, write_csv
+from toolkit.usage import MOST_SAMPLES, HostUsage, Recorder, Sample, _busy_share, read, thinned, write_csv
 
 # As Docker 26 answers on cgroup v1, and Docker 28 on cgroup v2; shortened to what is read.
 V1 = {
@@ -123,6 +123,13 @@ def test_an_answer_of_another_form_is_a_note_and_no_error() -> None:
 
 def test_a_job_that_was_never_read_says_so() -> None:
     assert "The job ended before the first reading." in recorded(ENDED).notes
+
+
+def test_a_machine_whose_ticks_cannot_be_read_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("toolkit.usage._PROC_STAT", Path("/no/such/file"))
+    assert recorded(V1, ENDED).machine_busy_share is None
+    assert _busy_share((100, 1000), (190, 1100)) == 0.9
+    assert _busy_share((100, 1000), (100, 1000)) is None
 
 
 def test_what_the_job_itself_raises_passes_through() -> None:

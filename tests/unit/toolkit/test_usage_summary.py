@@ -86,6 +86,14 @@ def test_half_idle_cores_are_called_that() -> None:
     assert "CPU: 0.9 of 2 cores on average, 0.9 at most: more than half idle." in said(host(0.9))
 
 
+def test_a_crowded_machine_is_told_instead_of_idle_cores() -> None:
+    text = said(replace(host(0.9), machine_busy_share=0.97))
+    assert "while this machine was 97% busy: other programs took the rest." in text
+    assert "idle" not in text
+    assert "smallest common instance" not in text
+    assert "idle" in said(replace(host(0.9), machine_busy_share=0.5))
+
+
 def test_cores_that_are_busy_all_the_time_ask_for_more() -> None:
     assert "100% of the time all of them. More vCPU may make it faster." in said(host(1.99))
 
