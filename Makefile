@@ -33,7 +33,7 @@ train-%: doctor ## Run a training job on this machine (ARGUMENTS="--channel trai
 serve-%: doctor ## Serve the newest model that this image trained (ARGUMENTS="--model PATH ...")
 	@./build.py serve $* $(ARGUMENTS)
 
-test-%: doctor $(DEV) ## Build an image and test it: the container contract, and what only its family does
+test-%: doctor $(DEV) $(SDKS) ## Build an image and test it: the container contract, and what only its family does
 	@./build.py build $*
 	@$(PYTHON) -m pytest tests/conformance tests/images --image $* $(ARGUMENTS)
 
