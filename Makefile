@@ -36,7 +36,7 @@ tune-%: doctor ## Search for the best hyperparameters (ARGUMENTS="--range max_de
 serve-%: doctor ## Serve the newest model that this image trained (ARGUMENTS="--model PATH ...")
 	@./build.py serve $* $(ARGUMENTS)
 
-test-%: doctor $(DEV) ## Build an image and test it: the container contract, and what only its family does
+test-%: doctor $(DEV) $(SDKS) ## Build an image and test it: the container contract, and what only its family does
 	@./build.py build $*
 	@$(PYTHON) -m pytest tests/conformance tests/images --image $* $(ARGUMENTS)
 

@@ -17,7 +17,7 @@ import pytest
 from toolkit.images import ROOT
 
 REGION = "eu-west-1"
-HANGS = 300  # seconds; a guard for the test run, not an expectation
+HANGS = 900  # seconds; a guard for the test run, not an expectation
 
 
 @dataclass(frozen=True)
