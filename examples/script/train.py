@@ -1,8 +1,8 @@
-"""A training script as SageMaker runs it: hyperparameters as arguments, everything else in SM_* variables.
+r"""A training script as SageMaker runs it: hyperparameters as arguments, everything else in SM_* variables.
 
 Run it on the data that `make demo` has written:
 
-    ./build.py train ensemble-cpu --source-dir examples/script --entry-point train.py \\
+    ./build.py train ensemble-cpu --source-dir examples/script --entry-point train.py \
         --channel train=jobs/demo/input/data/train --hyperparameter alpha=0.5
 """
 
