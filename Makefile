@@ -9,8 +9,10 @@ PACKAGES := $(shell echo entrypoints containers/*/algorithm | tr ' ' ':')
 # Stamps: the environment is made anew when its lock changes.
 SETUP := .venv/toolkit.stamp
 DEV := .venv/dev.stamp
+# The SageMaker Python SDKs 2 and 3 exclude each other, and nothing of them may meet the toolkit.
+SDKS := .venv/sdk-v2.stamp .venv/sdk-v3.stamp
 
-.PHONY: help demo test setup doctor lint lock clean
+.PHONY: help demo test setup sdks doctor lint lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,7 +20,7 @@ help: ## Show this help
 demo: doctor ## From nothing to served predictions: build, train, serve and invoke the ensemble image
 	@./build.py demo
 
-test: doctor $(DEV) lint ## Lint, types, unit tests, the images and the container contract
+test: doctor $(DEV) $(SDKS) lint ## Lint, types, unit tests, the images and the container contract
 	@./build.py build ensemble-cpu
 	@$(PYTHON) -m pytest $(ARGUMENTS)
 
@@ -28,14 +30,19 @@ build-%: doctor ## Build an image, such as build-ensemble-cpu
 train-%: doctor ## Run a training job on this machine (ARGUMENTS="--channel train=DIR ...")
 	@./build.py train $* $(ARGUMENTS)
 
+tune-%: doctor ## Search for the best hyperparameters (ARGUMENTS="--range max_depth=4:10 ...")
+	@./build.py tune $* $(ARGUMENTS)
+
 serve-%: doctor ## Serve the newest model that this image trained (ARGUMENTS="--model PATH ...")
 	@./build.py serve $* $(ARGUMENTS)
 
-test-%: doctor $(DEV) ## Build an image and test it: the container contract, and what only its family does
+test-%: doctor $(DEV) $(SDKS) ## Build an image and test it: the container contract, and what only its family does
 	@./build.py build $*
 	@$(PYTHON) -m pytest tests/conformance tests/images --image $* $(ARGUMENTS)
 
 setup: $(SETUP) ## Make the Python environment of build.py (.venv)
+
+sdks: $(SDKS) ## Make the environments of the SageMaker Python SDKs that tests/clients drives
 
 doctor: $(SETUP) ## Check this machine; install and start a Docker engine where there is none
 	@./build.py doctor --fix --quiet
@@ -62,4 +69,8 @@ $(PYTHON):
 
 $(DEV): requirements/dev.txt $(SETUP)
 	@$(PYTHON) toolkit/bootstrap.py requirements/dev.txt
+	@touch $@
+
+.venv/sdk-%.stamp: requirements/sdk-%.txt | $(SETUP)
+	@python3 toolkit/bootstrap.py $< .venv/sdk-$*
 	@touch $@

@@ -1,4 +1,4 @@
-"""The toolkit's own Python environment, `.venv`, made with nothing but the standard library.
+"""Python environments, the toolkit's own `.venv` first, made with nothing but the standard library.
 
 Everything else may import the dependencies; this module is what runs before they exist.
 """
@@ -32,17 +32,26 @@ def enter_environment() -> None:
         sys.exit("build.py needs its Python environment.\n  make setup")
 
 
-def main(lock: str) -> None:
-    """Make `.venv` if it is missing and install the hash-pinned `lock` file into it.
+def main(lock: str, environment: str = ".venv") -> None:
+    """Make the Python environment if it is missing and install the hash-pinned `lock` file into it.
 
     Exits with what to install where the machine lacks something that cannot be installed from here.
+
+    Args:
+        lock: a requirements file.
+        environment: its directory; both from the root of the checkout.
     """
+    directory = ROOT / environment
     if sys.version_info < OLDEST_PYTHON:
         sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0])
     # `python` may be there and lead nowhere: the Python that it was made with has been replaced.
-    if not all((VENV / "bin" / program).exists() for program in ("python", "pip")):
-        _make_venv()
-    pip = [str(VENV / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    if not all((directory / "bin" / program).exists() for program in ("python", "pip")):
+        _make_venv(directory)
+    _pip_install(lock, str(directory / "bin" / "python"))
+
+
+def _pip_install(lock: str, python: str) -> None:
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     # --no-deps: the lock is complete, and pip has nothing left to decide.
     result = subprocess.run(
         [*pip, "install", "--require-hashes", "--no-deps", "-r", lock], cwd=ROOT, check=False
@@ -54,7 +63,22 @@ def main(lock: str) -> None:
         )
 
 
-def _make_venv() -> None:
+def install_extra(lock: str, *packages: str) -> None:
+    """Install a further lock into the running environment where it lacks one of `packages`.
+
+    What only some commands need comes with the first of them, so that the others start sooner.
+
+    Exits with what to do where pip cannot.
+    """
+    from importlib.util import find_spec
+
+    if all(find_spec(package) for package in packages):
+        return
+    print(f"Installing {lock} for this command, once ...", file=sys.stderr, flush=True)
+    _pip_install(lock, sys.executable)
+
+
+def _make_venv(directory: Path) -> None:
     """`python -m venv`; Debian keeps the part that brings pip in a package of its own."""
     if not _has_ensurepip():
         if not (shutil.which("apt-get") and os.geteuid() == 0):
@@ -66,7 +90,7 @@ def _make_venv() -> None:
         installed = apt_get("install", "--no-install-recommends", "python3-venv", "ca-certificates")
         if installed.returncode:
             sys.exit(f"`{' '.join(installed.args)}` failed:\n{installed.stderr.strip()}")
-    subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--clear", str(directory)], check=True)
 
 
 def apt_get(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -82,4 +106,4 @@ def _has_ensurepip() -> bool:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

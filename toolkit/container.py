@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container as DockerContainer
@@ -86,6 +86,15 @@ class Container:
         self._handle.reload()
         bindings = self._handle.attrs["NetworkSettings"]["Ports"].get(f"{inside}/tcp")
         return int(bindings[0]["HostPort"]) if bindings else None
+
+    def stats(self) -> Mapping[str, Any]:
+        """One reading of the engine's counters, as `GET /containers/ID/stats` gives it; about 4 ms.
+
+        Counters are of the whole life of the container. Once it has ended `memory_stats` is empty.
+        """
+        with suppress(NotFound):
+            return dict(cast(Mapping[str, Any], self._handle.stats(stream=False, one_shot=True)))
+        return {}
 
     def main_process(self) -> str:
         """The command line of PID 1, read inside: `docker top` would need a `ps` on the engine's machine."""

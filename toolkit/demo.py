@@ -13,7 +13,7 @@ from pathlib import Path
 from toolkit import builder, images, job
 from toolkit.containers import engine
 from toolkit.endpoint import Endpoint
-from toolkit.errors import ToolkitError
+from toolkit.errors import ToolkitError, WorkError
 from toolkit.plan import make_plan
 from toolkit.run_spec import Bind, RunSpec
 
@@ -137,7 +137,7 @@ def _predict(endpoint: Endpoint, payload: bytes) -> list[Mapping[str, float]]:
     """One record a patient: `prediction`, the blend, and the prediction of each single model."""
     response = endpoint.invoke(payload, content_type="text/csv", accept="application/json; output=models")
     if response.status != 200:
-        raise ToolkitError(f"the endpoint answered {response.status}: {response.text}")
+        raise WorkError(f"the endpoint answered {response.status}: {response.text}")
     predictions: list[Mapping[str, float]] = json.loads(response.body)["predictions"]
     return predictions
 

@@ -36,7 +36,12 @@ __all__ = ["Channel", "InstanceGroup", "JobResult", "Plan", "TrainingJob", "Watc
 REASON_LENGTH = 1024  # characters of the failure file that become FailureReason (TRAIN-75)
 
 
-def execute(plan: Plan, on_line: OnLine = print, watch: Watch | None = None) -> JobResult:
+def execute(
+    plan: Plan,
+    on_line: OnLine = print,
+    watch: Watch | None = None,
+    stop: threading.Semaphore | None = None,
+) -> JobResult:
     """Run the job and gather what it left; containers and network are always removed.
 
     The first Ctrl-C stops the job as StopTrainingJob does, a second one kills it. Where one host fails the
@@ -47,6 +52,7 @@ def execute(plan: Plan, on_line: OnLine = print, watch: Watch | None = None) -> 
         on_line: receives each log line, with time and host, as it comes.
         watch: called with host and container when the container has started, for each start; what it
             returns is entered then and left when the container has ended.
+        stop: each release of it counts as one Ctrl-C, for a caller that runs this in a thread.
 
     Raises:
         ToolkitError: no engine, no such image, a job directory that exists already, a channel whose files
@@ -66,22 +72,36 @@ def execute(plan: Plan, on_line: OnLine = print, watch: Watch | None = None) -> 
     log = JobLog(plan.directory, plan.runs, plan.job.metrics, on_line)
     try:
         with log, docker.private_network(plan.run, internal=plan.job.isolated):
-            ends = _run_all(_Run(docker, plan, log, course, watch))
+            ends = _run_all(_Run(docker, plan, log, course, watch, stop))
     finally:
         job_tree.remove_shares(plan)
     course.enter("Uploading", "Gathering model and output")
     result = _gather(plan, log, ends, course)
+    write_result(plan, result)
+    return result
+
+
+def write_result(plan: Plan, result: JobResult) -> None:
+    """result.json of the job, whole or not at all."""
     written = plan.directory / ".result.json"
     written.write_text(result.as_json() + "\n", encoding="utf-8")
     written.rename(plan.directory / "result.json")
-    return result
 
 
 class _Run:
     """What every start of the containers needs."""
 
-    def __init__(self, docker: Engine, plan: Plan, log: JobLog, course: Course, watch: Watch | None) -> None:
-        self.docker, self.plan, self.log, self.course, self.watch = docker, plan, log, course, watch
+    def __init__(
+        self,
+        docker: Engine,
+        plan: Plan,
+        log: JobLog,
+        course: Course,
+        watch: Watch | None,
+        stop: threading.Semaphore | None,
+    ) -> None:
+        self.docker, self.plan, self.log, self.course = docker, plan, log, course
+        self.watch, self.stop = watch, stop
 
     def start(self, orders: list[Order]) -> AttemptEnd:
         """Start all hosts, and follow them until the last has ended."""
@@ -98,7 +118,7 @@ class _Run:
                 for feeder in _feeders(self.plan, attempt):
                     resources.enter_context(feeder)
                 resources.enter_context(self._naming(containers, names))
-                return attempt.follow(self.watch)
+                return attempt.follow(self.watch, self.stop)
         finally:
             self._give_to_caller()
 

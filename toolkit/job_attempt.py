@@ -96,12 +96,13 @@ class Attempt:
         """Let `follow` raise `error`; from any thread."""
         self._events.put(error)
 
-    def follow(self, watch: Watch | None = None) -> AttemptEnd:
+    def follow(self, watch: Watch | None = None, stop: threading.Semaphore | None = None) -> AttemptEnd:
         """Pass on the log until all containers have ended.
 
         Args:
             watch: called with each host and its container; what it returns is entered now and left when
                 the container has ended.
+            stop: each release of it counts as one Ctrl-C, for a caller that runs this in a thread.
 
         Raises:
             Exception: what broke the reading of a log, or was given to `break_off`.
@@ -115,6 +116,8 @@ class Attempt:
             while len(self._endings) < len(self._containers) or not self._events.empty():
                 try:
                     self._step()
+                    if stop and stop.acquire(blocking=False):
+                        self._interrupt()
                 except KeyboardInterrupt:
                     self._interrupt()
             self._see_endings()

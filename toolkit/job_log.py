@@ -18,6 +18,8 @@ _METRIC = re.compile(
     r"(?<![\w.:/@-])(?P<name>[A-Za-z_][\w.:/@-]*?)\s*[:=]\s*(?P<value>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?);"
 )
 
+_STAMP = re.compile(r"\A\d\d:\d\d:\d\d \S+ +")
+
 
 class Metrics:
     """The last value of each metric in the lines seen so far (TRAIN-110, TRAIN-111).
@@ -57,6 +59,11 @@ def find_metrics(lines: Iterable[str], definitions: Mapping[str, str] | None = N
 def stamped(host: str, line: str) -> str:
     """The line as it is shown and kept: local time, host, text."""
     return f"{datetime.now().astimezone():%H:%M:%S} {host}  {line}"
+
+
+def unstamped(line: str) -> str:
+    """The line as the container wrote it, which is what the platform searches for metrics."""
+    return _STAMP.sub("", line)
 
 
 class JobLog:

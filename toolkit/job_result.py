@@ -76,6 +76,10 @@ class JobResult:
         by_hand: stopped by Ctrl-C.
         transitions: its secondary statuses.
         warnings: one line each.
+        used: what it used, in one line; empty where it was not sampled.
+        usage: one `toolkit.usage_summary.Usage` a host, as a mapping.
+        insights: what that says of the instance's size, one sentence each.
+        report: the job's page.
     """
 
     job: TrainingJob
@@ -95,6 +99,10 @@ class JobResult:
     by_hand: bool = False
     transitions: tuple[Transition, ...] = ()
     warnings: tuple[str, ...] = field(default=())
+    used: str = ""
+    usage: tuple[Mapping[str, Any], ...] = ()
+    insights: tuple[str, ...] = ()
+    report: Path | None = None
 
     @property
     def image(self) -> str:
@@ -164,6 +172,9 @@ class JobResult:
             "Output": str(self.output) if self.output else None,
             "HostDirectories": {host: str(path) for host, path in self.host_dirs.items()},
             "Warnings": list(self.warnings),
+            "Usage": [dict(usage) for usage in self.usage],
+            "Insights": list(self.insights),
+            "Report": str(self.report) if self.report else None,
         }
         return document
 

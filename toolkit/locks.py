@@ -32,7 +32,17 @@ def find_locks() -> list[Lock]:
     anywhere = ("--universal", "--python-version", "3.11")
     locks = [
         _lock("requirements/toolkit.txt", "pyproject.toml", *anywhere),
+        # Into the same environment as the toolkit's own: what both need is one version.
+        _lock("requirements/tune.txt", "requirements/tune.in", "-c", "requirements/toolkit.txt", *anywhere),
         _lock("requirements/dev.txt", "pyproject.toml", "--group", "dev", *anywhere),
+        _lock("requirements/sdk-v2.txt", "requirements/sdk-v2.in", *anywhere),
+        _lock(
+            "requirements/sdk-v3.txt",
+            "requirements/sdk-v3.in",
+            "--excludes",
+            "requirements/sdk-v3-excludes.txt",
+            *anywhere,
+        ),
         _lock("tests/images/requirements.txt", "tests/images/requirements.in", *anywhere),
         _lock("tests/differential/requirements.txt", "tests/differential/requirements.in", *anywhere),
         _lock("tests/distributed/requirements.txt", "tests/distributed/requirements.in", *anywhere),

@@ -49,3 +49,10 @@ def test_a_label_says_that_the_port_can_be_chosen(facts: Mapping[str, Any]) -> N
 def test_the_environment_does_not_hide_the_gpus(facts: Mapping[str, Any]) -> None:
     environment = dict(entry.partition("=")[::2] for entry in facts["Config"]["Env"] or [])
     assert environment.get("NVIDIA_VISIBLE_DEVICES", "all") not in {"", "none", "void"}
+
+
+@pytest.mark.contract("TT-05", "V3-29")
+def test_a_log_level_of_the_image_is_a_number(facts: Mapping[str, Any]) -> None:
+    environment = dict(entry.partition("=")[::2] for entry in facts["Config"]["Env"] or [])
+    levels = {name: environment.get(name, "20") for name in ("SM_LOG_LEVEL", "SAGEMAKER_CONTAINER_LOG_LEVEL")}
+    assert [name for name, level in levels.items() if not level.isdigit()] == []

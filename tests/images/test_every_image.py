@@ -29,6 +29,18 @@ def test_train_serve_python_and_pip_are_on_the_path(our_image):
     assert [path.rpartition("/")[2] for path in found.split()] == list(programs)
 
 
+@pytest.mark.contract("TRAIN-16", "TT-07")
+def test_nothing_of_the_image_lies_where_jobs_are_mounted_or_code_is_unpacked(our_image):
+    assert in_image(our_image, "find", "/opt", "-path", "/opt/ml/*") == ""
+
+
+@pytest.mark.contract("V3-16")
+def test_requirements_from_codeartifact_find_boto3(our_image):
+    assert (
+        in_image(our_image, "python", "-c", "import boto3; boto3.client('codeartifact', 'eu-west-1')") == ""
+    )
+
+
 def test_every_package_of_the_lock_is_installed_at_its_version(our_image):
     lock = our_image.folder / "requirements" / f"{our_image.variant.requirements}.txt"
     locked = dict(re.findall(r"^([a-z0-9._-]+)==([^ ;\\]+)", lock.read_text(), flags=re.MULTILINE))

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import pip
+
 from toolkit.namespace import LOCAL_NAMESPACE
 
 TINY = f"{LOCAL_NAMESPACE}/conformance-tiny:latest"
@@ -26,7 +28,10 @@ _LEFT_OUT = {
     "turtledemo",
     "site-packages",
     "__pycache__",
+    "EXTERNALLY-MANAGED",
 }
+# What SDK 3 and its processing jobs call (V3-03, V3-05), and what the toolkit does.
+_PROGRAMS = ("bash", "cat", "chmod", "chown", "cp", "gzip", "ls", "sh", "tar")
 
 
 @contextmanager
@@ -65,7 +70,7 @@ def _docker(*arguments: str) -> str:
 
 def _root_file_system() -> bytes:
     python = Path(sys._base_executable).resolve()  # type: ignore[attr-defined]
-    programs = [python, *(Path(found) for name in ("chown", "sh", "cat") if (found := shutil.which(name)))]
+    programs = [python, *(Path(found) for name in _PROGRAMS if (found := shutil.which(name)))]
     standard_library = Path(sysconfig.get_path("stdlib"))
     files = [
         path
@@ -79,14 +84,25 @@ def _root_file_system() -> bytes:
             _add_directory(tar, directory, 0o1777 if directory == "tmp" else 0o755)
         for path in sorted({*programs, *files, *_libraries([*programs, *extensions])}):
             tar.add(path, path.as_posix().lstrip("/"))
-        for name, target in (("python3", python), ("chown", "/usr/bin/chown"), ("sh", "/usr/bin/sh")):
-            source = shutil.which(name) if name != "python3" else str(target)
-            if source and f"/usr/local/bin/{name}" != source:
-                _add_link(tar, f"usr/local/bin/{name}", source)
+        _add_pip(tar, standard_library)
+        links = {f"bin/{path.name}": path for path in programs[1:]}
+        links |= {f"usr/local/bin/{name}": python for name in ("python", "python3")}
+        for name, path in links.items():
+            if path != Path("/", name):
+                _add_link(tar, name, str(path))
         model = (Path(__file__).parent / "tiny_model.py").read_bytes()
         for name in ("train", "serve"):
             _add_file(tar, f"usr/local/bin/{name}", b"#!/usr/local/bin/python3\n" + model)
     return buffer.getvalue()
+
+
+def _add_pip(tar: tarfile.TarFile, standard_library: Path) -> None:
+    """This environment's pip as a package and as a program (V3-04)."""
+    package = Path(pip.__file__).parent
+    for path in sorted(package.rglob("*.py")):
+        tar.add(path, (standard_library / "pip" / path.relative_to(package)).as_posix().lstrip("/"))
+    start = b"#!/usr/local/bin/python3\nimport sys\nfrom pip import main\nsys.exit(main())\n"
+    _add_file(tar, "usr/local/bin/pip", start)
 
 
 def _libraries(programs: Sequence[Path]) -> Iterator[Path]:

@@ -9,6 +9,18 @@ HELP = "Run a training job on this machine, as SageMaker would."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What a training job is, and what is printed of it."""
+    add_job_arguments(parser)
+    parser.add_argument("--dry-run", action="store_true", help="print what would be written and run")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print the result as DescribeTrainingJob does, the log on stderr; with --dry-run the "
+        "CreateTrainingJob request and what is run",
+    )
+
+
+def add_job_arguments(parser: argparse.ArgumentParser) -> None:
     """The image, and what a CreateTrainingJob request says."""
     from toolkit import channel_option
 
@@ -19,13 +31,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_script(parser.add_argument_group("a script of yours, or another program of the image"))
     _add_hosts(parser.add_argument_group("hosts"))
     _add_end(parser.add_argument_group("stopping and resuming"))
-    parser.add_argument("--dry-run", action="store_true", help="print what would be written and run")
-    parser.add_argument(
-        "--json",
-        action="store_true",
-        help="print the result as DescribeTrainingJob does, the log on stderr; with --dry-run the "
-        "CreateTrainingJob request and what is run",
-    )
 
 
 def _add_job(parser: argparse.ArgumentParser, syntax: str, help_text: str) -> None:
@@ -109,26 +114,29 @@ def run(arguments: argparse.Namespace) -> int:
     """
     import sys
 
-    from toolkit.job import execute, plan
+    from toolkit import measured_job
+    from toolkit.job import plan
     from toolkit.options import terminate_like_interrupt
 
     terminate_like_interrupt()
-    job_plan = plan(_job(arguments))
+    job_plan = plan(job_of(arguments))
     if arguments.dry_run:
         print(job_plan.as_json() if arguments.json else job_plan.describe())
         return 0
     progress = sys.stderr if arguments.json else sys.stdout
     print(f"Training job {job_plan.job.name} in {job_plan.directory}/", file=progress, flush=True)
-    result = execute(job_plan, on_line=lambda line: print(line, file=progress, flush=True))
+    result = measured_job.run(job_plan, on_line=lambda line: print(line, file=progress, flush=True))
     for warning in result.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     print(result.as_json() if arguments.json else result.summary(), flush=True)
+    if not arguments.json and result.used:
+        print(f"{result.used}. Report: {result.report}", flush=True)
     if result.by_hand:
         return 130
     return 0 if result.secondary_status in {"Completed", "Stopped"} else 1
 
 
-def _job(arguments: argparse.Namespace) -> Any:
+def job_of(arguments: argparse.Namespace) -> Any:
     """The `TrainingJob` that the arguments describe, on top of a request where one is given."""
     from dataclasses import replace
     from pathlib import Path

@@ -17,6 +17,7 @@ class Answer(NamedTuple):
     Attributes:
         retry_after: seconds after which the client may try again, or None.
         allow: the methods of the path, for 405.
+        headers: further ones, name and value.
     """
 
     status: int
@@ -24,6 +25,7 @@ class Answer(NamedTuple):
     body: bytes = b""
     retry_after: int | None = None
     allow: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 def error_answer(

@@ -207,6 +207,8 @@ def _head(answer: Answer, date: bytes, keep_alive: bool) -> bytes:
         text += f"Retry-After: {answer.retry_after}\r\n"
     if answer.allow is not None:
         text += f"Allow: {answer.allow}\r\n"
+    for name, value in answer.headers:
+        text += f"{name}: {value}\r\n"
     if not keep_alive:
         text += "Connection: close\r\n"
     return text.encode("latin-1") + date + b"\r\n"

@@ -1,22 +1,27 @@
 """What the front process and a worker say to each other over a socket pair.
 
+A frame may hold several requests, or the answers to them: their bodies follow each other, in order.
+
 One frame is a length of the header and a length of the body (unsigned, 4 and 8 bytes, big endian), the
 header as a JSON object, and the body as raw bytes. Frames are delimited by themselves, so several may be
 written at once.
 
 | from | header | body |
 |---|---|---|
-| worker | `{"event": "ready"}` | |
+| worker | `{"event": "ready", "joins": bool, "wants_headers": bool}` | |
 | worker | `{"event": "failed", "cause": ...}` | a traceback, or empty for a user's mistake |
-| front | `{"content_type": ..., "accept": ...}`; null where the client sent none | the request |
-| worker | `{"event": "answer", "status": ..., "content_type": ...}` | the answer |
+| front | `{"requests": [[Content-Type, Accept, length, headers], ...]}` | the requests |
+| worker | `{"event": "answers", "answers": [[status, Content-Type, length, headers], ...]}` | the answers |
+
+A request's Content-Type and Accept are null where the client sent none, and its headers are an object, or
+null where the worker does not want them. An answer's headers are a list of names and values.
 """
 
 from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orjson
@@ -61,6 +66,16 @@ def receive(connection: socket.socket) -> Iterator[Frame]:
     buffer = FrameBuffer()
     while data := connection.recv(_CHUNK):
         yield from buffer.feed(data)
+
+
+def cut(body: bytes, lengths: Iterable[int]) -> list[bytes]:
+    """The parts of a body, which has the sum of their lengths."""
+    parts = []
+    start = 0
+    for length in lengths:
+        parts.append(body[start : start + length])
+        start += length
+    return parts
 
 
 def _frame_end(data: bytes | bytearray) -> int | None:

@@ -11,13 +11,17 @@ from functools import partial
 from time import perf_counter
 from types import FrameType
 
+import orjson
+
 from opt_ml.errors import UserError
+from opt_ml.serving import metrics
 from opt_ml.serving.access_log import AccessLog
 from opt_ml.serving.answers import Answer, error_answer
 from opt_ml.serving.connection import Connection
+from opt_ml.serving.metrics import Metrics
 from opt_ml.serving.pool import Pool
 from opt_ml.serving.request_reader import Request
-from opt_ml.serving.settings import Settings
+from opt_ml.serving.settings import MEGABYTE, Settings
 from opt_ml.serving.worker_link import Job
 
 _TICK = 0.25  # seconds between two looks at clocks and time-outs
@@ -26,7 +30,15 @@ _BACKLOG = 1024
 
 _PING = b"/ping"
 _INVOCATIONS = b"/invocations"
-_METHODS = {_PING: (b"GET", b"POST"), _INVOCATIONS: (b"POST",)}  # HOST-31, HOST-32
+_METRICS = b"/metrics"
+_EXECUTION_PARAMETERS = b"/execution-parameters"
+_METHODS = {  # HOST-31, HOST-32
+    _PING: (b"GET", b"POST"),
+    _INVOCATIONS: (b"POST",),
+    _METRICS: (b"GET",),
+    _EXECUTION_PARAMETERS: (b"GET",),
+}
+_UNLOGGED = (_PING, _METRICS)  # the platform asks for them again and again
 _HEALTHY = Answer(200)
 _UNHEALTHY = error_answer(503, "No worker has loaded the model.")
 
@@ -43,6 +55,7 @@ class Front:
         self._loop = asyncio.get_running_loop()
         self._pool = Pool(settings, self._on_fatal)
         self._log = AccessLog(sys.stdout.fileno())
+        self._metrics = Metrics()
         self._stop = asyncio.Event()
         self._exit_code = 0
         self._is_announced = False
@@ -84,21 +97,28 @@ class Front:
             connection.respond(error_answer(405, f"Use {allow} for {path.decode()}.", allow=allow))
         elif path == _PING:
             connection.respond(_HEALTHY if self._pool.is_ready else _UNHEALTHY)
+        elif path == _METRICS:
+            text = self._metrics.as_text(self._pool.gauges(), self._pool.counters())
+            connection.respond(Answer(200, metrics.CONTENT_TYPE, text))
+        elif path == _EXECUTION_PARAMETERS:
+            connection.respond(Answer(200, body=execution_parameters(self._settings)))
         else:
             body, request.body = request.body, b""
-            job = Job(body, request.header(b"content-type"), request.header(b"accept"), connection.respond)
+            job = Job(body, request.headers, connection.respond)
             self._pool.submit(job)
             return partial(self._pool.cancel, job)
         return None
 
     def log(self, request: Request, answer: Answer) -> None:
         """One line a request; see `Server.log`. Health checks would only bury the others."""
-        if request.target == _PING:
+        if request.target in _UNLOGGED:
             return
         target = request.target[:200].decode("ascii", "backslashreplace")
-        milliseconds = (perf_counter() - request.received) * 1000
+        seconds = perf_counter() - request.received
+        if _path(request.target) == _INVOCATIONS:
+            self._metrics.observe(answer.status, seconds)
         self._log.write(
-            f"{request.method.decode()} {target} {answer.status} {milliseconds:.1f}ms {len(answer.body)}\n"
+            f"{request.method.decode()} {target} {answer.status} {seconds * 1000:.1f}ms {len(answer.body)}\n"
         )
 
     async def _listen(self) -> asyncio.Server:
@@ -161,3 +181,20 @@ def _path(target: bytes) -> bytes:
         _, separator, rest = target.partition(b"://")
         target = b"/" + rest.partition(b"/")[2] if separator else target
     return target.partition(b"?")[0]
+
+
+def execution_parameters(settings: Settings) -> bytes:
+    """What batch transform asks for, where the job does not say (BATCH-03, BATCH-05).
+
+    As many requests at once as there are workers, with the payloads that the platform allows for so many
+    (BATCH-06).
+    """
+    limit = settings.max_body or 100 * MEGABYTE
+    transforms = min(settings.workers, 100)
+    return orjson.dumps(
+        {
+            "MaxConcurrentTransforms": transforms,
+            "BatchStrategy": "MULTI_RECORD",
+            "MaxPayloadInMB": max(1, min(6, 100 // transforms, limit // MEGABYTE)),
+        }
+    )

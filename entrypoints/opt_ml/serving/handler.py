@@ -6,7 +6,16 @@
 | `input_fn(body, content_type)` | `decode_table(...).values`, shape (rows, columns) |
 | `predict_fn(data, model)` | `model.predict(data)`, or `model(data)` |
 | `output_fn(prediction, accept)` | see `defaults.encode_prediction` |
+| `predict_batch_fn(data: list, model)` | none; see below |
 | `transform_fn(model, body, content_type, accept)` | none; it takes the place of the three above |
+
+`predict_batch_fn` says that the handler can predict several requests at once: it gets the result of
+`input_fn` of each, and returns as many predictions in the same order. One of them may be an exception,
+which then is the answer to that request alone. Requests that arrive while the worker is busy are joined;
+none is kept waiting for others to come.
+
+Each function may take `context` as one argument more (HANDLER-05); see `serving.context`. Each may be a
+coroutine function.
 
 A user's function that is absent falls back to the image's. `output_fn` and `transform_fn` return bytes,
 str, or (body, content type). Rules for what a user's own function receives, as in the AWS toolkits:
@@ -22,7 +31,7 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -36,29 +45,35 @@ _ARGUMENTS = {
     "model_fn": ("model_dir",),
     "input_fn": ("body", "content_type"),
     "predict_fn": ("data", "model"),
+    "predict_batch_fn": ("data", "model"),
     "output_fn": ("prediction", "accept"),
     "transform_fn": ("model", "body", "content_type", "accept"),
 }
-_STEPS = ("input_fn", "predict_fn", "output_fn")
+_STEPS = ("input_fn", "predict_fn", "predict_batch_fn", "output_fn")
 
 
 @dataclass(frozen=True)
 class Function:
-    """One function of a handler, and whether the user wrote it."""
+    """One function of a handler, whether the user wrote it, and whether it takes a context."""
 
     call: Callable[..., Any]
     is_users: bool = False
+    takes_context: bool = False
 
 
 @dataclass(frozen=True)
 class Handler:
-    """All functions of a model. `transform_fn` is None where the three steps are used."""
+    """All functions of a model. `transform_fn` is None where the steps are used.
+
+    `predict_batch_fn` is the partner of `predict_fn`: None where the two would come from different hands.
+    """
 
     model_fn: Function
     input_fn: Function
     predict_fn: Function
     output_fn: Function
     transform_fn: Function | None = None
+    predict_batch_fn: Function | None = None
 
 
 def load_handler(model_dir: Path) -> Handler:
@@ -86,7 +101,15 @@ def load_handler(model_dir: Path) -> Handler:
         predict_fn=users.get("predict_fn") or images.get("predict_fn") or Function(defaults.predict),
         output_fn=users.get("output_fn") or images.get("output_fn") or Function(defaults.encode_prediction),
         transform_fn=transform_fn,
+        predict_batch_fn=None if transform_fn else _partner(users, images),
     )
+
+
+def _partner(users: Mapping[str, Function], images: Mapping[str, Function]) -> Function | None:
+    """The `predict_batch_fn` that goes with the `predict_fn` in use."""
+    if "predict_fn" in users or "predict_batch_fn" in users:
+        return users.get("predict_batch_fn")
+    return images.get("predict_batch_fn")
 
 
 def find_program(model_dir: Path) -> Path | None:
@@ -132,9 +155,10 @@ def _functions(module: Any, origin: str, is_users: bool) -> dict[str, Function]:
             continue
         if not callable(function):
             raise UserError(f"{origin}: {name} is not a function.")
-        if not _takes(function, len(arguments)):
+        takes_context = _takes_context(function, len(arguments))
+        if not takes_context and not _takes(function, len(arguments)):
             raise UserError(f"{origin}: {name} must take ({', '.join(arguments)}).")
-        found[name] = Function(function, is_users)
+        found[name] = Function(function, is_users, takes_context)
     steps = [name for name in _STEPS if name in found]
     if "transform_fn" in found and steps:  # HANDLER-04
         raise UserError(f"{origin} defines transform_fn and {steps[0]}. Keep one: transform_fn replaces it.")
@@ -149,6 +173,19 @@ def _takes(function: Callable[..., Any], count: int) -> bool:
     except ValueError:  # written in C, and without a signature: the first request will tell
         return True
     return True
+
+
+def _takes_context(function: Callable[..., Any], count: int) -> bool:
+    """True for a function with one argument more, unless that one has a default and another name."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return False
+    positional = [one for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+    if len(positional) <= count:
+        return False
+    extra = positional[count]
+    return (extra.name == "context" or extra.default is extra.empty) and _takes(function, count + 1)
 
 
 def _no_model_fn(model_dir: Path, path: Path | None) -> str:

@@ -16,6 +16,8 @@ from opt_ml.serving.worker_link import Job, WorkerLink
 _SHORT_LIFE = 5.0  # seconds; a worker that dies sooner than that after its load waits before its next start
 _LONGEST_PAUSE = 10.0  # seconds
 _STARTS = 5  # failed in a row, with no other worker alive, before the container gives up
+_MOST_JOINED = 64  # requests in one prediction
+_JOINED_BYTES = 1 << 18  # of their bodies; larger requests gain nothing from company, and would wait for it
 _REAP_WAIT = 2.0  # seconds for the kernel to say how a process ended
 
 
@@ -37,6 +39,8 @@ class Pool:
         self._queued_bytes = 0
         self._ended: dict[int, int] = {}
         self._failures = 0  # starts in a row that came to nothing, and short lives
+        self._predictions = 0
+        self._deaths = 0
         self._was_ready = False
         self._is_closing = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -54,13 +58,25 @@ class Pool:
     @property
     def is_busy(self) -> bool:
         """True while a request waits or runs."""
-        return bool(self._queue) or any(link.job is not None for link in self._links)
+        return bool(self._queue) or any(link.jobs for link in self._links)
+
+    def gauges(self) -> dict[str, float]:
+        """The state of now, for /metrics."""
+        return {
+            "workers_ready": sum(link.is_alive for link in self._links),
+            "requests_waiting": len(self._queue),
+            "requests_running": sum(len(link.jobs) for link in self._links),
+        }
+
+    def counters(self) -> dict[str, float]:
+        """What happened since the start, for /metrics; requests by predictions is how many were joined."""
+        return {"predictions_total": self._predictions, "worker_deaths_total": self._deaths}
 
     def submit(self, job: Job) -> None:
         """Run `job` on a worker now, or when one is free; it always gets an answer."""
         job.since = self._loop.time()
         if self._idle:
-            self._idle.pop().run(job, job.since)
+            self._idle.pop().run((job,), job.since)
         elif not self._was_ready:
             job.finish(error_answer(503, "The model is still loading. Try again later.", retry_after=1))
         elif (
@@ -87,13 +103,14 @@ class Pool:
             cause = f"No worker was free for {self._settings.timeout:g} seconds. Try again later."
             self._next_job().finish(error_answer(503, cause, retry_after=1))
         for link in self._links:
-            if link.job is not None and link.job.since < limit and not link.is_expired:
+            if link.jobs and link.jobs[0].since < limit and not link.is_expired:
                 link.is_expired = True
                 cause = (
                     f"The prediction took longer than {self._settings.timeout:g} seconds "
                     "(SAGEMAKER_MODEL_SERVER_TIMEOUT)."
                 )
-                link.job.finish(error_answer(504, cause))
+                for job in link.jobs:
+                    job.finish(error_answer(504, cause))
                 link.kill()
 
     def on_ready(self, link: WorkerLink) -> None:
@@ -106,14 +123,16 @@ class Pool:
         """See `Owner`."""
         link.failure = (cause, details)
 
-    def on_answer(self, link: WorkerLink, answer: Answer) -> None:
+    def on_answers(self, link: WorkerLink, answers: list[Answer]) -> None:
         """See `Owner`."""
-        job = link.job
-        if job is None or link.is_expired:
+        jobs = link.jobs
+        if not jobs or link.is_expired:
             return
-        link.job = None
-        self._give_work(link)  # before the answer is written: the worker need not wait for that
-        job.finish(answer)
+        link.jobs = ()
+        self._predictions += 1
+        self._give_work(link)  # before the answers are written: the worker need not wait for that
+        for job, answer in zip(jobs, answers, strict=True):
+            job.finish(answer)
 
     def on_lost(self, link: WorkerLink) -> None:
         """See `Owner`."""
@@ -135,7 +154,7 @@ class Pool:
         """End all workers: those at work at once, the others by themselves, by force after a second."""
         self._is_closing = True
         for link in self._links:
-            if link.job is not None:
+            if link.jobs:
                 link.kill()
             link.close()
         deadline = self._loop.time() + 1.0
@@ -155,8 +174,8 @@ class Pool:
         self._links.discard(link)
         if self._is_closing:
             return
-        if link.job is not None:
-            link.job.finish(error_answer(500, f"The worker {end} during this request."))
+        self._deaths += 1
+        self._answer_for_dead(link, end)
         if link.ready_at is not None and self._loop.time() - link.ready_at >= _SHORT_LIFE:
             self._failures = 0
         else:
@@ -167,6 +186,21 @@ class Pool:
             return
         print(f"{cause}\n{details}".rstrip(), file=sys.stderr, flush=True)
         await self._replace()
+
+    def _answer_for_dead(self, link: WorkerLink, end: str) -> None:
+        if len(link.jobs) == 1 or link.is_expired:
+            for job in link.jobs:
+                job.finish(error_answer(503, f"The worker {end} during this request.", retry_after=1))
+            return
+        for job in reversed(link.jobs):
+            # One of them did it. Each goes again by itself, so that its neighbours never notice.
+            job.is_alone = True
+            if job.is_wanted:
+                self._queue.appendleft(job)
+                self._queued_bytes += len(job.body)
+        while self._idle and self._queue:
+            idle = self._idle.pop()
+            idle.run(self._next_jobs(idle), self._loop.time())
 
     async def _replace(self) -> None:
         """Start a worker, after a pause that grows with the failures before."""
@@ -200,9 +234,23 @@ class Pool:
 
     def _give_work(self, link: WorkerLink) -> None:
         if self._queue and not link.is_lost:
-            link.run(self._next_job(), self._loop.time())
+            link.run(self._next_jobs(link), self._loop.time())
         else:
             self._idle.append(link)
+
+    def _next_jobs(self, link: WorkerLink) -> list[Job]:
+        """One request, or for a worker that joins all that have arrived meanwhile, up to a limit.
+
+        Nothing waits for others to come: what the queue holds now came while the worker was busy.
+        """
+        jobs = [self._next_job()]
+        size = len(jobs[0].body)
+        while link.joins and not jobs[0].is_alone and self._queue and len(jobs) < _MOST_JOINED:
+            size += len(self._queue[0].body)
+            if size > _JOINED_BYTES or self._queue[0].is_alone:
+                break
+            jobs.append(self._next_job())
+        return jobs
 
     def _next_job(self) -> Job:
         job = self._queue.popleft()

@@ -12,14 +12,15 @@ from opt_ml.serving.answers import Answer, error_answer
 
 HEADER_LIMIT = 64 * 1024
 """Bytes of one request's target and headers together."""
-_KEPT_HEADERS = frozenset({b"content-type", b"accept", b"content-length", b"transfer-encoding", b"expect"})
+_UPGRADE = frozenset({b"connection", b"upgrade", b"http2-settings"})
 
 
 class Request:
     """One request as it was received.
 
     Attributes:
-        headers: the few that matter, name in lower case; all others are ignored (HOST-34, HOST-59).
+        headers: names in lower case, values of a repeated one joined; most matter to nobody but a handler
+            that asks for them (HOST-34, HOST-59).
         keep_alive: the connection may carry another request.
         received: `perf_counter()` at its last byte.
         refusal: the answer, where the request could not be received; the connection ends with it.
@@ -37,7 +38,7 @@ class Request:
         self.refusal: Answer | None = None
 
     def header(self, name: bytes) -> str | None:
-        """The value of a kept header, or None."""
+        """The value of a header, or None."""
         value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
 
@@ -120,9 +121,8 @@ class RequestReader:
             return
         self._count_header(len(name) + len(value))
         name = name.lower()
-        if name in _KEPT_HEADERS:
-            known = request.headers.get(name)
-            request.headers[name] = value if known is None else known + b", " + value
+        known = request.headers.get(name)
+        request.headers[name] = value if known is None else known + b", " + value
 
     def on_headers_complete(self) -> None:
         """From httptools: the body begins."""
@@ -161,7 +161,7 @@ class RequestReader:
         if request is None or request.method == b"CONNECT":
             self.refuse(400, "CONNECT is for proxies. POST /invocations or GET /ping.")
             return
-        headers = dict(request.headers)
+        headers = {name: value for name, value in request.headers.items() if name not in _UPGRADE}
         if not request.keep_alive:
             headers[b"connection"] = b"close"
         lines = b"".join(b"%b: %b\r\n" % header for header in headers.items())

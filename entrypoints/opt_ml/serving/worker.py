@@ -1,4 +1,6 @@
-"""A worker process: loads the handler and the model once, then answers one request at a time.
+"""A worker process: loads the handler and the model once, then answers requests.
+
+One at a time, or those that have arrived meanwhile where the handler can predict several at once.
 
 Started by the front process with one end of a socket pair as file descriptor `SOCKET`; speaks `frames`.
 It ends when the front closes the socket, and dies with the front whatever it is doing then.
@@ -18,7 +20,7 @@ from pathlib import Path
 from opt_ml.errors import UserError
 from opt_ml.serving import frames
 from opt_ml.serving.handler import load_handler
-from opt_ml.serving.invocation import Model
+from opt_ml.serving.invocation import Model, Request
 from opt_ml.serving.worker_socket import SOCKET
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -53,14 +55,19 @@ def _serve(model_dir: str, connection: socket.socket) -> int:
         frames.send(connection, {"event": "failed", "cause": cause}, traceback.format_exc().encode())
         return 1
     gc.freeze()  # the model stays for good: collections need not walk it
-    frames.send(connection, {"event": "ready"})
+    ready = {"event": "ready", "joins": model.joins, "wants_headers": model.wants_headers}
+    frames.send(connection, ready)
     for header, body in frames.receive(connection):
-        answer = model.answer(body, header["content_type"], header["accept"])
-        frames.send(
-            connection,
-            {"event": "answer", "status": answer.status, "content_type": answer.content_type},
-            answer.body,
-        )
+        described = header["requests"]
+        bodies = frames.cut(body, (facts[2] for facts in described))
+        requests = [
+            Request(part, content_type, accept, headers)
+            for (content_type, accept, _, headers), part in zip(described, bodies, strict=True)
+        ]
+        answers = model.answer(requests)
+        facts = [(answer.status, answer.content_type, len(answer.body), answer.headers) for answer in answers]
+        joined = b"".join(answer.body for answer in answers)
+        frames.send(connection, {"event": "answers", "answers": facts}, joined)
     return 0
 
 

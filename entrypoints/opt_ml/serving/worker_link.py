@@ -1,39 +1,54 @@
-"""The front's end of one worker: its process, its socket, and the request that it works on."""
+"""The front's end of one worker: its process, its socket, and the requests that it works on."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from opt_ml.serving.answers import Answer
-from opt_ml.serving.frames import FrameBuffer, head
+from opt_ml.serving.frames import FrameBuffer, cut, head
 from opt_ml.serving.processes import kill_worker, start_worker
 
 _COPY_LIMIT = 1 << 16
+
+
+RequestFacts = tuple[str | None, str | None, int, dict[str, str] | None]
 
 
 class Job:
     """One request on its way to a worker.
 
     Attributes:
+        headers: of the request, names in lower case.
         deliver: called once with the answer, unless the client has gone.
         since: event loop time at which it began to wait, then at which its worker began.
         is_wanted: False once the client has gone or has its answer.
+        is_alone: it is not joined with others, because a worker died of it or of one beside it.
     """
 
-    __slots__ = ("accept", "body", "content_type", "deliver", "is_wanted", "since")
+    __slots__ = ("body", "deliver", "headers", "is_alone", "is_wanted", "since")
 
-    def __init__(
-        self, body: bytes, content_type: str | None, accept: str | None, deliver: Callable[[Answer], None]
-    ) -> None:
+    def __init__(self, body: bytes, headers: dict[bytes, bytes], deliver: Callable[[Answer], None]) -> None:
         self.body = body
-        self.content_type = content_type
-        self.accept = accept
+        self.headers = headers
         self.deliver = deliver
         self.since = 0.0
         self.is_wanted = True
+        self.is_alone = False
+
+    def describe(self, wants_headers: bool) -> RequestFacts:
+        """The request without its body, as `frames` says."""
+        content_type, accept = self.headers.get(b"content-type"), self.headers.get(b"accept")
+        return (
+            None if content_type is None else content_type.decode("latin-1"),
+            None if accept is None else accept.decode("latin-1"),
+            len(self.body),
+            {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers.items()}
+            if wants_headers
+            else None,
+        )
 
     def finish(self, answer: Answer) -> None:
         """Deliver the first answer; later ones, and answers to nobody, are dropped."""
@@ -51,8 +66,8 @@ class Owner(Protocol):
     def on_failed(self, link: WorkerLink, cause: str, details: str) -> None:
         """The model could not be loaded; the process ends next."""
 
-    def on_answer(self, link: WorkerLink, answer: Answer) -> None:
-        """The answer to `link.job`."""
+    def on_answers(self, link: WorkerLink, answers: list[Answer]) -> None:
+        """The answers to `link.jobs`, in their order."""
 
     def on_lost(self, link: WorkerLink) -> None:
         """The socket is closed: nothing more will come."""
@@ -62,7 +77,9 @@ class WorkerLink(asyncio.Protocol):
     """One worker process.
 
     Attributes:
-        job: what it works on, or None.
+        jobs: what it works on; empty while it is idle.
+        joins: its handler predicts several requests at once.
+        wants_headers: its handler takes a context.
         ready_at: event loop time at which the model was loaded, or None.
         failure: why it could not load the model, as (cause, traceback or empty), or None.
         is_expired: it was ended because its request took too long.
@@ -74,7 +91,9 @@ class WorkerLink(asyncio.Protocol):
         self._buffer = FrameBuffer()
         self._transport: asyncio.Transport | None = None
         self.process, self._socket = start_worker(model_dir, workers)
-        self.job: Job | None = None
+        self.jobs: Sequence[Job] = ()
+        self.joins = False
+        self.wants_headers = False
         self.ready_at: float | None = None
         self.failure: tuple[str, str] | None = None
         self.is_expired = False
@@ -100,9 +119,18 @@ class WorkerLink(asyncio.Protocol):
 
     def _on_frame(self, header: dict[str, Any], body: bytes) -> None:
         match header["event"]:
-            case "answer":
-                self._owner.on_answer(self, Answer(header["status"], header["content_type"], body))
+            case "answers":
+                bodies = cut(body, (facts[2] for facts in header["answers"]))
+                answers = [
+                    Answer(status, content_type, part, headers=tuple(map(tuple, headers)))
+                    for (status, content_type, _, headers), part in zip(
+                        header["answers"], bodies, strict=True
+                    )
+                ]
+                self._owner.on_answers(self, answers)
             case "ready":
+                self.joins = header["joins"]
+                self.wants_headers = header["wants_headers"]
                 self._owner.on_ready(self)
             case "failed":
                 self._owner.on_failed(self, header["cause"], body.decode(errors="replace"))
@@ -112,19 +140,23 @@ class WorkerLink(asyncio.Protocol):
         self.is_lost = True
         self._owner.on_lost(self)
 
-    def run(self, job: Job, now: float) -> None:
-        """Give it a request; it must have none."""
-        self.job = job
-        job.since = now
-        start = head({"content_type": job.content_type, "accept": job.accept}, len(job.body))
+    def run(self, jobs: Sequence[Job], now: float) -> None:
+        """Give it requests; it must have none."""
+        self.jobs = jobs
+        requests = [job.describe(self.wants_headers) for job in jobs]
+        length = sum(len(job.body) for job in jobs)
+        parts = [head({"requests": requests}, length), *(job.body for job in jobs)]
         transport = self._transport
         if transport is None:
             raise RuntimeError("the worker is not connected")
-        if len(job.body) > _COPY_LIMIT:
-            transport.writelines((start, job.body))
+        if length > _COPY_LIMIT:
+            transport.writelines(parts)
         else:
-            transport.write(start + job.body)
-        job.body = b""  # the worker has it now
+            transport.write(b"".join(parts))
+        for job in jobs:
+            job.since = now
+        if len(jobs) == 1:
+            jobs[0].body = b""  # the worker has it now; joined ones are small, and may have to go again
 
     def close(self) -> None:
         """Let it end after what it does now."""

@@ -10,7 +10,7 @@ import pytest
 from opt_ml.errors import RequestError, UserError
 from opt_ml.serving import handler as handler_module
 from opt_ml.serving.handler import load_handler
-from opt_ml.serving.invocation import Model
+from opt_ml.serving.invocation import Model, Request
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def load(tmp_path, monkeypatch):
 
 
 def answer(handler, body=b"1,2", content_type="text/csv", accept=None):
-    return Model(handler, "/model").answer(body, content_type, accept)
+    return Model(handler, "/model").answer([Request(body, content_type, accept)])[0]
 
 
 @pytest.mark.contract("HANDLER-02", "HANDLER-04")

@@ -55,8 +55,8 @@ def test_a_body_that_is_no_text_type_reaches_the_handler_as_bytes(echo):
     assert echo.post(b"\xff\xfe\x00", "application/x-npy").json["body"] == 3
 
 
-@pytest.mark.contract("HOST-35", "HOST-81", "BATCH-04")
-@pytest.mark.parametrize("path", ["/", "/metrics", "/execution-parameters", "/ping/", "/pingx", "*", "/%00"])
+@pytest.mark.contract("HOST-35")
+@pytest.mark.parametrize("path", ["/", "/models", "/ping/", "/pingx", "*", "/%00"])
 def test_an_unknown_path_is_404(echo, path):
     reply = echo.request("GET", path)
     assert reply.status == 404

@@ -86,7 +86,7 @@ def start(tmp_path):
     return run
 
 
-@pytest.mark.contract("TRAIN-70", "TRAIN-75", "TRAIN-76")
+@pytest.mark.contract("TRAIN-70", "TRAIN-75", "TRAIN-76", "TT-08")
 def test_a_model_means_exit_code_0_and_no_failure_file(start, tmp_path):
     assert start("model").wait(60) == 0
     assert (tmp_path / "ml" / "model" / "model.json").exists()

@@ -1,4 +1,4 @@
-"""The image's handler: `model_fn`, `input_fn`, `predict_fn` and `output_fn` for a trained ensemble.
+"""The image's handler: the functions of `opt_ml.serving.handler` for a trained ensemble.
 
 What an answer holds is chosen by the Accept parameter `output`, else by the environment variable
 ENSEMBLE_OUTPUT (batch transform cannot send Accept parameters everywhere), else by the objective that
@@ -16,7 +16,7 @@ the model was trained with.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,6 +100,26 @@ def predict_fn(data: Table, model: Served) -> Prediction:
     """
     matrix = request_matrix(data, model.bundle.schema)
     return Prediction(model, matrix, model.bundle.predict(matrix, model.threads_for(matrix)))
+
+
+def predict_batch_fn(data: Sequence[Table], model: Served) -> list[Prediction | RequestError]:
+    """The predictions of several requests by one call of each model, or the 400 of one that does not fit."""
+    found = [_matrix_or_error(table, model) for table in data]
+    matrices = [item for item in found if isinstance(item, np.ndarray)]
+    if not matrices:
+        return [item for item in found if isinstance(item, RequestError)]
+    joined = np.concatenate(matrices)
+    blended = model.bundle.predict(joined, model.threads_for(joined))
+    ends = np.cumsum([len(matrix) for matrix in matrices])
+    parts = iter(zip(matrices, np.split(blended, ends[:-1]), strict=True))
+    return [item if isinstance(item, RequestError) else Prediction(model, *next(parts)) for item in found]
+
+
+def _matrix_or_error(table: Table, model: Served) -> Matrix | RequestError:
+    try:
+        return request_matrix(table, model.bundle.schema)
+    except RequestError as error:
+        return error
 
 
 def output_fn(prediction: Prediction, accept: str) -> tuple[bytes, str]:

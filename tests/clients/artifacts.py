@@ -1,0 +1,49 @@
+"""What the tests of the SDKs share: an S3, archives, a wheel, and what the training script saw."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from tests.sdks import REGION
+
+SCRIPTS = Path(__file__).parent / "scripts"
+
+
+@dataclass(frozen=True)
+class S3:
+    """An S3 that this machine and its containers reach at `address`."""
+
+    address: str
+
+    def read(self, uri: str) -> bytes:
+        """The content of an object."""
+        client = boto3.client(
+            "s3",
+            endpoint_url=self.address,
+            region_name=REGION,
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",
+        )
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        content: bytes = client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return content
+
+
+def members(archive: bytes) -> dict[str, bytes]:
+    """The files of a tar.gz, name to content."""
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        files = ((member, tar.extractfile(member)) for member in tar)
+        return {member.name.removeprefix("./"): file.read() for member, file in files if file}
+
+
+def seen_by_script(files: Mapping[str, bytes]) -> list[dict[str, Any]]:
+    """What `scripts/source/train.py` saw, host by host in the order of their names."""
+    return [json.loads(content) for name, content in sorted(files.items()) if name.startswith("seen-")]

@@ -1,0 +1,19 @@
+"""What the documents show is what works with every SDK."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.unit.checkout import ROOT, checkout_files
+
+
+@pytest.mark.contract("V3-21")
+def test_the_channels_of_the_examples_have_names_that_sdk_3_can_export():
+    documents = [path for path in checkout_files() if path.suffix == ".md" or path.name == "Makefile"]
+    lines = [line for path in documents for line in path.read_text(encoding="utf-8").splitlines()]
+    names = [name for line in lines for name in re.findall(r"--channel[ =]([^\s=]+)=", line)]
+    assert "train" in names
+    assert [name for name in names if not re.fullmatch(r"[A-Za-z0-9_]+|NAME", name)] == []
+    assert (ROOT / "README.md") in documents
