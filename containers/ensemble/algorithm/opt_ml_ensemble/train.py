@@ -101,7 +101,9 @@ def train(environment: Environment) -> None:
 def _progress(environment: Environment, settings: Settings, job: Job) -> Progress:
     """Where an interrupted run of the same job came to, if the job has a checkpoint directory (TRAIN-92)."""
     parts = identity(settings, job.schema, {"train": job.train, "validation": job.validation})
-    parts["earlier model"] = job.earlier.sha256 if job.earlier else ""
+    if job.earlier:
+        # The same rows in another file are rows that the earlier model has not seen: see `Job.start`.
+        parts["earlier model"] = {"sha256": job.earlier.sha256, "folds anew": job.start.folds_anew}
     checkpoints = Checkpoints.open(environment, "ensemble", parts)
     return Progress(checkpoints, settings["checkpoint_seconds"])
 
