@@ -35,9 +35,8 @@ def make(plan: Plan) -> None:
         _make_hosts(plan)
     except OSError as error:
         remove(plan.directory)
-        raise ToolkitError(
-            f"The job's directories cannot be made: {error.filename}: {error.strerror}."
-        ) from None
+        where = f"{error.filename}: " if error.filename else ""
+        raise ToolkitError(f"The job's directories cannot be made: {where}{error.strerror}.") from None
 
 
 def renew(plan: Plan) -> None:
