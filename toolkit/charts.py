@@ -14,6 +14,7 @@ from pygal.style import Style
 Points = Sequence[tuple[float, float]]
 
 MOST_POINTS = 300
+HIGHEST = 1e100
 SERIES = 6  # colours of page.css
 LEGEND_COLUMNS = 3
 LEGEND_ROW = 24  # pixels
@@ -136,7 +137,12 @@ def _xy(series: Mapping[str, Points], x: Axis, y: Axis, **settings: Any) -> Any:
 def _scaled(points: Points, x: Axis, y: Axis) -> list[tuple[float, float]]:
     step = max(1, math.ceil(len(points) / MOST_POINTS))
     kept = [*points[:-1:step], *points[-1:]]
-    return [(float(f"{a * x.factor:.6g}"), float(f"{b * y.factor:.6g}")) for a, b in kept]
+    return [(_drawable(a * x.factor), _drawable(b * y.factor)) for a, b in kept]
+
+
+def _drawable(value: float) -> float:
+    """Six digits, and within what pygal can scale: of 1e200 it makes an OverflowError."""
+    return float(f"{min(max(value, -HIGHEST), HIGHEST):.6g}")
 
 
 def _make_room_for_legend(chart: Any) -> None:
@@ -160,4 +166,5 @@ def _svg(chart: Any, x_value: Any = None) -> str:
 
 
 def _short(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    # Not all digits of a large number: a label wider than the plot keeps pygal busy for ever.
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.3g}"

@@ -115,8 +115,8 @@ def run(arguments: argparse.Namespace) -> int:
     import sys
 
     from toolkit import measured_job
+    from toolkit.interrupts import terminate_like_interrupt
     from toolkit.job import plan
-    from toolkit.options import terminate_like_interrupt
 
     terminate_like_interrupt()
     job_plan = plan(job_of(arguments))

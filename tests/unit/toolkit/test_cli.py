@@ -65,3 +65,12 @@ def test_a_failed_work_and_a_wrong_call_differ_in_the_exit_code(monkeypatch, cap
     monkeypatch.setattr(cli.import_module("toolkit.commands.list_"), "run", fail)
     assert cli.main(["list"]) == code
     assert capsys.readouterr().err == "error: no such thing\n  make it\n"
+
+
+def test_what_the_machine_refuses_is_one_line_and_no_traceback(capsys):
+    name = "x" * 5000  # longer than any file system takes
+    assert cli.main(["train", "some-image:latest", "--channel", f"train={name}", "--dry-run"]) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("error: ")
+    assert "File name too long" in shown
+    assert "Traceback" not in shown

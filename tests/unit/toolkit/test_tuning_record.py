@@ -170,3 +170,16 @@ def test_the_end_names_the_best_job_and_its_model() -> None:
     text = stream.getvalue()
     assert "Best: a-2, rmse 4, with rate=0.2 depth=5 booster=b\nModel: m/2\nIt used: CPU 1\n" in text
     assert text.splitlines()[-1] == "Completed: jobs/a-tuning-job/report.html, jobs/a-tuning-job/tuning.json"
+
+
+def test_square_brackets_in_a_reason_or_a_value_are_shown_as_they_are() -> None:
+    job = tuning(ranges=(parse_range("layers=[/x],[b]"),)).job
+    trial = Trial(1, "a-1", {"layers": "[/x]"}, "Failed", failure_reason="KeyError: [/opt/ml] :smile:")
+    stream = io.StringIO()
+    with View(stream) as view:
+        view.update(Tuning(job, [trial]))
+    view.close(Tuning(job, [trial], status="Failed", reason="Why: [/no]"))
+    text = stream.getvalue()
+    assert "001 layers=[/x] failed: KeyError: [/opt/ml] :smile:" in text
+    assert "\n001    [/x] " in text
+    assert "Why: [/no]" in text
