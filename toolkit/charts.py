@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ MOST_POINTS = 300
 SERIES = 6  # colours of page.css
 LEGEND_COLUMNS = 3
 LEGEND_ROW = 24  # pixels
+LABELS = 6  # of an axis, at most
+DIGITS = 9  # of a point
 
 _STYLE = Style(
     background="transparent",
@@ -43,7 +45,7 @@ _SHAPE: Mapping[str, Any] = {
     "margin": 8,
     "margin_bottom": 14,  # below a legend's letters
     "explicit_size": False,
-    "max_scale": 6,
+    "max_scale": LABELS,
     "truncate_legend": 32,
     "legend_box_size": 11,
 }
@@ -136,7 +138,7 @@ def _xy(series: Mapping[str, Points], x: Axis, y: Axis, **settings: Any) -> Any:
 def _scaled(points: Points, x: Axis, y: Axis) -> list[tuple[float, float]]:
     step = max(1, math.ceil(len(points) / MOST_POINTS))
     kept = [*points[:-1:step], *points[-1:]]
-    return [(float(f"{a * x.factor:.6g}"), float(f"{b * y.factor:.6g}")) for a, b in kept]
+    return [(float(f"{a * x.factor:.{DIGITS}g}"), float(f"{b * y.factor:.{DIGITS}g}")) for a, b in kept]
 
 
 def _make_room_for_legend(chart: Any) -> None:
@@ -150,8 +152,10 @@ def _make_room_for_legend(chart: Any) -> None:
 
 
 def _svg(chart: Any, x_value: Any = None) -> str:
-    chart.config.value_formatter = _short
-    chart.config.x_value_formatter = lambda value: _short(x_value(value) if x_value else value)
+    points = [point for serie in chart.raw_series for point in serie[0]]
+    chart.config.value_formatter = _written([y for _, y in points])
+    write = _written([x for x, _ in points])
+    chart.config.x_value_formatter = (lambda value: _short(x_value(value))) if x_value else write
     svg = chart.render(is_unicode=True)
     # The page has no script, and the plot is described by its heading.
     svg = re.sub(r"<script.*?</script>", "", svg, flags=re.DOTALL)
@@ -159,5 +163,17 @@ def _svg(chart: Any, x_value: Any = None) -> str:
     return re.sub(r"<!--.*?-->", "", svg, flags=re.DOTALL)
 
 
-def _short(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+def _written(values: Sequence[float]) -> Callable[[float], str]:
+    """How an axis over these values is labelled: with as many digits as tell its labels apart."""
+    step = (max(values, default=0.0) - min(values, default=0.0)) / LABELS
+    if not step:
+        return _short
+    highest = max(abs(value) for value in values)
+    digits = min(max(3, math.ceil(math.log10(highest / step)) + 1), DIGITS)
+    return lambda value: _short(value, digits)
+
+
+def _short(value: float, digits: int = 3) -> str:
+    if abs(value) < 1000:
+        return f"{value:.{digits}g}"
+    return f"{value:,.{max(0, digits - len(str(int(abs(value)))))}f}"
