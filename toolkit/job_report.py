@@ -209,7 +209,7 @@ def _counts(points: charts.Points) -> bool:
 
 def _metric_rows(metrics: Mapping[str, charts.Points]) -> Iterable[list[str]]:
     """The latest first: what a job says at its end is its result."""
-    latest = sorted(reversed(metrics.items()), key=lambda metric: -metric[1][-1][0])
+    latest = sorted(metrics.items(), key=lambda metric: metric[1][-1][0])[::-1]
     for name, points in latest[:MOST_METRICS]:
         first = f"{points[0][1]:.6g}" if len(points) > 1 else ""
         yield [name, first, f"{points[-1][1]:.6g}", str(len(points))]
