@@ -167,16 +167,6 @@ def test_a_weight_that_is_none_is_named_by_file_and_line(job, weight):
     assert text.startswith("train/rows.csv line 22: the weight in column 'w'")
 
 
-def test_a_channel_split_over_hosts_is_refused(job):
-    from dataclasses import replace
-
-    from opt_ml_ensemble.train import train
-
-    job.file("train", "rows.csv", GOOD, S3DistributionType="ShardedByS3Key")
-    with pytest.raises(UserError, match="The channel train is split over 2 hosts"):
-        train(replace(job.environment(), hosts=("algo-1", "algo-2")))
-
-
 @pytest.mark.parametrize(
     "content",
     [

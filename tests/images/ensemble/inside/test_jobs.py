@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -13,14 +12,6 @@ import opt_ml_ensemble.train as trainer_module
 import pytest
 from opt_ml_ensemble import handler
 from opt_ml_ensemble.train import train
-
-
-def test_only_the_first_host_writes_a_model(job, mixed, capsys):
-    job.file("train", "rows.csv", mixed[["size", "price"]])
-    environment = job.environment()
-    train(replace(environment, hosts=("algo-1", "algo-2"), current_host="algo-2"))
-    assert not environment.model_dir.exists()
-    assert "algo-1 trains the model" in capsys.readouterr().out
 
 
 def test_the_entry_points_lead_to_trainer_and_handler():
