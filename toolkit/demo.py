@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit import builder, images, job
+from toolkit import builder, images, job, measured_job
 from toolkit.containers import engine
 from toolkit.endpoint import Endpoint
 from toolkit.errors import ToolkitError, WorkError
@@ -66,7 +66,7 @@ def run() -> int:
     channels = tuple(
         job.Channel(name, DIRECTORY / "input" / "data" / name, "text/csv") for name in ("train", "validation")
     )
-    result = job.execute(
+    result = measured_job.run(
         job.plan(job.TrainingJob(built.image, channels=channels, hyperparameters=HYPERPARAMETERS))
     )
     print(result.summary())
@@ -75,7 +75,9 @@ def run() -> int:
     if result.model is None:
         return 1
 
-    print(f"Report: {result.host_dir}/output/data/report.html")
+    print(f"{result.used}.")
+    print(f"Of the models: {result.host_dir}/output/data/report.html")
+    print(f"Of the job: {result.report}")
 
     _title("Endpoint")
     with Endpoint(built.image, model=result.model) as endpoint:
