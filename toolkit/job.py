@@ -12,6 +12,7 @@ All of a job lies in one directory, `jobs/<name>/`:
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -181,6 +182,9 @@ class _Run:
         directories = [self.plan.directory.absolute() / host for host in self.plan.runs]
         for given in (self.plan.job.checkpoint_dir, self.plan.job.warm_pool_dir):
             directories += [given.absolute()] if given else []
+        # Of a file system that others may write to only what lies in the caller's own directory.
+        mounted = [channel.source.resolve() for channel in self.plan.job.channels if channel.access == "rw"]
+        directories += [path for path in mounted if path.stat().st_uid == os.geteuid()]
         self.docker.give_to_caller(self.plan.run.image, *directories)
 
 

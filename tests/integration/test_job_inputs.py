@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -125,6 +126,16 @@ def test_a_file_system_mounted_rw_is_changed_itself(run_script: RunScript, folde
         WRITE + "write(base / 'input/data/train/a.csv')", channels=(Channel("train", folder, access="rw"),)
     )
     assert (folder / "a.csv").read_text() == "changed"
+
+
+def test_what_a_container_writes_to_a_file_system_belongs_to_the_caller(
+    run_script: RunScript, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid() == 0:  # to root belongs all that a container writes
+        os.chown(folder, 31415, 27182)
+        monkeypatch.setattr(os, "geteuid", lambda: 31415)
+    run_script("(base / 'input/data/train/new').touch()", channels=(Channel("train", folder, access="rw"),))
+    assert (folder / "new").stat().st_uid == os.geteuid()
 
 
 @pytest.mark.contract("TRAIN-53")
