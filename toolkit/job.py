@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from toolkit import job_tree
+from toolkit import channel_data, job_tree
 from toolkit.artifacts import lay_out, pack
 from toolkit.checkpoint_sync import CheckpointSync
 from toolkit.container import Container
@@ -250,6 +250,13 @@ def _gather(plan: Plan, log: JobLog, ends: list[AttemptEnd], course: Course) -> 
     warnings = [*model_warnings, *output_warnings]
     if interruptions and plan.job.checkpoint_dir is None:
         warnings.append("The job was interrupted without --checkpoint-dir: it began from scratch each time.")
+    for channel in plan.job.channels:
+        prefix = channel.source_type == "S3Prefix" and channel.access != "rw"
+        if prefix and not channel_data.objects(channel):
+            warnings.append(
+                f"Channel {channel.name}: {channel.source} has no file. SageMaker fails such a job: "
+                "No S3 objects found."
+            )
     return JobResult(
         job=plan.job,
         status=status,

@@ -52,7 +52,7 @@ def run(plan: Plan, on_line: OnLine = print, stop: threading.Semaphore | None = 
         insights=tuple(one.text for one in insights(figures)),
         report=plan.directory / "report.html",
         used="; ".join(
-            f"{found.host}: {found.line()}" if len(figures) > 1 else found.line() for found in figures
+            f"{found.host}: {found.line()}" if len(plan.runs) > 1 else found.line() for found in figures
         ),
     )
     write_report(plan.directory / "report.html", _facts(plan, result), recorder.hosts, metrics.series)
