@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,8 @@ HIGHEST = 1e100
 SERIES = 6  # colours of page.css
 LEGEND_COLUMNS = 3
 LEGEND_ROW = 24  # pixels
+LABELS = 6  # of an axis, at most
+DIGITS = 9  # of a point
 
 _STYLE = Style(
     background="transparent",
@@ -44,7 +46,7 @@ _SHAPE: Mapping[str, Any] = {
     "margin": 8,
     "margin_bottom": 14,  # below a legend's letters
     "explicit_size": False,
-    "max_scale": 6,
+    "max_scale": LABELS,
     "truncate_legend": 32,
     "legend_box_size": 11,
 }
@@ -141,8 +143,8 @@ def _scaled(points: Points, x: Axis, y: Axis) -> list[tuple[float, float]]:
 
 
 def _drawable(value: float) -> float:
-    """Six digits, and within what pygal can scale: of 1e200 it makes an OverflowError."""
-    return float(f"{min(max(value, -HIGHEST), HIGHEST):.6g}")
+    """So many digits, and within what pygal can scale: of 1e200 it makes an OverflowError."""
+    return float(f"{min(max(value, -HIGHEST), HIGHEST):.{DIGITS}g}")
 
 
 def _make_room_for_legend(chart: Any) -> None:
@@ -156,8 +158,10 @@ def _make_room_for_legend(chart: Any) -> None:
 
 
 def _svg(chart: Any, x_value: Any = None) -> str:
-    chart.config.value_formatter = _short
-    chart.config.x_value_formatter = lambda value: _short(x_value(value) if x_value else value)
+    points = [point for serie in chart.raw_series for point in serie[0]]
+    chart.config.value_formatter = _written([y for _, y in points])
+    write = _written([x for x, _ in points])
+    chart.config.x_value_formatter = (lambda value: _short(x_value(value))) if x_value else write
     svg = chart.render(is_unicode=True)
     # The page has no script, and the plot is described by its heading.
     svg = re.sub(r"<script.*?</script>", "", svg, flags=re.DOTALL)
@@ -165,6 +169,17 @@ def _svg(chart: Any, x_value: Any = None) -> str:
     return re.sub(r"<!--.*?-->", "", svg, flags=re.DOTALL)
 
 
-def _short(value: float) -> str:
-    # Not all digits of a large number: a label wider than the plot keeps pygal busy for ever.
-    return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.3g}"
+def _written(values: Sequence[float]) -> Callable[[float], str]:
+    """How an axis over these values is labelled: with as many digits as tell its labels apart."""
+    step = (max(values, default=0.0) - min(values, default=0.0)) / LABELS
+    if not step:
+        return _short
+    highest = max(abs(value) for value in values)
+    digits = min(max(3, math.ceil(math.log10(highest / step)) + 1), DIGITS)
+    return lambda value: _short(value, digits)
+
+
+def _short(value: float, digits: int = 3) -> str:
+    if not 1000 <= abs(value) < 1e9:  # a label wider than the plot keeps pygal busy for ever
+        return f"{value:.{digits}g}"
+    return f"{value:,.{max(0, digits - len(str(int(abs(value)))))}f}"

@@ -69,15 +69,11 @@ def run() -> int:
     result = measured_job.run(
         job.plan(job.TrainingJob(built.image, channels=channels, hyperparameters=HYPERPARAMETERS))
     )
-    print(result.summary())
+    print(f"{result.summary()}\n{result.closing()}")
     if result.status == "Stopped":
         return 130  # Ctrl-C, as the shell counts it
     if result.model is None:
         return 1
-
-    print(f"{result.used}.")
-    print(f"Of the models: {result.host_dir}/output/data/report.html")
-    print(f"Of the job: {result.report}")
 
     _title("Endpoint")
     with Endpoint(built.image, model=result.model) as endpoint:

@@ -199,7 +199,8 @@ def _run_all(run: _Run) -> list[AttemptEnd]:
             if overdue := next((order for order in ends_it if order.after <= 0), None):
                 ends[-1] = replace(ends[-1], cause=overdue.cause)
                 return ends
-            run.log.say("Starting the job again: new containers, the same checkpoints, an empty model.")
+            kept = "the same checkpoints" if run.plan.job.checkpoint_dir else "no checkpoints"
+            run.log.say(f"Starting the job again: new containers, {kept}, an empty model.")
             run.course.enter("Starting", "Starting again after the interruption")
             job_tree.renew(run.plan)
         ends.append(run.start(orders))
@@ -250,13 +251,10 @@ def _gather(plan: Plan, log: JobLog, ends: list[AttemptEnd], course: Course) -> 
     warnings = [*model_warnings, *output_warnings]
     if interruptions and plan.job.checkpoint_dir is None:
         warnings.append("The job was interrupted without --checkpoint-dir: it began from scratch each time.")
-    for channel in plan.job.channels:
-        prefix = channel.source_type == "S3Prefix" and channel.access != "rw"
-        if prefix and not channel_data.objects(channel):
-            warnings.append(
-                f"Channel {channel.name}: {channel.source} has no file. SageMaker fails such a job: "
-                "No S3 objects found."
-            )
+    warnings += channel_data.warnings(plan.job.channels)
+    if status == "Completed" and interruptions < len(plan.job.spot_interrupt_after):
+        after = plan.job.spot_interrupt_after[interruptions]
+        warnings.append(f"The job was done before the spot interruption after {after:g} s.")
     return JobResult(
         job=plan.job,
         status=status,

@@ -104,7 +104,7 @@ def _check_hosts(job: TrainingJob) -> None:
         raise ToolkitError(f"Instance group {twice} is given twice.")
     for group in job.groups:
         if group.count < 1:
-            raise ToolkitError(f"A job has at least one host; {group.name} has {group.count}.")
+            raise ToolkitError(f"A job has at least one host, not {group.count}.", "For example: --hosts 2")
     if job.cpus is not None and not 0.01 <= job.cpus < float("inf"):
         raise ToolkitError(f"{job.cpus:g} CPUs: a container has 0.01 or more.", "For example: --cpus 1.5")
     if job.warm_pool_dir and (job.instance_groups or job.spot_interrupt_after):  # TRAIN-99

@@ -16,6 +16,7 @@ from toolkit.usage_summary import Interval, Usage, count_cores, intervals, summa
 
 MOST_METRIC_PLOTS = 12
 MOST_METRICS = 60
+FEWEST_POINTS = 3  # of a plot; a line between two points says no more than a row of a table
 
 
 @dataclass
@@ -81,7 +82,14 @@ def write_report(
                 "Is the instance the right size?", [(one.text, one.rule) for one in insights(usages)]
             ),
             page.figures("Usage over time", dict(_usage_plots(hosts, time))),
+            *(page.muted(note) for note in notes),
             page.figures("Metrics over time", dict(_metric_plots(metrics, time))),
+            page.table(
+                "Metrics in the log, latest first",
+                ("name", "first value", "last value", "values"),
+                list(_metric_rows(metrics)),
+                most=12,
+            ),
             page.table(
                 "Hyperparameters",
                 ("name", "value"),
@@ -89,8 +97,6 @@ def write_report(
                 2,
             ),
             page.table("Job", (), [list(pair) for pair in facts.details.items()], 2),
-            page.table("Metrics in the log", ("name", "last value", "values"), list(_metric_rows(metrics))),
-            *(page.muted(note) for note in notes),
         ),
     )
 
@@ -186,8 +192,12 @@ def _gpu_plots(host: HostUsage, time: charts.Axis) -> Iterator[tuple[str, str]]:
 
 
 def _metric_plots(metrics: Mapping[str, charts.Points], time: charts.Axis) -> Iterable[tuple[str, str]]:
-    """Those that came more than once; one value alone is in the table."""
-    moving = [(name, points) for name, points in metrics.items() if len(points) > 1 and not _counts(points)]
+    """Those that came often enough; the table has all."""
+    moving = [
+        (name, points)
+        for name, points in metrics.items()
+        if len(points) >= FEWEST_POINTS and not _counts(points)
+    ]
     for name, points in moving[:MOST_METRIC_PLOTS]:
         yield name, charts.lines({name: points}, time, charts.Axis(""), from_zero=False)
 
@@ -198,7 +208,10 @@ def _counts(points: charts.Points) -> bool:
 
 
 def _metric_rows(metrics: Mapping[str, charts.Points]) -> Iterable[list[str]]:
-    for name, points in list(metrics.items())[:MOST_METRICS]:
-        yield [name, f"{points[-1][1]:.6g}", str(len(points))]
+    """The latest first: what a job says at its end is its result."""
+    latest = sorted(metrics.items(), key=lambda metric: metric[1][-1][0])[::-1]
+    for name, points in latest[:MOST_METRICS]:
+        first = f"{points[0][1]:.6g}" if len(points) > 1 else ""
+        yield [name, first, f"{points[-1][1]:.6g}", str(len(points))]
     if len(metrics) > MOST_METRICS:
-        yield [f"and {len(metrics) - MOST_METRICS} more, in the log", "", ""]
+        yield [f"and {len(metrics) - MOST_METRICS} more, in the log", "", "", ""]

@@ -123,6 +123,22 @@ class JobResult:
         """Of the first host."""
         return next(iter(self.host_dirs.values()))
 
+    def output_files(self, host: str) -> list[str]:
+        """What lies in `output/data` of a host: names, folders with a slash; without hidden ones."""
+        directory = self.host_dirs[host] / "output" / "data"
+        entries = directory.iterdir() if directory.is_dir() else ()
+        return sorted(entry.name + "/" * entry.is_dir() for entry in entries if entry.name[0] != ".")
+
+    def closing(self) -> str:
+        """What is to be looked at, and what the job used: the lines below `summary`."""
+        lines = [
+            f"Output: {directory}/output/data ({', '.join(self.output_files(host))})"
+            for host, directory in self.host_dirs.items()
+            if self.output_files(host)
+        ]
+        used = f" ({self.used})" if self.used else ""
+        return "\n".join([*lines, *([f"Report: {self.report}{used}"] if self.report else [])])
+
     def summary(self) -> str:
         """One line where it went well; the reason first and then the log where it did not."""
         seconds = f"{self.duration:.1f} s{self._interrupted()}"

@@ -19,7 +19,7 @@ from toolkit.job import JobResult, execute, write_result
 from toolkit.job_log import OnLine
 from toolkit.job_report import JobFacts, MetricSeries, write_report
 from toolkit.training_job import Plan
-from toolkit.usage_summary import summarise
+from toolkit.usage_summary import line_of, summarise
 
 
 def run(plan: Plan, on_line: OnLine = print, stop: threading.Semaphore | None = None) -> JobResult:
@@ -51,9 +51,7 @@ def run(plan: Plan, on_line: OnLine = print, stop: threading.Semaphore | None = 
         usage=tuple(found.as_dict() for found in figures),
         insights=tuple(one.text for one in insights(figures)),
         report=plan.directory / "report.html",
-        used="; ".join(
-            f"{found.host}: {found.line()}" if len(plan.runs) > 1 else found.line() for found in figures
-        ),
+        used=line_of(figures),
     )
     write_report(plan.directory / "report.html", _facts(plan, result), recorder.hosts, metrics.series)
     write_result(plan, result)
@@ -68,6 +66,11 @@ def _facts(plan: Plan, result: JobResult) -> JobFacts:
         "directory": str(directory),
         "model": _relative(result.model, directory) or "none",
         "output": _relative(result.output, directory) or "none",
+        **{
+            f"output/data of {host}": ", ".join(files)
+            for host in result.host_dirs
+            if (files := result.output_files(host))
+        },
         **{
             f"channel {channel.name}": f"{channel.source} {channel.content_type or ''}".strip()
             for channel in plan.job.channels

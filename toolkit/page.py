@@ -71,7 +71,7 @@ def table(
         rows: cells.
         text: the first so many columns are text, the others numbers.
         best: the row to mark.
-        most: rows of a table that is not folded.
+        most: rows that are seen at once; the others are folded away.
     """
     if not rows:
         return ""
@@ -82,12 +82,17 @@ def table(
 
     titles = "".join(cell("th", column, name) for column, name in enumerate(head))
     titles = f"<thead><tr>{titles}</tr></thead>" if head else ""
-    body = "".join(
+    lines = [
         f"<tr{' class=best' if number == best else ''}>"
         f"{''.join(cell('td', column, value) for column, value in enumerate(row))}</tr>"
         for number, row in enumerate(rows)
-    )
-    written = f'<div class="scroll"><table>{titles}<tbody>{body}</tbody></table></div>'
-    if len(rows) > most:
-        written = f"<details><summary>{len(rows)} rows</summary>{written}</details>"
-    return f"<h2>{escape(heading)}</h2>\n{written}"
+    ]
+
+    def written(part: Sequence[str]) -> str:
+        return f'<div class="scroll"><table>{titles}<tbody>{"".join(part)}</tbody></table></div>'
+
+    shown = most if len(rows) > most + 3 else len(rows)  # two or three are not worth a click
+    more = ""
+    if lines[shown:]:
+        more = f"<details><summary>{len(rows) - shown} more</summary>{written(lines[shown:])}</details>"
+    return f"<h2>{escape(heading)}</h2>\n{written(lines[:shown])}{more}"

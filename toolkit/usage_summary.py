@@ -10,6 +10,7 @@ from toolkit.artifacts import readable_size
 from toolkit.usage import HostUsage, Sample
 
 SHORTEST_S = 0.08
+SHORTEST_JOB_S = 1.0
 FULL = 0.95  # of the cores or the memory: at the limit
 WAITING_CORES = 0.5
 WAITING_BYTES_PER_S = 5e6
@@ -63,7 +64,12 @@ class Usage:
         return asdict(self)
 
     def line(self) -> str:
-        """`CPU 0.9 of 2 cores, memory 410 MB, disk 12 MB read`: what stands under a job's last line."""
+        """`CPU 0.9 of 2 cores, memory 410 MB, disk 12 MB read`: what stands under a job's last line.
+
+        Empty where the job was over at once, for then it says nothing.
+        """
+        if self.time_s < SHORTEST_JOB_S:
+            return ""
         parts = [f"CPU {self.cpu_mean_cores:.1f} of {count_cores(self.cpus)}"]
         parts.append(f"memory {readable_size(self.memory_peak_bytes)} at most")
         if self.disk_read_bytes or self.disk_write_bytes:
@@ -74,6 +80,17 @@ class Usage:
         if self.gpu_utilisation_mean_percent is not None:
             parts.append(f"GPU {self.gpu_utilisation_mean_percent:.0f}% busy")
         return ", ".join(parts)
+
+
+def line_of(usages: Sequence[Usage]) -> str:
+    """`Usage.line` of a job: all hosts' cores, and the memory of the one that used most."""
+    if len(usages) < 2:
+        return "".join(usage.line() for usage in usages)
+    if max(usage.time_s for usage in usages) < SHORTEST_JOB_S:
+        return ""
+    cores = sum(usage.cpu_mean_cores for usage in usages)
+    memory = readable_size(max(usage.memory_peak_bytes for usage in usages))
+    return f"{len(usages)} hosts: CPU {cores:.1f} cores together, memory {memory} at most on one"
 
 
 @dataclass(frozen=True)
@@ -148,8 +165,8 @@ def summarise(usage: HostUsage) -> Usage | None:
         time_s=total,
         samples=len(samples),
         cpus=usage.cpus,
-        cpu_mean_cores=round(last.cpu_total_s / total, 3),
-        cpu_peak_cores=round(_highest_rate(spans), 3),
+        cpu_mean_cores=_no_more_than(usage.cpus, last.cpu_total_s / total),
+        cpu_peak_cores=_no_more_than(usage.cpus, _highest_rate(spans)),
         cpu_full_share=share(lambda span: span.cpu_cores >= FULL * usage.cpus > 0),
         throttled_share=round(usage.throttled_share, 3),
         machine_busy_share=usage.machine_busy_share,
@@ -173,6 +190,11 @@ def summarise(usage: HostUsage) -> Usage | None:
         gpu_memory_bytes=sum(size for _, size in usage.gpus) if usage.gpus else None,
         notes=tuple(usage.notes),
     )
+
+
+def _no_more_than(cpus: float, cores: float) -> float:
+    """A life of a fraction of a second is timed too coarsely: it seems to use more than there is."""
+    return round(min(cores, cpus) if cpus else cores, 3)
 
 
 def _mean(values: Sequence[tuple[float, float]]) -> float:

@@ -129,8 +129,8 @@ def run(arguments: argparse.Namespace) -> int:
     for warning in result.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     print(result.as_json() if arguments.json else result.summary(), flush=True)
-    if not arguments.json and result.used:
-        print(f"{result.used}. Report: {result.report}", flush=True)
+    if not arguments.json:
+        print(result.closing(), flush=True)
     if result.by_hand:
         return 130
     return 0 if result.secondary_status in {"Completed", "Stopped"} else 1

@@ -44,6 +44,27 @@ def test_an_unknown_image_is_an_error_with_a_cure_and_no_traceback(capsys):
     assert "Traceback" not in shown
 
 
+@pytest.mark.parametrize(
+    ("call", "said", "cure"),
+    [
+        (["trian", "ensemble-cpu"], "no command 'trian'", "Did you mean train?"),
+        (
+            ["train", "ensemble-cpu", "--chanel", "train=x"],
+            "--chanel is not known",
+            "Did you mean --channel?",
+        ),
+        (["train", "ensemble-cpu", "--chanel=train=x"], "--chanel=train=x", "Did you mean --channel?"),
+        (["serve", "ensemble-cpu", "--zzz"], "--zzz is not known", "`./build.py serve --help` lists all."),
+    ],
+)
+def test_a_mistyped_command_or_option_is_named_with_its_nearest(capsys, call, said, cure):
+    assert cli.main(call) == 2
+    shown = capsys.readouterr().err
+    assert said in shown
+    assert cure in shown
+    assert "usage:" not in shown
+
+
 def test_list_gives_json_with_names_and_local_references(capsys):
     assert cli.main(["list", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)

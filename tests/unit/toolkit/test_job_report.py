@@ -57,7 +57,7 @@ def test_the_page_needs_no_script_and_no_network(tmp_path: Path) -> None:
 
 
 def test_usage_metrics_and_advice_have_their_sections(tmp_path: Path) -> None:
-    text = page(tmp_path, FACTS, HOST, rmse=[(1.0, 5.0), (2.0, 4.0)])
+    text = page(tmp_path, FACTS, HOST, rmse=[(1.0, 5.0), (2.0, 4.0), (3.0, 3.5)])
     assert headings(text) == [
         "Is the instance the right size?",
         "Usage over time",
@@ -65,9 +65,9 @@ def test_usage_metrics_and_advice_have_their_sections(tmp_path: Path) -> None:
         "Memory, MB",
         "Metrics over time",
         "rmse",
+        "Metrics in the log, latest first",
         "Hyperparameters",
         "Job",
-        "Metrics in the log",
     ]
 
 
@@ -80,7 +80,21 @@ def test_a_job_that_ended_at_once_has_no_empty_plot(tmp_path: Path) -> None:
 def test_a_metric_that_came_once_and_a_counter_have_no_plot(tmp_path: Path) -> None:
     text = page(tmp_path, FACTS, once=[(1.0, 5.0)], epoch=[(1.0, 0.0), (2.0, 1.0), (3.0, 2.0)])
     assert "Metrics over time" not in headings(text)
-    assert '<td class="text">once</td><td>5</td><td>1</td>' in text
+    assert '<td class="text">once</td><td></td><td>5</td><td>1</td>' in text
+
+
+def test_two_values_make_no_plot_but_a_row_with_both(tmp_path: Path) -> None:
+    text = page(tmp_path, FACTS, rmse=[(1.0, 57.9871), (2.0, 44.671)])
+    assert "<svg" not in text
+    assert '<td class="text">rmse</td><td>57.9871</td><td>44.671</td><td>2</td>' in text
+
+
+def test_the_metrics_that_came_last_are_seen_and_the_others_folded(tmp_path: Path) -> None:
+    text = page(tmp_path, FACTS, **{f"m{n:02d}": [(float(n), 1.0)] for n in range(40)})
+    seen, folded = text.split("<details>")
+    assert re.findall(r">(m\d\d)<", seen)[:2] == ["m39", "m38"]
+    assert "<summary>28 more</summary>" in folded
+    assert len(re.findall(r">(m\d\d)<", seen + folded)) == 40
 
 
 def test_a_failure_reason_stands_on_the_page_as_text(tmp_path: Path) -> None:
@@ -121,6 +135,18 @@ def test_any_points_make_a_plot(points: charts.Points) -> None:
     ):
         assert svg.startswith("<svg")
         assert "nan" not in svg.lower()
+
+
+@pytest.mark.parametrize(
+    "values", [(58.8, 58.7999, 58.7993), (12345.6, 12345.9, 12346.4), (1e-9, 1.1e-9), (0.999999, 0.999998)]
+)
+def test_no_two_labels_of_an_axis_are_alike(values: tuple[float, ...]) -> None:
+    points = list(enumerate(values))
+    svg = charts.lines({"a": points}, charts.Axis("s"), charts.Axis(""), from_zero=False)
+    below = svg[svg.index('class="axis y') :]
+    labels = re.findall(r"<text[^>]*>([^<]+)</text>", below)
+    assert len(labels) > 2
+    assert len(set(labels)) == len(labels)
 
 
 def test_many_points_are_thinned_and_the_last_one_kept() -> None:

@@ -12,7 +12,7 @@ import pytest
 from toolkit import instances
 from toolkit.insights import insights
 from toolkit.usage import HostUsage, Sample
-from toolkit.usage_summary import Usage, count_cores, intervals, summarise
+from toolkit.usage_summary import Usage, count_cores, intervals, line_of, summarise
 
 MB = 10**6
 
@@ -80,6 +80,17 @@ def test_the_line_of_a_job_names_what_it_used() -> None:
     line = figures(host(0.9, disk_read_total_bytes=12 * MB)).line()
     assert line == "CPU 0.9 of 2 cores, memory 400.0 MB at most, disk 12.0 MB read, 0 bytes written"
     assert count_cores(1) == "1 core"
+
+
+def test_the_line_of_several_hosts_is_one() -> None:
+    hosts = [figures(host(0.9)), figures(host(0.5, name="algo-2", memory=700 * MB))]
+    assert line_of(hosts) == "2 hosts: CPU 1.4 cores together, memory 700.0 MB at most on one"
+
+
+def test_a_job_that_was_over_at_once_used_no_more_cores_than_there_are() -> None:
+    short = figures(HostUsage("algo-1", cpus=2.0, samples=[Sample(0.2, 0.6, MB, MB)]))
+    assert (short.cpu_mean_cores, short.cpu_peak_cores) == (2.0, 2.0)
+    assert line_of([short]) == ""
 
 
 def test_half_idle_cores_are_called_that() -> None:

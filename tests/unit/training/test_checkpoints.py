@@ -1,3 +1,5 @@
+import errno
+import hashlib
 import json
 import os
 import zipfile
@@ -10,6 +12,7 @@ from opt_ml.environment import Environment
 from opt_ml.training.checkpoints import Checkpoints, checkpoint_dir
 
 IDENTITY = {"data": "abc", "hyperparameters": {"eta": 0.1, "depth": 3}}
+EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
 
 
 @pytest.fixture
@@ -122,6 +125,15 @@ def test_a_damaged_one_is_told_and_the_older_one_is_used(data, tmp_path_factory)
     assert checkpoints.load("fold-0").facts == {"rounds": 1}
 
 
+@pytest.mark.parametrize("content", [b"no zip archive", EMPTY_ZIP])
+def test_a_whole_file_that_is_no_checkpoint_is_told_and_not_used(checkpoints, capsys, content):
+    checkpoints.save("a", {"rounds": 1})
+    (path,) = checkpoints.directory.glob("*.checkpoint")
+    path.write_bytes(hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
+    assert checkpoints.load("a") is None
+    assert path.name in capsys.readouterr().out
+
+
 def test_two_damaged_ones_are_as_none(checkpoints, capsys):
     checkpoints.save("fold-0", {"rounds": 1}, keep=2)
     checkpoints.save("fold-0", {"rounds": 2}, keep=2)
@@ -170,6 +182,23 @@ def test_a_disk_that_is_full_ends_the_checkpoints_and_not_the_job(checkpoints, m
     assert len(capsys.readouterr().out.splitlines()) == 1
     assert checkpoints.load("fold-0").facts == {"rounds": 1}
     assert len(list(checkpoints.directory.iterdir())) == 2
+
+
+def test_a_directory_that_became_read_only_ends_the_checkpoints_and_not_the_job(
+    checkpoints, tmp_path, monkeypatch, capsys
+):
+    checkpoints.save("fold-0-so-far", {"rounds": 1})
+    (checkpoints.directory / "fold-0.000001.checkpoint.partial").touch()
+
+    def refuse(*arguments, **options):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    for name in ("unlink", "open", "mkdir", "replace"):  # root may write where the mode says no
+        monkeypatch.setattr(Path, name, refuse)
+    again = Checkpoints(tmp_path, "tree", IDENTITY)
+    assert not again.save("fold-0", {"rounds": 2})
+    again.remove("fold-0-so-far")
+    assert capsys.readouterr().out.count("Checkpoints are off") == 1
 
 
 def test_facts_stay_what_they_were(checkpoints):

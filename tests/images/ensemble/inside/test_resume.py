@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import re
@@ -17,8 +18,9 @@ import pandas as pd
 import pytest
 from opt_ml.errors import UserError
 from opt_ml.training import stopping
+from opt_ml.training.checkpoints import Checkpoints
 from opt_ml_ensemble.bundle import load_bundle
-from opt_ml_ensemble.progress import FitProgress
+from opt_ml_ensemble.progress import FitProgress, Progress
 
 ALL_MODELS = "catboost,xgboost,extra_trees,random_forest,hist_gradient_boosting,linear"
 KILLS = 10
@@ -119,6 +121,23 @@ def test_a_fit_goes_on_from_its_last_checkpoint_after_a_kill(
     assert len(curves) == 1
 
 
+@pytest.mark.contract("TRAIN-92", "TRAIN-93")
+def test_a_fit_whose_result_finds_no_room_keeps_the_state_on_the_way_to_it(tmp_path, monkeypatch):
+    checkpoints = Checkpoints(tmp_path, "ensemble", {"data": "a"})
+    of_fit = Progress(checkpoints).of("xgboost-fold-0")
+    of_fit.keep({"rounds": 20}, {"xgboost.ubj": b"trees"})
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        of_fit.finish({"rounds": 40}, {"predicted.npy": b"much"})
+    again = Progress(Checkpoints(tmp_path, "ensemble", {"data": "a"})).of("xgboost-fold-0")
+    assert again.finished() is None
+    assert again.so_far().facts == {"rounds": 20}
+
+
 def train_for(base: Path, seconds: float | None = None) -> subprocess.CompletedProcess[str]:
     """The `train` command on a job, killed without notice after so many seconds."""
     process = subprocess.Popen(
@@ -157,7 +176,10 @@ def test_a_job_killed_at_random_moments_ten_times_over_loses_nothing(new_job):
     )
     whole, killed = (new_job().file("train", "rows.csv", frame) for _ in range(2))
     for job in (whole, killed):
-        job.environment({"num_round": "300", "k_fold": "3", "checkpoint_seconds": "1"}, fast=False)
+        job.environment(
+            {"num_round": "250", "k_fold": "3", "checkpoint_seconds": "1", "extra_trees.n_estimators": "50"},
+            fast=False,
+        )
     (killed.base / "checkpoints").mkdir()
     started = time.monotonic()
     assert train_for(whole.base).returncode == 0
@@ -166,7 +188,7 @@ def test_a_job_killed_at_random_moments_ten_times_over_loses_nothing(new_job):
     moments = random.Random(7)
     done: set[str] = set()
     for _ in range(KILLS):
-        run = train_for(killed.base, seconds * moments.uniform(0.1, 0.5))
+        run = train_for(killed.base, seconds * moments.uniform(0.1, 0.45))
         assert run.returncode in (0, -signal.SIGKILL), run.stderr
         if (killed.base / "model" / "model.json").exists():  # so much was kept that the rest was done in time
             assert_same_model(whole.base / "model", killed.base / "model")
