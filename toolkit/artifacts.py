@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePath, PurePosixPath
+from typing import Any
 
 from toolkit.errors import ToolkitError
 
@@ -92,12 +93,15 @@ def _of_hosts(directories: Path | Mapping[str, Path]) -> Mapping[str, Path]:
 def model_directory(model: Path) -> Iterator[Path]:
     """The directory to mount at /opt/ml/model: `model` itself, or what a model.tar.gz holds (HOST-20).
 
-    The directory of a job stands for the model.tar.gz or the model directory in it. An archive is
-    unpacked into a directory of its own, which is removed after the block.
+    The directory of a job stands for the model.tar.gz or the model directory in it, that of a tuning job
+    for its best training job. An archive is unpacked into a directory of its own, which is removed after
+    the block.
 
     Raises:
         ToolkitError: no such path, not a gzip-compressed tar, or a member that hosting refuses (HOST-23).
     """
+    if (model / "tuning.json").is_file():
+        model = _of_tuning_job(model)
     if (model / "result.json").exists():
         model = next((found for found in (model / "model.tar.gz", model / "model") if found.exists()), model)
     if model.is_dir():
@@ -116,6 +120,18 @@ def model_directory(model: Path) -> Iterator[Path]:
             if part.is_dir():
                 part.chmod(0o755)
         shutil.rmtree(scratch)
+
+
+def _of_tuning_job(directory: Path) -> Path:
+    try:
+        _, model = _tuned(json.loads((directory / "tuning.json").read_text(encoding="utf-8")), directory)
+    except (OSError, ValueError, KeyError, TypeError):
+        model = None
+    if model is None:
+        raise ToolkitError(
+            f"The tuning job {directory} has no training job with a model.", "Name one of its jobs."
+        )
+    return model
 
 
 def _unpack(archive: Path, directory: Path) -> None:
@@ -161,25 +177,44 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, archive: Path, direc
 def newest_model(jobs: Path, image: str) -> Path:
     """The model of the job of `image` that completed last below `jobs`: its archive, or its directory.
 
+    A tuning job counts as one job, with the model of its best training job.
+
     Raises:
         ToolkitError: there is none.
     """
+    readers = {"result.json": _trained, "tuning.json": _tuned}
     found = []
-    for record in jobs.glob("*/result.json"):
-        try:
-            result = json.loads(record.read_text(encoding="utf-8"))
-            ours = result["AlgorithmSpecification"]["TrainingImage"] == image
-            model = result["ModelArtifacts"]["S3ModelArtifacts"]
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # a job that is not ours to judge must not hide the others
-        if ours and result["TrainingJobStatus"] == "Completed" and model:
-            found.append((record.stat().st_mtime_ns, record.parent / Path(model).name))
+    for name, read in readers.items():
+        for record in jobs.glob(f"*/{name}"):
+            try:
+                its_image, model = read(json.loads(record.read_text(encoding="utf-8")), record.parent)
+                if its_image == image and model:
+                    found.append((record.stat().st_mtime_ns, model))
+            except (OSError, ValueError, KeyError, TypeError):
+                continue  # a job that is not ours to judge must not hide the others
     if not found:
         raise ToolkitError(
             f"No job of {image} with a model has completed in {jobs}/.",
             "Train one first (./build.py train), or name a model.tar.gz or a directory with --model.",
         )
     return max(found)[1]
+
+
+def _trained(result: Mapping[str, Any], directory: Path) -> tuple[str, Path | None]:
+    """Image and model of a training job; no model where it did not complete."""
+    model = result["ModelArtifacts"]["S3ModelArtifacts"]
+    completed = result["TrainingJobStatus"] == "Completed" and model
+    # Below its own directory, wherever that was moved to.
+    return result["AlgorithmSpecification"]["TrainingImage"], directory / Path(
+        model
+    ).name if completed else None
+
+
+def _tuned(record: Mapping[str, Any], directory: Path) -> tuple[str, Path | None]:
+    """Image and best model of a tuning job, finished or not."""
+    best = record["BestTrainingJob"]
+    trained = {**record["TrainingJobDefinition"], **best}
+    return _trained(trained, directory / best["TrainingJobName"])
 
 
 def total_size(path: Path) -> int:

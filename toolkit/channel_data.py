@@ -35,6 +35,16 @@ def objects(channel: Channel) -> dict[str, Path]:
     return dict(sorted(found.items(), key=lambda item: item[0].encode()))
 
 
+def warnings(channels: Sequence[Channel]) -> list[str]:
+    """One line for each channel that SageMaker would find no object for."""
+    return [
+        f"Channel {channel.name}: {channel.source} has no file. SageMaker fails such a job: "
+        "No S3 objects found."
+        for channel in channels
+        if channel.source_type == "S3Prefix" and channel.access != "rw" and not objects(channel)
+    ]
+
+
 def share(
     items: Sequence[_Item], channel: Channel, hosts: Sequence[str], host: str, epoch: int = 0
 ) -> list[_Item]:

@@ -65,8 +65,9 @@ def insights(usages: Sequence[Usage]) -> list[Insight]:
 def _of_host(usage: Usage) -> Iterator[Insight]:
     short = usage.time_s < SHORT_S or usage.samples < FEW_SAMPLES
     if short:
+        readings = "1 reading" if usage.samples == 1 else f"{usage.samples} readings"
         yield Insight(
-            f"The job was seen for {usage.time_s:.1f} s, in {usage.samples} readings: too little to judge "
+            f"The job was seen for {usage.time_s:.1f} s, in {readings}: too little to judge "
             "its size by. Try it with data of the real size.",
             f"fewer than {FEW_SAMPLES} readings or {SHORT_S:g} s",
         )

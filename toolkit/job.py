@@ -12,13 +12,14 @@ All of a job lies in one directory, `jobs/<name>/`:
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from toolkit import job_tree
+from toolkit import channel_data, job_tree
 from toolkit.artifacts import lay_out, pack
 from toolkit.checkpoint_sync import CheckpointSync
 from toolkit.container import Container
@@ -181,6 +182,9 @@ class _Run:
         directories = [self.plan.directory.absolute() / host for host in self.plan.runs]
         for given in (self.plan.job.checkpoint_dir, self.plan.job.warm_pool_dir):
             directories += [given.absolute()] if given else []
+        # Of a file system that others may write to only what lies in the caller's own directory.
+        mounted = [channel.source.resolve() for channel in self.plan.job.channels if channel.access == "rw"]
+        directories += [path for path in mounted if path.stat().st_uid == os.geteuid()]
         self.docker.give_to_caller(self.plan.run.image, *directories)
 
 
@@ -247,6 +251,7 @@ def _gather(plan: Plan, log: JobLog, ends: list[AttemptEnd], course: Course) -> 
     warnings = [*model_warnings, *output_warnings]
     if interruptions and plan.job.checkpoint_dir is None:
         warnings.append("The job was interrupted without --checkpoint-dir: it began from scratch each time.")
+    warnings += channel_data.warnings(plan.job.channels)
     if status == "Completed" and interruptions < len(plan.job.spot_interrupt_after):
         after = plan.job.spot_interrupt_after[interruptions]
         warnings.append(f"The job was done before the spot interruption after {after:g} s.")

@@ -165,7 +165,7 @@ def _take(
     usage.cpus = usage.cpus or float(cpu.get("online_cpus") or 0)
     usage.memory_limit_bytes = int(memory.get("limit") or 0)
     if memory.get("max_usage"):  # cgroup v1
-        usage.memory_peak_bytes = int(memory["max_usage"])
+        usage.memory_peak_bytes = max(usage.memory_peak_bytes or 0, int(memory["max_usage"]))
     throttling = cpu.get("throttling_data") or {}
     if throttling.get("periods"):
         usage.throttled_share = throttling["throttled_periods"] / throttling["periods"]
@@ -189,13 +189,11 @@ def _busy_share(before: tuple[int, int] | None, after: tuple[int, int] | None) -
 
 
 def _continued(sample: Sample, before: Sample) -> Sample:
-    """The counters on top of those of the container before."""
-    if not before.time_s:
-        return sample
+    """The counters on top of those of the container before; unknown is what both do not know."""
     totals = {
-        name: (getattr(before, name) or 0) + value
+        name: sum(known)
         for name in _TOTALS
-        if (value := getattr(sample, name)) is not None
+        if (known := [value for one in (before, sample) if (value := getattr(one, name)) is not None])
     }
     return replace(sample, **totals)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -60,7 +61,7 @@ def test_the_command_of_sdk_v3_runs_a_driver_that_a_channel_brings(
 ) -> None:
     (tmp_path / "sm_drivers").mkdir()
     (tmp_path / "sm_drivers" / "sm_train.sh").write_text(
-        "#!/usr/local/bin/sh\necho driven > /opt/ml/input/sm_training.env\necho done\n"
+        "#!/bin/sh\necho driven > /opt/ml/input/sm_training.env\necho done\n"
     )
     drivers = "/opt/ml/input/data/sm_drivers/sm_train.sh"
     job = TrainingJob(
@@ -127,6 +128,16 @@ def test_a_file_system_mounted_rw_is_changed_itself(run_script: RunScript, folde
     assert (folder / "a.csv").read_text() == "changed"
 
 
+def test_what_a_container_writes_to_a_file_system_belongs_to_the_caller(
+    run_script: RunScript, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid() == 0:  # to root belongs all that a container writes
+        os.chown(folder, 31415, 27182)
+        monkeypatch.setattr(os, "geteuid", lambda: 31415)
+    run_script("(base / 'input/data/train/new').touch()", channels=(Channel("train", folder, access="rw"),))
+    assert (folder / "new").stat().st_uid == os.geteuid()
+
+
 @pytest.mark.contract("TRAIN-53")
 def test_a_manifest_lies_beside_the_files_that_it_lists(
     run_script: RunScript, said: Said, folder: Path
@@ -156,3 +167,13 @@ def test_containers_are_not_privileged(run_script: RunScript, said: Said) -> Non
 def test_the_platforms_own_output_directories_are_there(run_script: RunScript, said: Said) -> None:
     result = run_script("print(sorted(os.listdir(base / 'output')), os.listdir(base / 'output/metrics'))")
     assert said(result)["algo-1"] == ["['data', 'metrics'] ['sagemaker']"]
+
+
+def test_a_channel_without_a_file_is_warned_about(
+    run_script: RunScript, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    channels = (Channel("train", folder), Channel("test", tmp_path / "empty"))
+    (warning,) = run_script("pass", channels=channels).warnings
+    assert "Channel test" in warning
+    assert "No S3 objects found" in warning

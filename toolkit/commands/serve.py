@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         metavar="PATH",
-        help="a model.tar.gz or a directory (default: the newest completed job of the image)",
+        help="a model.tar.gz, a directory, or jobs/NAME (default: the newest completed job of the image)",
     )
     parser.add_argument(
         "--jobs", default="jobs", metavar="DIR", help="where the default model is looked for (jobs)"

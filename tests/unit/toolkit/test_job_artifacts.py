@@ -7,6 +7,7 @@ import json
 import os
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -143,6 +144,41 @@ def test_the_newest_completed_job_of_the_image_has_the_model(tmp_path: Path) -> 
     record(tmp_path, "failed", "mine", "Failed", 3)
     record(tmp_path, "other", "other", "Completed", 4)
     assert newest_model(tmp_path, "mine") == tmp_path / "new" / "model.tar.gz"
+
+
+def tuned(jobs: Path, name: str, best: dict[str, Any] | None, when: int) -> Path:
+    """A tuning job as `toolkit.tuning_record` writes it down."""
+    document: dict[str, Any] = {
+        "TrainingJobDefinition": {"AlgorithmSpecification": {"TrainingImage": "mine"}}
+    }
+    if best:
+        document["BestTrainingJob"] = best
+    (jobs / name).mkdir(parents=True)
+    (jobs / name / "tuning.json").write_text(json.dumps(document))
+    os.utime(jobs / name / "tuning.json", (when, when))
+    return jobs / name
+
+
+def test_of_a_tuning_job_the_best_model_is_the_one(model: Path, tmp_path: Path) -> None:
+    record(tmp_path, "old", "mine", "Completed", 1)
+    best = {
+        "TrainingJobName": "t-002",
+        "TrainingJobStatus": "Completed",
+        "ModelArtifacts": {"S3ModelArtifacts": "jobs/t/t-002/model.tar.gz"},
+    }
+    directory = tuned(tmp_path, "t", best, 2)
+    tuned(tmp_path, "nothing", None, 3)
+    assert newest_model(tmp_path, "mine") == directory / "t-002" / "model.tar.gz"
+    (directory / "t-002").mkdir()
+    pack(model, directory / "t-002" / "model.tar.gz")
+    with model_directory(directory) as mounted:
+        assert (mounted / "model.json").read_text() == "{}"
+
+
+def test_a_tuning_job_without_a_model_is_not_served(tmp_path: Path) -> None:
+    directory = tuned(tmp_path, "t", None, 1)
+    with pytest.raises(ToolkitError, match="no training job with a model"), model_directory(directory):
+        pass
 
 
 def test_a_record_that_cannot_be_read_hides_no_other_job(tmp_path: Path) -> None:

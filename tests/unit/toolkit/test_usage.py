@@ -104,6 +104,20 @@ def test_limits_and_throttling_are_taken_from_the_readings() -> None:
     assert recorded(V1, ENDED, cpus=0.5).cpus == 0.5
 
 
+def test_a_host_that_starts_again_goes_on_from_its_counters_and_keeps_its_peak() -> None:
+    later = {**V1, "memory_stats": {**V1["memory_stats"], "max_usage": 1}}
+    without_disk = {**later, "blkio_stats": {"io_service_bytes_recursive": None}}
+    recorder = Recorder(None)
+    for answer in (V1, without_disk):
+        container = Scripted(answer, ENDED)
+        with recorder.watch("algo-1", container):
+            assert container.asked.wait(10)
+    (usage,) = recorder.hosts
+    assert [sample.cpu_total_s for sample in usage.samples] == [2.5, 5.0]
+    assert usage.samples[-1].disk_read_total_bytes == 5096
+    assert usage.memory_peak_bytes == 150_000_000
+
+
 def test_sampling_ends_with_the_container_and_not_with_a_zero() -> None:
     usage = recorded(V1, ENDED, V2)
     assert [sample.cpu_total_s for sample in usage.samples] == [2.5]

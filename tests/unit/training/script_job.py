@@ -12,9 +12,18 @@ from typing import Any
 
 from toolkit.images import ROOT
 
+MODULE = ("-m", "opt_ml.training.main")
+MAIN = "import sys; from opt_ml.training.main import main; sys.exit(main())"
+
 
 class ScriptJob:
-    """One job below `directory`, which stands for /opt/ml (TT-08)."""
+    """One job below `directory`, which stands for /opt/ml (TT-08).
+
+    Attributes:
+        before: Python text that runs in the process first, such as one that shortens a wait.
+    """
+
+    before = ""
 
     def __init__(self, directory: Path) -> None:
         self.base = directory / "ml"
@@ -39,7 +48,7 @@ class ScriptJob:
         if resources:
             (config / "resourceconfig.json").write_text(json.dumps(resources))
         return subprocess.Popen(
-            [sys.executable, "-m", "opt_ml.training.main"],
+            [sys.executable, "-c", f"{self.before}\n{MAIN}"] if self.before else [sys.executable, *MODULE],
             env={
                 **os.environ,
                 "PYTHONPATH": str(ROOT / "entrypoints"),

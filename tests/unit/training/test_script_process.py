@@ -109,6 +109,7 @@ for child in children:
 print("children", *(child.pid for child in children))
 import os; os._exit(0)
 """
+    job.before = "from opt_ml.training.script import process; process._GRACE = 0.5"
     code, output, _ = job.run(text)
     pids = [int(word) for word in output.split(b"children")[1].split()]
     assert code == 0
