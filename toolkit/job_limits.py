@@ -104,7 +104,7 @@ def _check_hosts(job: TrainingJob) -> None:
         raise ToolkitError(f"Instance group {twice} is given twice.")
     for group in job.groups:
         if group.count < 1:
-            raise ToolkitError(f"A job has at least one host, not {group.count}.", "For example: --hosts 2")
+            raise ToolkitError(f"A job has at least one host; {group.name} has {group.count}.")
     if job.warm_pool_dir and (job.instance_groups or job.spot_interrupt_after):  # TRAIN-99
         raise ToolkitError(
             "A warm pool goes neither with instance groups nor with spot instances (TRAIN-99)."

@@ -104,9 +104,13 @@ def write_report(
 def _headline(facts: JobFacts, usages: Sequence[Usage]) -> dict[str, str]:
     values = {"status": facts.status, "duration": readable_duration(facts.duration_s)}
     if usages:
-        hosts = f", sum of {len(usages)} hosts" if len(usages) > 1 else ""
         cores = sum(usage.cpu_mean_cores for usage in usages)
-        values[f"of {count_cores(usages[0].cpus)} busy on average{hosts}"] = f"{cores:.1f}"
+        busy_cores = (
+            f"of {count_cores(usages[0].cpus)} busy on average"
+            if len(usages) == 1
+            else f"cores busy on average, {len(usages)} hosts together"
+        )
+        values[busy_cores] = f"{cores:.1f}"
         highest = max(usage.memory_peak_bytes for usage in usages)
         values["memory at most" + (", one host" if len(usages) > 1 else "")] = readable_size(highest)
         busy = [one.gpu_utilisation_mean_percent for one in usages]

@@ -146,8 +146,10 @@ def _stopping(job: TrainingJob) -> dict[str, int]:
 def _read(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ToolkitError(f"--from-json {path} cannot be read: {error}.") from None
+    except OSError as error:
+        raise ToolkitError(f"--from-json {path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise ToolkitError(f"--from-json {path} is not JSON: {error}.") from None
     if not isinstance(document, dict):
         raise ToolkitError(f"--from-json {path} must hold one JSON object, a CreateTrainingJob request.")
     return document

@@ -156,6 +156,8 @@ def job_of(arguments: argparse.Namespace) -> Any:
         raise ToolkitError(
             "Instance groups have their own numbers of hosts.", "Leave --hosts or --instance-group out."
         )
+    if arguments.hosts is not None and arguments.hosts < 1:
+        raise ToolkitError(f"--hosts {arguments.hosts}: a job has at least one host.")
     values = arguments.hyperparameters
     given: dict[str, Any] = {
         "name": arguments.job_name,

@@ -72,7 +72,7 @@ def test_at_most_five_instance_groups_of_different_names() -> None:
     assert "given twice" in refusal(instance_groups=(group, group))
     six = tuple(InstanceGroup(f"g{number}", "ml.m5.large", 1) for number in range(6))
     assert "at most 5" in refusal(instance_groups=six)
-    assert "at least one host, not 0" in refusal(hosts=0)
+    assert "at least one host" in refusal(hosts=0)
 
 
 @pytest.mark.contract("TRAIN-45")

@@ -109,6 +109,7 @@ def test_hosts_share_a_plot_and_are_told_apart(tmp_path: Path) -> None:
     second = HostUsage("algo-2", cpus=2.0, samples=HOST.samples)
     text = page(tmp_path, FACTS, HOST, second)
     assert "Cores busy, of 2 a host" in text
+    assert "cores busy on average, 2 hosts together" in text
     assert ">algo-2</text>" in text
 
 
@@ -147,6 +148,13 @@ def test_no_two_labels_of_an_axis_are_alike(values: tuple[float, ...]) -> None:
     labels = re.findall(r"<text[^>]*>([^<]+)</text>", below)
     assert len(labels) > 2
     assert len(set(labels)) == len(labels)
+
+
+def test_a_logarithmic_axis_is_labelled_with_round_numbers() -> None:
+    points = [(0.01023, 1.0), (0.0443, 2.0), (0.1538, 3.0)]
+    svg = charts.dots({"a": points}, charts.Axis(""), charts.Axis(""), logarithmic=True)
+    below = svg[svg.index('class="axis x') :]
+    assert re.findall(r"<text[^>]*>([^<]+)</text>", below)[:3] == ["0.02", "0.05", "0.1"]
 
 
 def test_many_points_are_thinned_and_the_last_one_kept() -> None:

@@ -115,6 +115,14 @@ def test_what_is_no_request_is_named(text: str, tmp_path: Path) -> None:
         from_request(tmp_path / "request.json", IMAGE, {})
 
 
+def test_a_request_that_is_not_there_is_told_from_one_that_is_no_json(tmp_path: Path) -> None:
+    with pytest.raises(ToolkitError, match=r"request\.json cannot be read: No such file or directory\.$"):
+        from_request(tmp_path / "request.json", IMAGE, {})
+    (tmp_path / "request.json").write_text("# Title")
+    with pytest.raises(ToolkitError, match=r"request\.json is not JSON: "):
+        from_request(tmp_path / "request.json", IMAGE, {})
+
+
 def test_the_result_has_the_fields_of_the_apis_answer(jobs: dict[str, TrainingJob], tmp_path: Path) -> None:
     course = Course()
     for status in ("Starting", "Training", "Interrupted", "Training", "Uploading"):

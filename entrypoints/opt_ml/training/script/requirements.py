@@ -20,6 +20,7 @@ _OFFLINE_WORDS = (
     "No route to host",
     "Failed to establish a new connection",
 )
+_UNTRUSTED_WORDS = "CERTIFICATE_VERIFY_FAILED"
 
 
 class InstallError(UserError):
@@ -100,7 +101,13 @@ def _explained(kind: str, what: str, ended: Ended) -> InstallError:
     last = (errors or lines or [f"pip ended with exit code {ended.exit_code}"])[-1]
     said = last.removeprefix("ERROR:").strip()
     cause = f"{name}: pip could not install {what}: {said}"
-    if any(word in line for line in lines for word in _OFFLINE_WORDS) or not has_route():
+    if any(_UNTRUSTED_WORDS in line for line in lines):
+        cause = (
+            f"{name}: {what} cannot be installed, for pip does not trust the index's certificate (a company "
+            "proxy?). Put the CA bundle into a channel, and its path there into the environment variable "
+            f"PIP_CERT. pip: {said}"
+        )
+    elif any(word in line for line in lines for word in _OFFLINE_WORDS) or not has_route():
         cause = (
             f"{name}: {what} cannot be installed, for this container has no network to an index "
             f"(network isolation?). Install the packages in the image. pip: {said}"
