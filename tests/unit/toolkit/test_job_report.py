@@ -78,7 +78,9 @@ def test_a_job_that_ended_at_once_has_no_empty_plot(tmp_path: Path) -> None:
 
 
 def test_a_metric_that_came_once_and_a_counter_have_no_plot(tmp_path: Path) -> None:
-    text = page(tmp_path, FACTS, once=[(1.0, 5.0)], epoch=[(1.0, 0.0), (2.0, 1.0), (3.0, 2.0)])
+    epochs = [(1.0, 0.0), (2.0, 1.0), (3.0, 2.0)]
+    of_two_hosts = [(float(n), float(n // 2)) for n in range(6)]
+    text = page(tmp_path, FACTS, once=[(1.0, 5.0)], epoch=epochs, step=of_two_hosts)
     assert "Metrics over time" not in headings(text)
     assert '<td class="text">once</td><td></td><td>5</td><td>1</td>' in text
 
