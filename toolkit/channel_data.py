@@ -20,8 +20,8 @@ _Item = TypeVar("_Item")
 def objects(channel: Channel) -> dict[str, Path]:
     """Key -> file, in the order in which S3 lists keys: by their UTF-8 bytes.
 
-    A single file is one object of its own name (TRAIN-52). Of a ManifestFile these are the files that it
-    lists, in its order.
+    A single file is one object of the name that it was given by, also where that is a link (TRAIN-52). Of a
+    ManifestFile these are the files that it lists, in its order.
 
     Raises:
         ToolkitError: a manifest that is not as SageMaker wants it, or lists a file that is not there.
@@ -30,7 +30,7 @@ def objects(channel: Channel) -> dict[str, Path]:
     if channel.manifest:
         return _listed(channel)
     if source.is_file():
-        return {source.name: source}
+        return {channel.source.name: source}
     found = {path.relative_to(source).as_posix(): path for path in source.rglob("*") if path.is_file()}
     return dict(sorted(found.items(), key=lambda item: item[0].encode()))
 

@@ -14,6 +14,7 @@ from pygal.style import Style
 Points = Sequence[tuple[float, float]]
 
 MOST_POINTS = 300
+HIGHEST = 1e100
 SERIES = 6  # colours of page.css
 LEGEND_COLUMNS = 3
 LEGEND_ROW = 24  # pixels
@@ -140,7 +141,12 @@ def _xy(series: Mapping[str, Points], x: Axis, y: Axis, **settings: Any) -> Any:
 def _scaled(points: Points, x: Axis, y: Axis) -> list[tuple[float, float]]:
     step = max(1, math.ceil(len(points) / MOST_POINTS))
     kept = [*points[:-1:step], *points[-1:]]
-    return [(float(f"{a * x.factor:.{DIGITS}g}"), float(f"{b * y.factor:.{DIGITS}g}")) for a, b in kept]
+    return [(_drawable(a * x.factor), _drawable(b * y.factor)) for a, b in kept]
+
+
+def _drawable(value: float) -> float:
+    """So many digits, and within what pygal can scale: of 1e200 it makes an OverflowError."""
+    return float(f"{min(max(value, -HIGHEST), HIGHEST):.{DIGITS}g}")
 
 
 def _make_room_for_legend(chart: Any) -> None:
@@ -188,6 +194,6 @@ def _round_powers(exponents: Sequence[float]) -> list[float] | None:
 
 
 def _short(value: float, digits: int = 3) -> str:
-    if abs(value) < 1000:
+    if not 1000 <= abs(value) < 1e9:  # a label wider than the plot keeps pygal busy for ever
         return f"{value:.{digits}g}"
     return f"{value:,.{max(0, digits - len(str(int(abs(value)))))}f}"

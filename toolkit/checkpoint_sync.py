@@ -51,7 +51,8 @@ class CheckpointSync:
                         _copy(directory / key, self._remote / key)
                         seen[key] = state
             for key in seen.keys() - now.keys():
-                (self._remote / key).unlink(missing_ok=True)
+                with suppress(OSError):  # another host has made something else of the name
+                    (self._remote / key).unlink()
                 del seen[key]
 
     def _run(self) -> None:

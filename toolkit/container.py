@@ -12,7 +12,7 @@ from docker.errors import APIError, NotFound
 from docker.models.containers import Container as DockerContainer
 from docker.utils.socket import consume_socket_output, demux_adaptor, frames_iter
 
-from toolkit.errors import ToolkitError
+from toolkit.errors import ToolkitError, WorkError
 
 
 @dataclass(frozen=True)
@@ -53,17 +53,26 @@ class Container:
 
     def is_running(self) -> bool:
         """False before the start and after the end of its main process."""
-        self._handle.reload()
-        return bool(self._handle.attrs["State"]["Running"])
+        with suppress(NotFound):
+            self._handle.reload()
+            return bool(self._handle.attrs["State"]["Running"])
+        return False
 
     def wait(self) -> int:
         """Block until the main process has ended; its exit code (128 + signal for a kill)."""
         return int(self._handle.wait()["StatusCode"])
 
     def ending(self) -> Ending:
-        """Block until the main process has ended; how it did."""
-        exit_code = self.wait()
-        self._handle.reload()
+        """Block until the main process has ended; how it did.
+
+        Raises:
+            ToolkitError: the container has been removed.
+        """
+        try:
+            exit_code = self.wait()
+            self._handle.reload()
+        except NotFound:
+            raise WorkError(f"The container {self.name} was removed by another program.") from None
         state = self._handle.attrs["State"]
         return Ending(exit_code, str(state["FinishedAt"]), bool(state["OOMKilled"]))
 

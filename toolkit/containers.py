@@ -16,8 +16,10 @@ from typing import Any
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container as DockerContainer
+from docker.models.networks import Network
 from docker.types import Mount
 
+from toolkit import interrupts
 from toolkit.container import Container, first_line
 from toolkit.errors import ToolkitError
 from toolkit.namespace import LOCAL_NAMESPACE
@@ -66,12 +68,16 @@ class Engine:
             ToolkitError: the image is not here, the port is taken, the command cannot be started.
         """
         self.image(spec.image)
-        container = Container(self._create(spec))
+        container = None
         try:
+            with interrupts.held_back():
+                container = Container(self._create(spec))
             self._start(container, spec)
             yield container
         finally:
-            container.remove()
+            if container:
+                with interrupts.held_back():
+                    container.remove()
 
     @contextmanager
     def private_network(self, spec: RunSpec, internal: bool = False) -> Iterator[None]:
@@ -84,18 +90,24 @@ class Engine:
         if not spec.aliases:
             yield
             return
+        network = None
         try:
-            network = self._client.networks.create(
+            with interrupts.held_back():
+                network = self._create_network(spec, internal)
+            yield
+        finally:
+            if network:
+                with interrupts.held_back(), suppress(NotFound):
+                    network.remove()
+
+    def _create_network(self, spec: RunSpec, internal: bool) -> Network:
+        try:
+            return self._client.networks.create(
                 spec.network, driver="bridge", internal=internal, labels={LABEL: spec.purpose}
             )
         except APIError as error:
             text = first_line(error.explanation or error)
             raise ToolkitError(f"Docker could not make a network: {text}", "docker network prune") from None
-        try:
-            yield
-        finally:
-            with suppress(NotFound):
-                network.remove()
 
     def give_names(self, container: Container, spec: RunSpec) -> None:
         """Connect a running container to the network of `spec`, where its aliases lead to it (TRAIN-42).

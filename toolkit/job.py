@@ -73,6 +73,10 @@ def execute(
     try:
         with log, docker.private_network(plan.run, internal=plan.job.isolated):
             ends = _run_all(_Run(docker, plan, log, course, watch, stop))
+    except BaseException:
+        if not course.has_been("Training"):
+            job_tree.remove(plan.directory)  # nothing has run: the name stays free for the next try
+        raise
     finally:
         job_tree.remove_shares(plan)
     course.enter("Uploading", "Gathering model and output")
@@ -187,7 +191,8 @@ def _run_all(run: _Run) -> list[AttemptEnd]:
         trained = sum(end.seconds for end in ends)
         orders = _orders(run.plan.job, len(ends), trained)
         if ends:
-            if overdue := next((order for order in orders if order.after <= 0), None):
+            ends_it = (order for order in orders if order.cause is not Cause.INTERRUPTED)
+            if overdue := next((order for order in ends_it if order.after <= 0), None):
                 ends[-1] = replace(ends[-1], cause=overdue.cause)
                 return ends
             kept = "the same checkpoints" if run.plan.job.checkpoint_dir else "no checkpoints"
@@ -274,8 +279,10 @@ def _upload(plan: Plan, directories: dict[str, Path], name: str) -> tuple[Path |
 
 def _failure_reason(host_dirs: dict[str, Path], end: AttemptEnd, host: str) -> str:
     failure = host_dirs[host] / "output" / "failure"
-    if failure.is_file():
-        return failure.read_text(encoding="utf-8", errors="replace")[:REASON_LENGTH].strip()
+    if failure.is_file() and (
+        reason := failure.read_text(encoding="utf-8", errors="replace")[:REASON_LENGTH].strip()
+    ):
+        return reason
     if end.endings[host].out_of_memory:
         return "The container ran out of memory. Give it more with --memory, or use less data."
     code = end.endings[host].exit_code

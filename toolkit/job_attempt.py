@@ -165,16 +165,16 @@ class Attempt:
         if self._stops or not self._orders:
             return
         order = self._orders[0]
-        if time.monotonic() - self._started >= order.after and self._running():
+        if time.monotonic() - self._started >= order.after and self._is_any_running():
             self._cause = order.cause
             self._end(order.grace, f"{order.words}: {_signals(order.grace)}")
 
     def _interrupt(self) -> None:
-        if not any(container.is_running() for container in self._running()):
-            return  # all have ended by themselves: only their last lines are still to come
         if self._cause is Cause.INTERRUPTED:
             self._cause, self._by_hand = Cause.STOPPED, True
             self._log.say("The job will not start again. Press Ctrl-C again to kill it now.")
+        elif not self._is_any_running():
+            return
         elif self._stops:
             self._log.say("Killing the job.")
             for container in self._running():
@@ -188,6 +188,10 @@ class Attempt:
 
     def _running(self) -> list[Container]:
         return [container for host, container in self._containers.items() if host not in self._endings]
+
+    def _is_any_running(self) -> bool:
+        """False also where all have ended by themselves, and only their last lines are still to come."""
+        return any(container.is_running() for container in self._running())
 
     def _end(self, grace: float, words: str) -> None:
         """Ask all running containers at once, and wait for none of them here."""

@@ -31,7 +31,7 @@ def check(job: TrainingJob) -> None:
     Raises:
         ToolkitError: it, with what to do.
     """
-    if not _JOB_NAME.fullmatch(job.name):
+    if not _JOB_NAME.fullmatch(job.name) or len(job.name) > 63:
         raise ToolkitError(f"The job name {job.name!r} is not 1 to 63 letters, digits and inner hyphens.")
     _check_texts(job)
     _check_hosts(job)
@@ -104,7 +104,9 @@ def _check_hosts(job: TrainingJob) -> None:
         raise ToolkitError(f"Instance group {twice} is given twice.")
     for group in job.groups:
         if group.count < 1:
-            raise ToolkitError(f"A job has at least one host; {group.name} has {group.count}.")
+            raise ToolkitError(f"A job has at least one host, not {group.count}.", "For example: --hosts 2")
+    if job.cpus is not None and not 0.01 <= job.cpus < float("inf"):
+        raise ToolkitError(f"{job.cpus:g} CPUs: a container has 0.01 or more.", "For example: --cpus 1.5")
     if job.warm_pool_dir and (job.instance_groups or job.spot_interrupt_after):  # TRAIN-99
         raise ToolkitError(
             "A warm pool goes neither with instance groups nor with spot instances (TRAIN-99)."
@@ -176,11 +178,19 @@ def _check_channel(job: TrainingJob, channel: Channel) -> None:
 def _check_links(channel: Channel) -> None:
     root = channel.source.resolve()
     for path in root.rglob("*") if root.is_dir() else ():
-        if path.is_symlink() and not path.resolve().is_relative_to(root):
-            # S3 knows no links, and inside the container this one would lead nowhere.
+        if not path.is_symlink():
+            continue
+        # S3 knows no links, and inside the container such a one would lead nowhere.
+        if not path.resolve().is_relative_to(root):
             raise ToolkitError(
                 f"Channel {channel.name}: {path} is a symbolic link out of {channel.source}.",
                 "Copy the file.",
+            )
+        if path.readlink().is_absolute():
+            raise ToolkitError(
+                f"Channel {channel.name}: {path} is a symbolic link by an absolute path, which the container "
+                "does not have.",
+                "Copy the file, or make the link relative.",
             )
 
 

@@ -69,8 +69,10 @@ def from_request(path: Path, image: str, sources: Mapping[str, Channel]) -> Trai
     try:
         channels = tuple(_channel_of(channel, sources) for channel in document.get("InputDataConfig") or ())
         job = _job_of(document, image)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ToolkitError(f"{path} is no CreateTrainingJob request: {error!r}.") from None
+    except KeyError as error:
+        raise ToolkitError(f"{path} is no CreateTrainingJob request: it has no {error.args[0]}.") from None
+    except (TypeError, AttributeError, ValueError) as error:
+        raise ToolkitError(f"{path} is no CreateTrainingJob request: {error}.") from None
     named = {channel.name for channel in channels}
     if strange := [name for name in sources if name not in named]:
         raise ToolkitError(
@@ -193,23 +195,54 @@ def _job_of(document: Mapping[str, Any], image: str) -> TrainingJob:
     entrypoint, arguments = (algorithm.get(f"Container{part}") for part in ("Entrypoint", "Arguments"))
     return TrainingJob(
         image=image,
-        hyperparameters=dict(document.get("HyperParameters") or {}),
-        environment=dict(document.get("Environment") or {}),
-        name=document["TrainingJobName"],
+        hyperparameters=_texts(document, "HyperParameters"),
+        environment=_texts(document, "Environment"),
+        name=_text(document["TrainingJobName"], "TrainingJobName"),
         isolated=bool(document.get("EnableNetworkIsolation")),
-        hosts=resources.get("InstanceCount", 1),
+        hosts=_whole(resources.get("InstanceCount", 1), "InstanceCount"),
         instance_type=resources.get("InstanceType", DEFAULT_INSTANCE_TYPE),
         instance_groups=tuple(
-            InstanceGroup(group["InstanceGroupName"], group["InstanceType"], group["InstanceCount"])
+            InstanceGroup(
+                _text(group["InstanceGroupName"], "InstanceGroupName"),
+                _text(group["InstanceType"], "InstanceType"),
+                _whole(group["InstanceCount"], "InstanceCount"),
+            )
             for group in resources.get("InstanceGroups") or ()
         ),
         input_mode=algorithm["TrainingInputMode"],
-        entrypoint=None if entrypoint is None else tuple(entrypoint),
-        arguments=None if arguments is None else tuple(arguments),
+        entrypoint=None if entrypoint is None else _words(entrypoint, "ContainerEntrypoint"),
+        arguments=None if arguments is None else _words(arguments, "ContainerArguments"),
         checkpoint_path=checkpoints.get("LocalPath") or DEFAULT_CHECKPOINT_PATH,
-        max_run=(document.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds", MAX_RUN),
+        max_run=_whole(
+            (document.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds", int(MAX_RUN)),
+            "MaxRuntimeInSeconds",
+        ),
         compress=(document.get("OutputDataConfig") or {}).get("CompressionType") != "NONE",
         metrics={
             definition["Name"]: definition["Regex"] for definition in algorithm.get("MetricDefinitions") or ()
         },
     )
+
+
+def _text(value: Any, what: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{what} is {json.dumps(value)}, which is no text")
+    return value
+
+
+def _whole(value: Any, what: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{what} is {json.dumps(value)}, which is no whole number")
+    return value
+
+
+def _words(values: Any, what: str) -> tuple[str, ...]:
+    if not isinstance(values, list):
+        raise TypeError(f"{what} is {json.dumps(values)}, which is no list")
+    return tuple(_text(value, what) for value in values)
+
+
+def _texts(document: Mapping[str, Any], what: str) -> dict[str, str]:
+    """Name -> text, as SageMaker takes hyperparameters and environment (TRAIN-30)."""
+    values = dict(document.get(what) or {})
+    return {name: _text(value, f"{name} in {what}") for name, value in values.items()}

@@ -47,6 +47,10 @@ class Course:
             self.transitions[-1].end = now
         self.transitions.append(Transition(status, message, now))
 
+    def has_been(self, status: str) -> bool:
+        """The job is in `status`, or was."""
+        return any(transition.status == status for transition in self.transitions)
+
     def finish(self, status: str, message: str) -> None:
         """`status` is the last."""
         self.enter(status, message)

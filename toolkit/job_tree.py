@@ -29,9 +29,14 @@ def make(plan: Plan) -> None:
         raise ToolkitError(
             f"{plan.directory} cannot be made: {error.strerror}.", "Choose another directory with --output."
         ) from None
-    for path, source in plan.links.items():
-        _link(source, plan.directory / path)
-    _make_hosts(plan)
+    try:
+        for path, source in plan.links.items():
+            _link(source, plan.directory / path)
+        _make_hosts(plan)
+    except OSError as error:
+        remove(plan.directory)
+        where = f"{error.filename}: " if error.filename else ""
+        raise ToolkitError(f"The job's directories cannot be made: {where}{error.strerror}.") from None
 
 
 def renew(plan: Plan) -> None:
@@ -87,6 +92,6 @@ def _make_mount_point(bind: Bind, host_dir: Path) -> None:
 def _link(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        os.link(source, target)
+        os.link(source.resolve(), target)  # a symbolic link itself would lead nowhere from there
     except OSError:  # on another file system, or of another user
         shutil.copy2(source, target)

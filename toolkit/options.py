@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -89,11 +88,6 @@ def parse_size(text: str) -> int:
             f"--memory {text}: this is not a size.", "For example: --memory 512m or --memory 4g"
         )
     return int(match[1]) * {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}[match[2]]
-
-
-def terminate_like_interrupt() -> None:
-    """Let SIGTERM end this program as Ctrl-C does, so that its containers are removed."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def read_payload(name: str) -> bytes:

@@ -75,7 +75,7 @@ class Feeder:
                             return
             finally:
                 # Gone before the reader sees the end: an epoch cannot be read twice (TRAIN-57).
-                fifo.unlink()
+                fifo.unlink(missing_ok=True)  # the container may write there, and have removed it
                 os.close(writer)
         finally:
             fifo.unlink(missing_ok=True)

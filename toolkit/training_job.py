@@ -190,7 +190,7 @@ def _channel_bind(channel: Channel, shares: Path) -> Bind:
     if _is_linked(channel):
         return Bind(shares / channel.name, target, read_only=True)
     # One S3 object yields that one file in the channel's directory (TRAIN-52).
-    target = f"{target}/{source.name}" if source.is_file() else target
+    target = f"{target}/{channel.source.name}" if source.is_file() else target
     return Bind(source, target, read_only=channel.access != "rw")  # TRAIN-55, TRAIN-62, TRAIN-65
 
 

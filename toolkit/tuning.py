@@ -14,6 +14,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from toolkit import measured_job, training_job
+from toolkit.containers import engine
 from toolkit.early_stopping import is_worse_than_median
 from toolkit.errors import ToolkitError
 from toolkit.job import JobResult
@@ -51,14 +52,20 @@ class Tuner:
         The first Ctrl-C stops the jobs that run as StopTrainingJob does, a second one kills them.
 
         Raises:
-            ToolkitError: the directory is there already.
+            ToolkitError: no engine, no such image, or the directory is there already.
         """
+        engine().image(self._job.training.image)  # told before anything is written, and once
         try:
             self._job.directory.mkdir(parents=True)
         except FileExistsError:
             raise ToolkitError(
                 f"{self._job.directory} exists already.",
                 f"Choose another --job-name, or go on from it: --warm-start-from {self._job.directory}",
+            ) from None
+        except OSError as error:
+            raise ToolkitError(
+                f"{self._job.directory} cannot be made: {error.strerror}.",
+                "Choose another directory with --output.",
             ) from None
         with ThreadPoolExecutor(self._job.parallel_jobs) as pool:
             running: set[Future[None]] = set()
@@ -90,6 +97,8 @@ class Tuner:
             training = self._job.training_job(number, values)
             plan = training_job.plan(training)
             with self._lock:
+                if self._tuning.reason:  # a job has ended the search while this one was being planned
+                    return
                 self._stops[number] = threading.Semaphore(0)
                 self._tuning.trials.append(Trial(number, training.name, values))
                 running.add(pool.submit(self._run_one, number, plan))
@@ -99,9 +108,10 @@ class Tuner:
         self._update(number)
         try:
             result = measured_job.run(plan, lambda line: self._hear(number, line), self._stops[number])
-        except BaseException:
+        except BaseException as error:
             self._search.tell(number, None)
-            self._update(number, status="Failed", failure_reason="It could not be started.")
+            told = str(error) if isinstance(error, ToolkitError) else "It could not be run."
+            self._update(number, status="Failed", failure_reason=told)
             raise
         with self._lock:
             trial = self._finish(number, result)
@@ -159,6 +169,8 @@ class Tuner:
     def _stop_all(self, reason: str, again: bool = False) -> None:
         """No further jobs; those that run get SIGTERM as by StopTrainingJob, the second time SIGKILL."""
         with self._lock:
+            if self._tuning.reason and not again:
+                return  # they are stopping, and a second signal would kill them while they save
             self._tuning.reason = self._tuning.reason or reason
             self._tuning.status = "Stopping"
             for trial in self._tuning.trials:

@@ -185,7 +185,7 @@ def _default_name(image: str) -> str:
 
 
 def _check_limits(job: TuningJob) -> None:
-    if not _NAME.fullmatch(job.name):
+    if not _NAME.fullmatch(job.name) or len(job.name) > 32:
         raise ToolkitError(
             f"The tuning job's name {job.name!r} is not 1 to 32 letters, digits and inner hyphens."
         )

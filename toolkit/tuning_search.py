@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import itertools
 import math
+import random
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import optuna
 from optuna.distributions import (
@@ -27,6 +29,7 @@ from toolkit.tuning_ranges import Range
 Values = Mapping[str, str]
 
 _TRIES = 50  # to find values that no job had yet
+_FEW = 10_000  # combinations that are simply listed
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class Search:
         self._seen: set[tuple[str, ...]] = set()
         self._most = math.prod(one.size for one in job.ranges)
         self._lock = threading.Lock()
+        self._dice = random.Random(job.seed)  # noqa: S311 - no secret
+        self._drawn = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=job.seed))
         self.known = sum(self._learn(result) for result in known)
 
     def ask(self, number: int) -> Values | None:
@@ -70,14 +75,34 @@ class Search:
                 return None
             for _ in range(_TRIES):
                 trial = self._study.ask(self._space)
-                values = {one.name: _text(one, trial.params[one.name]) for one in self._ranges}
-                key = tuple(values.values())
-                if key not in self._seen:
-                    self._seen.add(key)
-                    self._trials[number] = trial
-                    return values
+                values = self._texts(trial.params)
+                if tuple(values.values()) not in self._seen:
+                    return self._take(number, trial, values)
                 self._study.tell(trial, state=TrialState.FAIL)
+            # A sampler that is sure of itself comes back to the best again and again: the rest by lot.
+            for params in self._by_lot():
+                values = self._texts(params)
+                if tuple(values.values()) not in self._seen:
+                    self._study.enqueue_trial(params)
+                    return self._take(number, self._study.ask(self._space), values)
             return None
+
+    def _texts(self, params: Mapping[str, Any]) -> dict[str, str]:
+        return {one.name: _text(one, params[one.name]) for one in self._ranges}
+
+    def _take(self, number: int, trial: Trial, values: Values) -> Values:
+        self._seen.add(tuple(values.values()))
+        self._trials[number] = trial
+        return values
+
+    def _by_lot(self) -> Iterator[dict[str, Any]]:
+        """All combinations, shuffled; of more than a job could ever try, some."""
+        if self._most <= _FEW:
+            every = [[(one.name, value) for value in _all_values(one)] for one in self._ranges]
+            found = [dict(pairs) for pairs in itertools.product(*every)]
+            yield from self._dice.sample(found, len(found))
+        else:
+            yield from (self._drawn.ask(self._space).params for _ in range(_TRIES))
 
     def report(self, number: int, step: int, value: float) -> bool:
         """Hyperband alone: the objective after its `step`-th time; True when the job should be stopped."""
@@ -130,6 +155,15 @@ def _pruner(job: TuningJob) -> optuna.pruners.BasePruner:
 def _grid(ranges: Iterable[Range]) -> Iterator[Values]:
     named = [[(one.name, value) for value in one.values] for one in ranges]
     return (dict(pairs) for pairs in itertools.product(*named))
+
+
+def _all_values(one: Range) -> Sequence[Any]:
+    """Of a range with few values."""
+    if one.kind == "Categorical":
+        return one.values
+    if one.kind == "Integer":
+        return range(int(one.low), int(one.high) + 1)
+    return [_value(one, f"{one.low:.12g}")]
 
 
 def _distribution(one: Range) -> BaseDistribution:

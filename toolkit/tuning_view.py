@@ -33,7 +33,8 @@ class View(AbstractContextManager["View"]):
     """
 
     def __init__(self, stream: TextIO) -> None:
-        self._console = Console(file=stream, highlight=False)
+        # No markup: a failure reason or a value may hold square brackets.
+        self._console = Console(file=stream, highlight=False, markup=False, emoji=False)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._told: set[int] = set()
         self._lock = threading.Lock()
@@ -69,7 +70,7 @@ class View(AbstractContextManager["View"]):
         if len(tuning.trials) > MOST_ROWS:
             self._console.print(f"... and {len(tuning.trials) - MOST_ROWS} more in the report.", style="dim")
         for text in _ending(tuning):
-            self._console.print(text, soft_wrap=True, markup=False)
+            self._console.print(text, soft_wrap=True)
 
 
 def _screen(tuning: Tuning, height: int) -> RenderableType:

@@ -192,12 +192,10 @@ def decode_hyperparameter(value: Any) -> Any:
 
 def _read_object(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        content = json.loads(path.read_text(encoding="utf-8") or "{}")
     except FileNotFoundError:
         return {}
-    try:
-        content = json.loads(text or "{}")
-    except ValueError as error:
+    except ValueError as error:  # not JSON, or not UTF-8
         raise UserError(
             f"{path} is not valid JSON ({error}). Write one JSON object, at least {{}}."
         ) from None

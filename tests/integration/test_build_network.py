@@ -44,6 +44,7 @@ def wheel(tmp_path_factory):
     """A folder with one wheel in it."""
     folder = tmp_path_factory.mktemp("wheels")
     files = {
+        "a_newer_python.py": "this is the syntax of a Python to come\n",
         "tiny_package.py": "ANSWER = 42\n",
         "tiny_package-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: tiny-package\nVersion: 1.0\n",
         "tiny_package-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
@@ -179,7 +180,8 @@ def test_a_wheelhouse_alone_is_enough_and_is_not_copied(build, wheel):
     assert in_image(reference, "sh", "-c", "find / -xdev -name '*.whl' -not -path '*/python-wheels/*'") == ""
 
 
-def test_byte_code_is_there_and_carries_no_time(build, wheel):
+def test_byte_code_is_there_and_carries_no_time(build, wheel, capfd):
+    """Also where the package has a file for a newer Python, of which nothing is said."""
     reference = build(wheelhouse=wheel, arguments={"PIP_NO_INDEX": "1"})
     probe = (
         "import importlib.util, tiny_package;"
@@ -188,3 +190,4 @@ def test_byte_code_is_there_and_carries_no_time(build, wheel):
     )
     hash_based_and_unchecked = "1"  # PEP 552
     assert in_image(reference, "python", "-c", probe) == hash_based_and_unchecked
+    assert "SyntaxError" not in capfd.readouterr().err

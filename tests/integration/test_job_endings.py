@@ -219,3 +219,18 @@ def test_the_record_of_a_job_holds_no_secret(run_script: RunScript, said: Said) 
     record = json.loads((result.log.parent / "result.json").read_text())
     assert said(result)["algo-1"] == ["s3cr3t"]
     assert record["Environment"] == {"API_TOKEN": "******", "MODE": "fast"}
+
+
+def test_a_second_interruption_at_once_is_one_and_the_job_goes_on(run_script: RunScript) -> None:
+    result = run_script(
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\ntime.sleep(4)",
+        spot_interrupt_after=(1.0, 0.0),
+    )
+    assert (result.status, result.interruptions) == ("Completed", 2)
+
+
+@pytest.mark.contract("TRAIN-75")
+def test_an_empty_failure_file_gives_the_exit_code_as_the_reason(run_script: RunScript) -> None:
+    result = run_script('(base / "output" / "failure").write_text("\\n")\nsys.exit(3)')
+    assert result.status == "Failed"
+    assert "exit code 3" in str(result.failure_reason)

@@ -169,3 +169,20 @@ time.sleep(600)
     with pytest.raises(ToolkitError, match=r"Channel train: .*a-b.txt cannot be read"):
         run_script(READ + script, channels=(Channel("train", parts, input_mode="Pipe"),), on_line=remove)
     assert feeders() == []
+
+
+@pytest.mark.contract("TRAIN-58")
+def test_a_container_that_removes_its_fifo_gets_the_next_epoch(
+    run_script: RunScript, said: Said, parts: Path
+) -> None:
+    script = (
+        READ
+        + """
+with open(base / "input/data/train_0", "rb") as fifo:
+    os.remove(fifo.name)
+    first = len(fifo.read())
+print(first == len(read(1)) > 0)
+"""
+    )
+    result = run_script(script, channels=(Channel("train", parts),), input_mode="Pipe")
+    assert (result.status, said(result)["algo-1"]) == ("Completed", ["True"])

@@ -143,12 +143,15 @@ def test_an_interrupt_after_the_end_changes_nothing(make: Callable[..., Training
 
 
 @pytest.mark.contract("TRAIN-02")
-def test_an_image_without_a_train_program_is_explained(make: Callable[..., TrainingJob]) -> None:
+def test_an_image_without_a_train_program_is_explained(
+    make: Callable[..., TrainingJob], tmp_path: Path
+) -> None:
     with (
         tiny_image.variant("pathless", "ENV PATH=/nowhere") as image,
         pytest.raises(ToolkitError, match='no executable "train"'),
     ):
         execute(plan(replace(make(), image=image)))
+    assert not (tmp_path / "jobs" / "a-job").exists(), "the name must be free for the next try"
 
 
 def test_an_image_that_is_not_there_leaves_no_directory(

@@ -18,6 +18,7 @@ import pytest
 from tests.integration import tiny_image
 from tests.unit.checkout import ROOT
 from toolkit.containers import LABEL
+from toolkit.errors import ToolkitError
 from toolkit.training_job import Channel, TrainingJob
 from toolkit.tuning import Tuner
 from toolkit.tuning_job import Objective, TuningJob, plan
@@ -124,12 +125,56 @@ def test_a_tuning_job_learns_from_an_earlier_one(tune: Tune, tmp_path: Path) -> 
     ]
 
 
-def test_an_image_that_is_not_there_is_told_once(make: Callable[..., TuningJob]) -> None:
+def test_an_image_that_is_not_there_is_told_before_anything_is_written(
+    make: Callable[..., TuningJob],
+) -> None:
     job = make()
     job = replace(job, training=replace(job.training, image="no-such-image:latest"))
-    tuning = Tuner(job).run()
-    assert (tuning.status, len(tuning.trials)) == ("Failed", 1)
-    assert "no image no-such-image:latest" in tuning.reason
+    with pytest.raises(ToolkitError, match="no image no-such-image:latest"):
+        Tuner(job).run()
+    assert not job.directory.exists()
+
+
+SLOW_TO_SAVE = """
+import json, signal, sys, time
+from pathlib import Path
+kind = json.loads(Path("/opt/ml/input/config/hyperparameters.json").read_text())["kind"]
+def save(*_):
+    if kind == "slow":
+        time.sleep(4)
+        Path("/opt/ml/model/model.json").write_text("saved")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, save)
+if kind == "bad":
+    time.sleep(4)
+    sys.exit(1)
+while True:
+    time.sleep(0.05)
+"""
+
+
+@pytest.mark.contract("TRAIN-95")
+def test_a_job_that_saves_while_the_others_end_is_not_killed(tiny: str, tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(SLOW_TO_SAVE)
+    training = TrainingJob(
+        image=tiny,
+        source_dir=tmp_path,
+        entry_point="main.py",
+        entrypoint=("python3", "/opt/ml/code/main.py"),
+    )
+    job = TuningJob(
+        training=training,
+        objective=Objective("none", True),
+        ranges=(parse_range("kind=slow,quick,bad"),),
+        name="a-tuning-job",
+        strategy="Grid",
+        parallel_jobs=3,
+        max_failed=1,
+        jobs_dir=tmp_path / "jobs",
+    )
+    tuning = Tuner(plan(job)).run()
+    assert [trial.status for trial in tuning.trials] == ["Stopped", "Stopped", "Failed"]
+    assert tuning.trials[0].model is not None
 
 
 def command(*arguments: str, image: str, data: Path, tmp_path: Path) -> list[str]:

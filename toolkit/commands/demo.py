@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the walk of examples/diabetes; exit code 1 when the job or the endpoint fails."""
     from toolkit import demo
-    from toolkit.options import terminate_like_interrupt
+    from toolkit.interrupts import terminate_like_interrupt
 
     terminate_like_interrupt()
     return demo.show_steps() if arguments.dry_run else demo.run()

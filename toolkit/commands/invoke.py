@@ -49,7 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
     from toolkit.endpoint import Endpoint
     from toolkit.http_client import invoke
     from toolkit.images import local_reference
-    from toolkit.options import parse_pairs, read_payload, terminate_like_interrupt
+    from toolkit.interrupts import terminate_like_interrupt
+    from toolkit.options import parse_pairs, read_payload
 
     terminate_like_interrupt()
     body = read_payload(arguments.payload)

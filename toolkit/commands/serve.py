@@ -36,7 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
     from toolkit.artifacts import newest_model
     from toolkit.endpoint import Endpoint
     from toolkit.images import local_reference
-    from toolkit.options import parse_pairs, terminate_like_interrupt
+    from toolkit.interrupts import terminate_like_interrupt
+    from toolkit.options import parse_pairs
 
     terminate_like_interrupt()
     image = local_reference(arguments.image)

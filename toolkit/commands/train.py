@@ -115,8 +115,8 @@ def run(arguments: argparse.Namespace) -> int:
     import sys
 
     from toolkit import measured_job
+    from toolkit.interrupts import terminate_like_interrupt
     from toolkit.job import plan
-    from toolkit.options import terminate_like_interrupt
 
     terminate_like_interrupt()
     job_plan = plan(job_of(arguments))
@@ -156,8 +156,6 @@ def job_of(arguments: argparse.Namespace) -> Any:
         raise ToolkitError(
             "Instance groups have their own numbers of hosts.", "Leave --hosts or --instance-group out."
         )
-    if arguments.hosts is not None and arguments.hosts < 1:
-        raise ToolkitError(f"--hosts {arguments.hosts}: a job has at least one host.")
     values = arguments.hyperparameters
     given: dict[str, Any] = {
         "name": arguments.job_name,

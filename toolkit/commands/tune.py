@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     import json
     import sys
 
-    from toolkit.options import terminate_like_interrupt
+    from toolkit.interrupts import terminate_like_interrupt
     from toolkit.tuning_job import plan
 
     job = plan(_describe(arguments))

@@ -58,10 +58,8 @@ def record_streams(stream: BinaryIO, name: str = "The stream", mxnet: bool = Fal
         if header is None:
             return
         record = _Record(source, number, *header, mxnet)
-        buffered = io.BufferedReader(record, 1 << 16)
-        yield buffered
-        while buffered.read(1 << 16):
-            pass
+        yield io.BufferedReader(record, 1 << 16)
+        record.pass_over()
 
 
 def read_attributes(
@@ -189,6 +187,12 @@ class _Record(io.RawIOBase):
             self._left -= len(found)
         view[: len(found)] = found
         return len(found)
+
+    def pass_over(self) -> None:
+        """Read what is left, also of a closed stream: a TextIOWrapper closes what it read from."""
+        rest = bytearray(1 << 16)
+        while self.readinto(rest):
+            pass
 
     def _begin_part(self) -> None:
         header = self._source.header(self._number, inside=True)

@@ -16,6 +16,7 @@ import json
 import os
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ class Checkpoints:
         self._writes = True
         _tell_others(root, family, self.directory, self._identity)
         for partial in self.directory.glob(f"*{_PARTIAL}"):  # of a container that was killed
-            partial.unlink(missing_ok=True)
+            _remove(partial)
 
     @classmethod
     def open(cls, environment: Environment, family: str, identity: Mapping[str, Any]) -> Checkpoints | None:
@@ -83,10 +84,13 @@ class Checkpoints:
 
     def save(
         self, name: str, facts: Mapping[str, Any], files: Mapping[str, bytes] | None = None, keep: int = 1
-    ) -> None:
+    ) -> bool:
         """Write a checkpoint: under another name, down to the disk, then renamed (TRAIN-93).
 
         A disk that is full ends no job: it is told once, and the job goes on without checkpoints.
+
+        Returns:
+            whether it was written.
 
         Args:
             name: letters, digits, `-` and `_`.
@@ -95,18 +99,20 @@ class Checkpoints:
             keep: so many of this name stay, the newest; two where a damaged one would cost much.
         """
         if not self._writes:
-            return
+            return False
         serial = max((number for number, _ in self._found(name)), default=0) + 1
         target = self.directory / f"{name}.{serial:06d}{_SUFFIX}"
         try:
             self._prepare()
             _write(target, _packed(facts, files or {}))
-            for number, path in self._found(name):
-                if number <= serial - keep:
-                    path.unlink(missing_ok=True)
         except OSError as error:
             self._writes = False
             print(f"Checkpoints are off from here on: {target} cannot be written ({error}).", flush=True)
+            return False
+        for number, path in self._found(name):
+            if number <= serial - keep:
+                _remove(path)
+        return True
 
     def load(self, name: str) -> Checkpoint | None:
         """The newest whole checkpoint of that name, or None; a damaged one is told and passed over."""
@@ -120,7 +126,7 @@ class Checkpoints:
     def remove(self, name: str) -> None:
         """Delete all checkpoints of that name; the copy in S3 follows (TRAIN-91)."""
         for _, path in self._found(name):
-            path.unlink(missing_ok=True)
+            _remove(path)
 
     def names(self) -> list[str]:
         """The names that have a checkpoint."""
@@ -139,6 +145,12 @@ class Checkpoints:
         if not path.exists():
             self.directory.mkdir(parents=True, exist_ok=True)
             _write(path, json.dumps(self._identity, indent=1, sort_keys=True).encode())
+
+
+def _remove(path: Path) -> None:
+    """A directory that has become read-only keeps it: that ends no job."""
+    with suppress(OSError):
+        path.unlink()
 
 
 def _write(target: Path, content: bytes) -> None:

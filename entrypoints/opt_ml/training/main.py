@@ -8,6 +8,7 @@ hands on SIGTERM (TRAIN-04).
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
@@ -33,8 +34,6 @@ def main() -> int:
 
 
 def _run() -> int:
-    import os
-
     from opt_ml.environment import read_environment
     from opt_ml.errors import UserError
     from opt_ml.training.script.program import MODULE_VARIABLE, chosen_program
@@ -60,7 +59,8 @@ def _run() -> int:
 
 def _end(signum: int, frame: object) -> None:
     """Nothing has been started yet that would need to end first."""
-    print("Stopped before the job began.", file=sys.stderr)
+    # Not print: a stream that is in the middle of a line refuses to be entered again.
+    os.write(2, b"Stopped before the job began.\n")
     sys.exit(128 + signum)
 
 

@@ -13,7 +13,7 @@ from toolkit.channel_data import objects, share
 from toolkit.checkpoint_sync import CheckpointSync
 from toolkit.errors import ToolkitError
 from toolkit.pipe_mode import PipeSource
-from toolkit.training_job import Channel
+from toolkit.training_job import Channel, TrainingJob, plan
 
 CHANNEL = Channel("train", Path("data"))
 
@@ -77,3 +77,31 @@ def test_checkpoints_are_copied_out_and_deletions_too(
     assert (remote / "deep" / "new").read_text() == "333"
     assert not (host / "later").exists()
     assert (remote / "later").exists()
+
+
+@pytest.mark.contract("TRAIN-52")
+def test_a_file_behind_a_link_keeps_the_name_that_it_was_given(tmp_path: Path) -> None:
+    (tmp_path / "3f7a").write_text("1,2\n")
+    (tmp_path / "rows.csv").symlink_to("3f7a")
+    channel = Channel("train", tmp_path / "rows.csv")
+    assert objects(channel) == {"rows.csv": tmp_path / "3f7a"}
+    run = plan(TrainingJob("x", (channel,), name="a-job")).run
+    assert [(bind.source.name, bind.target) for bind in run.binds][-1] == (
+        "3f7a",
+        "/opt/ml/input/data/train/rows.csv",
+    )
+
+
+def test_a_checkpoint_that_goes_where_another_host_has_made_a_file_of_its_directory_is_no_error(
+    tmp_path: Path,
+) -> None:
+    remote, host = tmp_path / "remote", tmp_path / "algo-1"
+    (remote / "step").mkdir(parents=True)
+    (remote / "step" / "1").touch()
+    with CheckpointSync(remote, {"algo-1": host}) as sync:
+        (remote / "step" / "1").unlink()
+        (remote / "step").rmdir()
+        (remote / "step").touch()
+        (host / "step" / "1").unlink()
+        sync.once()
+    assert (remote / "step").is_file()

@@ -72,7 +72,7 @@ def test_at_most_five_instance_groups_of_different_names() -> None:
     assert "given twice" in refusal(instance_groups=(group, group))
     six = tuple(InstanceGroup(f"g{number}", "ml.m5.large", 1) for number in range(6))
     assert "at most 5" in refusal(instance_groups=six)
-    assert "at least one host" in refusal(hosts=0)
+    assert "at least one host, not 0" in refusal(hosts=0)
 
 
 @pytest.mark.contract("TRAIN-45")
@@ -145,3 +145,18 @@ def test_a_wrong_line_of_an_augmented_manifest_is_named(line: str, words: str, t
 def test_a_manifest_that_is_none_or_lists_nothing_is_named(text: str, words: str, tmp_path: Path) -> None:
     (tmp_path / "list.json").write_text(text)
     assert words in channel_refusal(tmp_path / "list.json", manifest=True)
+
+
+@pytest.mark.parametrize("cpus", [0, -1, float("nan"), float("inf")])
+def test_a_number_of_cpus_that_is_none_is_refused(cpus: float) -> None:
+    assert "--cpus 1.5" in refusal(cpus=cpus)
+
+
+def test_hyphens_count_in_the_63_characters_of_a_name() -> None:
+    assert "1 to 63" in refusal(name="a" + "-" * 70 + "b")
+
+
+def test_a_link_by_an_absolute_path_is_refused_even_inside_the_channel(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").touch()
+    (tmp_path / "link.csv").symlink_to(tmp_path / "rows.csv")
+    assert "by an absolute path" in channel_refusal(tmp_path)

@@ -163,3 +163,10 @@ def test_many_points_are_thinned_and_the_last_one_kept() -> None:
     points = [(float(n), float(n)) for n in range(10_000)]
     assert len(charts.lines({"a": points}, charts.Axis("s"), charts.Axis(""))) < 60_000
     assert charts._scaled(points, charts.Axis(""), charts.Axis(""))[-1] == points[-1]
+
+
+@pytest.mark.parametrize("values", [(1e300, 1e300), (1.7e308, -1.7e308), (3.4e38, 1.0), (1e-320, 2e-320)])
+def test_a_loss_that_has_diverged_makes_a_plot(values: tuple[float, float]) -> None:
+    points = list(enumerate(values))
+    text = charts.lines({"loss": points}, charts.Axis("s"), charts.Axis(""), from_zero=False)
+    assert text.startswith("<svg")

@@ -170,3 +170,25 @@ def test_a_dry_run_as_json_holds_request_files_and_commands() -> None:
     assert [f"--network-alias=algo-{number}" in line for number, line in enumerate(containers, 1)] == [
         True
     ] * 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"HyperParameters": {"eta": 1}}, "eta in HyperParameters is 1, which is no text"),
+        ({"Environment": {"A": True}}, "A in Environment is true"),
+        ({"ResourceConfig": {"InstanceCount": "2"}}, 'InstanceCount is "2", which is no whole number'),
+        ({"StoppingCondition": {"MaxRuntimeInSeconds": "7"}}, "MaxRuntimeInSeconds"),
+        (
+            {"AlgorithmSpecification": {"TrainingInputMode": "File", "ContainerEntrypoint": "sh"}},
+            'ContainerEntrypoint is "sh", which is no list',
+        ),
+        ({"AlgorithmSpecification": {}}, "it has no TrainingInputMode"),
+    ],
+)
+def test_a_value_of_another_type_is_named(changes: dict[str, Any], words: str, tmp_path: Path) -> None:
+    path = tmp_path / "request.json"
+    path.write_text(json.dumps({**request(TrainingJob(IMAGE, name="a-job")), **changes}))
+    with pytest.raises(ToolkitError) as caught:
+        from_request(path, IMAGE, {})
+    assert words in str(caught.value)

@@ -178,3 +178,16 @@ def test_of_many_metrics_the_misprinted_one_stands_first() -> None:
     named = nearest_first("validation-rsme", known)
     assert named[0] == "validation-rmse"
     assert sorted(named) == sorted(known)
+
+
+def test_square_brackets_in_a_reason_or_a_value_are_shown_as_they_are() -> None:
+    job = tuning(ranges=(parse_range("layers=[/x],[b]"),)).job
+    trial = Trial(1, "a-1", {"layers": "[/x]"}, "Failed", failure_reason="KeyError: [/opt/ml] :smile:")
+    stream = io.StringIO()
+    with View(stream) as view:
+        view.update(Tuning(job, [trial]))
+    view.close(Tuning(job, [trial], status="Failed", reason="Why: [/no]"))
+    text = stream.getvalue()
+    assert "001 layers=[/x] failed: KeyError: [/opt/ml] :smile:" in text
+    assert "\n001    [/x] " in text
+    assert "Why: [/no]" in text

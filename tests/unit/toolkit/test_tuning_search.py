@@ -66,6 +66,17 @@ def test_no_job_comes_twice_and_the_search_ends_when_there_are_no_more() -> None
     ]
 
 
+@pytest.mark.parametrize("ranges", [("booster=a,b,c,d,e,f",), ("depth=1:20",), ("depth=1:3", "rate=0.5:0.5")])
+@pytest.mark.parametrize("strategy", ["Bayesian", "Random"])
+def test_a_search_for_as_many_jobs_as_there_are_values_finds_them_all(
+    strategy: Strategy, ranges: tuple[str, ...]
+) -> None:
+    size = math.prod(parse_range(text).size for text in ranges)
+    for seed in range(3):
+        found = proposals(Search(job(*ranges, strategy=strategy, max_jobs=int(size), seed=seed)), 100)
+        assert len({tuple(values.items()) for values in found}) == len(found) == size
+
+
 def test_a_grid_is_every_combination_in_order() -> None:
     found = proposals(Search(job("depth=4,6", "booster=a,b", strategy="Grid")), 10)
     assert [tuple(values.values()) for values in found] == [("4", "a"), ("4", "b"), ("6", "a"), ("6", "b")]

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import zipfile
@@ -170,6 +171,23 @@ def test_a_disk_that_is_full_ends_the_checkpoints_and_not_the_job(checkpoints, m
     assert len(capsys.readouterr().out.splitlines()) == 1
     assert checkpoints.load("fold-0").facts == {"rounds": 1}
     assert len(list(checkpoints.directory.iterdir())) == 2
+
+
+def test_a_directory_that_became_read_only_ends_the_checkpoints_and_not_the_job(
+    checkpoints, tmp_path, monkeypatch, capsys
+):
+    checkpoints.save("fold-0-so-far", {"rounds": 1})
+    (checkpoints.directory / "fold-0.000001.checkpoint.partial").touch()
+
+    def refuse(*arguments, **options):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    for name in ("unlink", "open", "mkdir", "replace"):  # root may write where the mode says no
+        monkeypatch.setattr(Path, name, refuse)
+    again = Checkpoints(tmp_path, "tree", IDENTITY)
+    assert not again.save("fold-0", {"rounds": 2})
+    again.remove("fold-0-so-far")
+    assert capsys.readouterr().out.count("Checkpoints are off") == 1
 
 
 def test_facts_stay_what_they_were(checkpoints):

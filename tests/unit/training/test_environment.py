@@ -97,10 +97,10 @@ def test_an_interface_that_does_not_exist_is_replaced_by_one_that_does(config, t
     assert read_environment(tmp_path).network_interface != "ethwe"
 
 
-@pytest.mark.parametrize("content", ["{not json", "[1]"])
+@pytest.mark.parametrize("content", [b"{not json", b"[1]", b'{"name": "caf\xe9"}'])
 def test_a_broken_config_file_is_named(config, tmp_path, content):
     path = config / "hyperparameters.json"
-    path.write_text(content)
+    path.write_bytes(content)
     with pytest.raises(UserError, match=r"hyperparameters\.json") as caught:
         read_environment(tmp_path)
     assert "\n" not in str(caught.value)

@@ -1,5 +1,6 @@
 """RecordIO: what one writes the other reads, and damage is told with its place."""
 
+import csv
 import io
 import struct
 
@@ -55,6 +56,13 @@ def test_a_record_that_is_not_read_to_its_end_is_passed_over():
     streams = record_streams(io.BytesIO(written(b"x" * 1_000_000, b"second", longest_part=70_001)))
     assert next(streams).read(3) == b"xxx"
     assert next(streams).read() == b"second"
+
+
+def test_a_record_whose_reader_was_closed_is_passed_over():
+    """As by a TextIOWrapper around it, which closes it when it goes; csv needs one."""
+    stream = io.BytesIO(written(b"a,1\nb,2\n", b"", b"c,3\n" * 50_000, b"d,4\n", longest_part=1001))
+    tables = [next(csv.reader(io.TextIOWrapper(record)), None) for record in record_streams(stream)]
+    assert tables == [["a", "1"], None, ["c", "3"], ["d", "4"]]
 
 
 def test_the_magic_number_that_mxnet_leaves_out_between_parts_comes_back():

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,6 @@ from hypothesis import strategies as st
 from opt_ml.environment import read_environment
 from opt_ml.errors import UserError
 from opt_ml.training.script import launchers, program, variables
-from opt_ml.training.script.archive import unpack
 from opt_ml.training.script.arguments import masked, to_arguments
 from opt_ml.training.script.cause import describe
 from opt_ml.training.script.process import Ended
@@ -59,6 +56,13 @@ TRACEBACK = """Traceback (most recent call last):
             127,
             "train.sh ended with exit code 127: ./train.sh: 3: foo: not found",
         ),
+        (
+            TRACEBACK.format("KeyError: 'logged'")
+            + "usage: train.py [-h]\ntrain.py: error: no such option\n",
+            2,
+            "train.sh ended with exit code 2: train.py: error: no such option",
+        ),
+        (TRACEBACK.format("mine.Odd: y"), 2, "mine.Odd: y"),
         ("", 9, "train.sh ended with exit code 9 and wrote nothing to standard error."),
         ("", 139, "train.sh ended with exit code 139 (SIGSEGV) and wrote nothing to standard error."),
     ],
@@ -209,68 +213,6 @@ def test_a_group_that_does_not_take_part_runs_one_plain_process(tmp_path):
 def test_a_log_level_is_told_as_a_number(tmp_path, given_level, level):
     job = environment(tmp_path, ["a"], "a", {"sagemaker_container_log_level": given_level})
     assert variables.program_variables(job)["SM_LOG_LEVEL"] == str(level)
-
-
-def archive(path, members, mode="w:gz"):
-    with tarfile.open(path, mode) as tar:
-        for name, kind, content in members:
-            member = tarfile.TarInfo(name)
-            member.type, member.mode = kind, 0o4755
-            if kind == tarfile.REGTYPE:
-                member.size = len(content)
-                tar.addfile(member, io.BytesIO(content))
-            else:
-                member.linkname = content
-                tar.addfile(member)
-    return path
-
-
-@pytest.mark.contract("TT-21")
-def test_nothing_of_an_archive_leaves_the_directory(tmp_path):
-    members = [
-        ("ok/a.py", tarfile.REGTYPE, b"a"),
-        ("../../up.py", tarfile.REGTYPE, b"u"),
-        ("/etc/abs.py", tarfile.REGTYPE, b"b"),
-        ("inside", tarfile.SYMTYPE, "ok/a.py"),
-        ("hard", tarfile.LNKTYPE, "ok/a.py"),
-        ("outside", tarfile.SYMTYPE, "../../.."),
-        ("absolute", tarfile.SYMTYPE, "/etc"),
-        ("absolute/passwd", tarfile.REGTYPE, b"x"),
-        ("fifo", tarfile.FIFOTYPE, ""),
-    ]
-    target = tmp_path / "deep" / "code"
-    unpack(archive(tmp_path / "a.tar.gz", members), target, "a.tar.gz")
-    files = {str(path.relative_to(target)): path.read_bytes() for path in target.rglob("*") if path.is_file()}
-    assert files == {
-        "ok/a.py": b"a",
-        "up.py": b"u",
-        "etc/abs.py": b"b",
-        "inside": b"a",
-        "hard": b"a",
-        "absolute/passwd": b"x",
-    }
-    assert (target / "ok" / "a.py").stat().st_mode & 0o7777 == 0o755
-    assert {path.name for path in tmp_path.rglob("*")} >= {"a.tar.gz", "deep"}
-    assert not (tmp_path / "up.py").exists()
-
-
-@pytest.mark.contract("TT-21")
-def test_a_chain_of_links_does_not_lead_out(tmp_path):
-    members = [
-        ("a", tarfile.SYMTYPE, "."),
-        ("a/b", tarfile.SYMTYPE, ".."),
-        ("a/b/evil.py", tarfile.REGTYPE, b"x"),
-    ]
-    unpack(archive(tmp_path / "a.tar.gz", members), tmp_path / "code", "a.tar.gz")
-    assert not (tmp_path / "evil.py").exists()
-
-
-@pytest.mark.contract("TT-03")
-@pytest.mark.parametrize("content", [b"", b"no archive", b"\x1f\x8b\x08\x00cut off"])
-def test_what_is_no_archive_is_named(tmp_path, content):
-    (tmp_path / "a.tar.gz").write_bytes(content)
-    with pytest.raises(UserError, match=r"s3://b/a\.tar\.gz cannot be unpacked"):
-        unpack(tmp_path / "a.tar.gz", tmp_path / "code", "s3://b/a.tar.gz")
 
 
 @pytest.mark.contract("TRAIN-24")

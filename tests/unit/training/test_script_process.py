@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from opt_ml.training.script.process import _write_all
 
 from tests.unit.training.script_job import ScriptJob
 
@@ -133,6 +135,53 @@ if os.fork() == 0:
     assert process.returncode == 0
     with suppress(ProcessLookupError):
         os.kill(int(lines[-1].split()[1]), signal.SIGKILL)
+
+
+@pytest.mark.contract("TRAIN-04")
+def test_a_zombie_that_nobody_collects_does_not_hold_the_job(job):
+    text = """
+import os, time
+into, out = os.pipe()
+if os.fork() == 0:
+    if os.fork() == 0:  # it stays in the program's group, and its parent leaves that
+        os._exit(0)
+    os.setsid()
+    print("daemon", os.getpid(), flush=True)
+    os.write(out, b".")
+    time.sleep(99)
+os.read(into, 1)
+"""
+    process = job.start(text)
+    lines = []
+    while not any(line.startswith(b"daemon") for line in lines):
+        lines.append(process.stdout.readline())
+    try:
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        os.kill(int(lines[-1].split()[1]), signal.SIGKILL)
+
+
+def test_a_terminal_that_a_program_made_non_blocking_loses_nothing():
+    """`docker run -t` gives one terminal for all: a program that changes its standard output changes ours."""
+    into, out = os.pipe()
+    os.set_blocking(out, False)
+    data = bytes(range(256)) * 4096
+    writer = threading.Thread(target=_write_all, args=(out, data))
+    writer.start()
+    found = b""
+    while len(found) < len(data):
+        found += os.read(into, 4096)
+    writer.join()
+    assert found == data
+
+
+@pytest.mark.contract("TRAIN-76")
+def test_a_model_counts_also_where_the_success_file_cannot_be_written(job):
+    text = f"import os, pathlib; pathlib.Path({str(job.base / 'output')!r}).touch()"
+    code, _, errors = job.run(text)
+    assert code == 0
+    assert b"success could not be written" in errors
 
 
 @pytest.mark.contract("TT-64", "TRAIN-04")

@@ -153,6 +153,14 @@ _JOB = (
     ),
     Hyperparameter("nthread", "integer", None, "Threads for training. Default: every usable CPU.", 1),
     Hyperparameter(
+        "host_timeout",
+        "integer",
+        900,
+        "Seconds that the hosts of a job wait for each other at its beginning.",
+        1,
+        86_400,
+    ),
+    Hyperparameter(
         "checkpoint_seconds",
         "integer",
         60,

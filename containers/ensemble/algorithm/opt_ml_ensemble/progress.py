@@ -34,7 +34,7 @@ from opt_ml_ensemble.settings import Settings
 LINE_SECONDS = 10.0
 _SO_FAR = "-so-far"
 # These change how long a job lasts, and what it writes on the way, but not what comes out.
-_WITHOUT_EFFECT = frozenset({"nthread", "checkpoint_seconds"})
+_WITHOUT_EFFECT = frozenset({"nthread", "checkpoint_seconds", "host_timeout"})
 
 
 def identity(settings: Settings, schema: Schema, data: Mapping[str, Data | None]) -> dict[str, Any]:
@@ -145,10 +145,10 @@ class FitProgress:
         return self._job.checkpoints.load(self.fit) if self._job.checkpoints is not None else None
 
     def finish(self, facts: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
-        """Keep the result; the states on the way to it go."""
-        if self._job.checkpoints is not None:
-            self._job.checkpoints.save(self.fit, facts, files)
-            self._job.checkpoints.remove(self.fit + _SO_FAR)
+        """Keep the result; the states on the way to it go once it is there."""
+        kept = self._job.checkpoints
+        if kept is not None and kept.save(self.fit, facts, files):
+            kept.remove(self.fit + _SO_FAR)
 
 
 def model_state(model: Model) -> tuple[dict[str, Any], dict[str, bytes]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,13 @@ from opt_ml.training import stopping
 from opt_ml.training.checkpoints import Checkpoints
 from opt_ml.training.staging import staged_model
 
+from opt_ml_ensemble.boosting import LocalRounds
 from opt_ml_ensemble.bundle import save_bundle, write_json
 from opt_ml_ensemble.dataset import build_schema, encode
 from opt_ml_ensemble.files import Rows, read_channel
 from opt_ml_ensemble.fitting import Start
+from opt_ml_ensemble.hosts.member import follow
+from opt_ml_ensemble.hosts.team import Team
 from opt_ml_ensemble.incremental import Earlier, check_unseen, facts, read_earlier, schema_for
 from opt_ml_ensemble.metrics import ranking_metric
 from opt_ml_ensemble.models import Problem
@@ -44,32 +48,51 @@ def train(environment: Environment) -> None:
     """
     started = time.monotonic()
     settings = read_settings(environment.hyperparameters, environment.raw_hyperparameters)
-    if not _trains_here(environment):
+    if not environment.is_leader:
+        # Two hosts would write one model (TRAIN-74).
+        follow(environment, settings["host_timeout"], "xgboost" in settings["models"])
         return
     for name in sorted(settings.given):
         model = name.partition(".")[0]
         if "." in name and model not in settings["models"]:
             print(f"{name} has no effect: {model} is not among the models of this job.")
-    job = read_job(environment, settings)
-    describe(job)
-    problem = Problem(
-        job.schema.task,
-        len(job.schema.classes),
-        len(job.schema.used),
-        job.schema.categorical,
-        settings["seed"],
-        settings["nthread"] or usable_cpus(),
-        settings["early_stopping_rounds"],
-    )
-    metric = ranking_metric(job.schema.task, settings["eval_metric"])
-    progress = _progress(environment, settings, job)
-    with stopping.deferred():
-        outcome = train_ensemble(
-            job.schema, settings, problem, metric, job.train, job.validation, job.test, progress, job.start
+    with ExitStack() as hosts:
+        team = None
+        if len(environment.hosts) > 1:
+            boosts = "xgboost" in settings["models"]
+            team = hosts.enter_context(Team(environment, settings["host_timeout"], boosts))
+        job = read_job(environment, settings, team)
+        describe(job)
+        problem = Problem(
+            job.schema.task,
+            len(job.schema.classes),
+            len(job.schema.used),
+            job.schema.categorical,
+            settings["seed"],
+            settings["nthread"] or usable_cpus(),
+            settings["early_stopping_rounds"],
+            team.boost if team else LocalRounds,
         )
-        if job.earlier:
-            outcome.metrics["incremental"] = facts(job.earlier, job.rows["train"], settings["models"])
-        _write(environment, settings, job, outcome)
+        metric = ranking_metric(job.schema.task, settings["eval_metric"])
+        progress = _progress(environment, settings, job)
+        with stopping.deferred():
+            if team:
+                team.watch()
+            outcome = train_ensemble(
+                job.schema,
+                settings,
+                problem,
+                metric,
+                job.train,
+                job.validation,
+                job.test,
+                progress,
+                job.start,
+            )
+            hosts.close()  # the rest is the leader's alone
+            if job.earlier:
+                outcome.metrics["incremental"] = facts(job.earlier, job.rows["train"], settings["models"])
+            _write(environment, settings, job, outcome)
     if "stopped" in outcome.metrics:
         raise stopping.Stopped
     print(f"Done in {time.monotonic() - started:.1f} s.")
@@ -78,7 +101,9 @@ def train(environment: Environment) -> None:
 def _progress(environment: Environment, settings: Settings, job: Job) -> Progress:
     """Where an interrupted run of the same job came to, if the job has a checkpoint directory (TRAIN-92)."""
     parts = identity(settings, job.schema, {"train": job.train, "validation": job.validation})
-    parts["earlier model"] = job.earlier.sha256 if job.earlier else ""
+    if job.earlier:
+        # The same rows in another file are rows that the earlier model has not seen: see `Job.start`.
+        parts["earlier model"] = {"sha256": job.earlier.sha256, "folds anew": job.start.folds_anew}
     checkpoints = Checkpoints.open(environment, "ensemble", parts)
     return Progress(checkpoints, settings["checkpoint_seconds"])
 
@@ -109,8 +134,8 @@ class Job:
         return Start(self.earlier.model, folds_anew=bool(seen))
 
 
-def read_job(environment: Environment, settings: Settings) -> Job:
-    """Read every channel of a job.
+def read_job(environment: Environment, settings: Settings, team: Team | None = None) -> Job:
+    """Read every channel of a job, on whatever hosts its files are.
 
     Raises:
         UserError: no train channel, an unknown one, or data that does not fit.
@@ -121,7 +146,7 @@ def read_job(environment: Environment, settings: Settings) -> Job:
     if "model" in channels and _is_here(channels["model"]):
         earlier = read_earlier(channels["model"])
     known = earlier.bundle.schema if earlier else None
-    rows = {"train": _read(channels["train"], settings, known)}
+    rows = {"train": _read(channels["train"], settings, known, team)}
     schema = (
         schema_for(earlier, rows["train"], settings) if earlier else build_schema(rows["train"], settings)
     )
@@ -137,8 +162,8 @@ def read_job(environment: Environment, settings: Settings) -> Job:
             "to learn."
         )
     for name in ("validation", "test"):
-        if name in channels and _is_here(channels[name]):
-            rows[name] = _read(channels[name], settings, schema)
+        if name in channels and (team.has(channels[name]) if team else _is_here(channels[name])):
+            rows[name] = _read(channels[name], settings, schema, team)
             rows[name] = _with_names(rows[name], rows["train"])
             data[name] = encode(rows[name], schema)
     if earlier:
@@ -146,8 +171,9 @@ def read_job(environment: Environment, settings: Settings) -> Job:
     return Job(rows, schema, data["train"], data.get("validation"), data.get("test"), earlier)
 
 
-def _read(channel: Channel, settings: Settings, schema: Schema | None = None) -> Rows:
-    return read_channel(channel, settings["header"], schema.label if schema else settings["label"])
+def _read(channel: Channel, settings: Settings, schema: Schema | None, team: Team | None) -> Rows:
+    label = schema.label if schema else settings["label"]
+    return read_channel(channel, settings["header"], label, team.objects(channel) if team else None)
 
 
 def _with_names(rows: Rows, train: Rows) -> Rows:
@@ -182,25 +208,6 @@ def _is_here(channel: Channel) -> bool:
         return True
     print(f"Channel {channel.name} is not used: it has no directory on this host.")
     return False
-
-
-def _trains_here(environment: Environment) -> bool:
-    if len(environment.hosts) == 1:
-        return True
-    sharded = sorted(
-        n for n, channel in environment.channels.items() if channel.distribution == "ShardedByS3Key"
-    )
-    if sharded:
-        raise UserError(
-            f"The channel {sharded[0]} is split over {len(environment.hosts)} hosts, but one host "
-            "does the training. Use one instance, or the distribution FullyReplicated."
-        )
-    if not environment.is_leader:
-        # Two hosts would write one model (TRAIN-74).
-        print(
-            f"{environment.current_host} has nothing to do: {sorted(environment.hosts)[0]} trains the model."
-        )
-    return environment.is_leader
 
 
 def describe(job: Job) -> None:

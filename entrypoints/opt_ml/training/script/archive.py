@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import shutil
 import sys
@@ -33,9 +34,17 @@ def unpack(archive: Path, directory: Path, name: str) -> None:
         with tarfile.open(archive) as tar:
             for member in tar:
                 _extract(tar, member, root)
-    except (tarfile.TarError, EOFError, zlib.error) as error:
+            while tar.fileobj and tar.fileobj.read(
+                1 << 20
+            ):  # a checksum of what was packed stands at its end
+                pass
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of the disk; gzip and bz2 have an OSError without a number for damaged content
+        # Where no way of reading fits, tarfile lists them all, a line each.
+        reason = "it is not a tar archive" if "\n" in str(error) else str(error)
         raise UserError(
-            f"{name} cannot be unpacked ({error}). "
+            f"{name} cannot be unpacked: {reason}. "
             "Pack the source directory with tar -czf sourcedir.tar.gz -C DIR ."
         ) from None
 

@@ -12,6 +12,9 @@ _RANK = re.compile(r"^\[rank\d+\]:\s?")  # PyTorch puts it before each line of a
 _EXCEPTION = re.compile(r"([A-Za-z_]\w*\.)*[A-Za-z_]\w*(Error|Exception|Interrupt|Exit|Warning|Fault)\b(:|$)")
 _ANY_EXCEPTION = re.compile(r"([A-Za-z_]\w*\.)*[A-Za-z_]\w*(:|$)")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+# argparse, with exit code 2: `train.py: error: unrecognized arguments: --epochs 3`.
+_USAGE = re.compile(r"\S.*: error: .")
+_USAGE_CODE = 2
 # torchrun's own: it says only that a rank failed, and that rank has said why.
 _MESSENGERS = ("torch.distributed.elastic.multiprocessing.errors.ChildFailedError",)
 
@@ -30,11 +33,13 @@ def describe(program: str, ended: Ended) -> str:
             f"{program} was killed (exit code 137): out of memory, most likely. "
             "Use an instance with more memory, or less data." + (f" Before that: {said}" if said else "")
         )
-    exception = last_exception(lines)
+    said = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    # A traceback above it was only logged: the program went on after it.
+    refused = ended.exit_code == _USAGE_CODE and _USAGE.match(said)
+    exception = "" if refused else last_exception(lines)
     if exception:
         return exception
     how = f"{program} ended with exit code {ended.exit_code}{_signal_name(ended.exit_code)}"
-    said = next((line.strip() for line in reversed(lines) if line.strip()), "")
     return f"{how}: {said}" if said else f"{how} and wrote nothing to standard error."
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 TAIL = 64 * 1024  # bytes of standard error that are kept to tell the cause
 FORWARDED = (signal.SIGTERM, signal.SIGINT)
-_GRACE = 5.0  # seconds that the leader's orphans get between SIGTERM and SIGKILL
+_GRACE = 5.0  # seconds that the leader's orphans get between SIGTERM and SIGKILL, and once more after it
 _RESTORED = (signal.SIGPIPE, signal.SIGXFSZ)  # ignored by Python itself, which no program expects to inherit
 
 
@@ -166,21 +166,27 @@ class _Supervisor:
         return True
 
     def _end_group(self) -> None:
-        """What the leader left running gets SIGTERM, and SIGKILL after a while."""
-        if not self._signal_group(signal.SIGTERM):
-            return
-        limit = time.monotonic() + _GRACE
-        while self._signal_group(0):
-            if time.monotonic() > limit:
-                self._signal_group(signal.SIGKILL)
-            self._step(20)
+        """What the leader left running gets SIGTERM, and SIGKILL after a while.
+
+        Some are there for ever: a zombie whose parent left the group and does not collect it, a process that
+        waits for a dead disk. The end of PID 1 is theirs.
+        """
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            self._signal_group(number)
+            limit = time.monotonic() + _GRACE
+            while time.monotonic() < limit:
+                if not self._signal_group(0):
+                    return
+                self._step(20)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
     """Nobody may read any more: that must not end the job."""
     view = memoryview(data)
-    try:
-        while view:
+    while view:
+        try:
             view = view[os.write(descriptor, view) :]
-    except OSError:
-        return
+        except BlockingIOError:  # a program of the job has made it so, where it shares a terminal with us
+            select.select([], [descriptor], [])
+        except OSError:
+            return

@@ -133,8 +133,11 @@ def _whole_environment(environment: Environment) -> dict[str, str]:
 def _finish(start: Start, ended: Ended, environment: Environment) -> int:
     if ended.exit_code == 0:
         output = environment.failure_file.parent
-        output.mkdir(parents=True, exist_ok=True)
-        (output / "success").touch()
+        try:
+            output.mkdir(parents=True, exist_ok=True)
+            (output / "success").touch()
+        except OSError as error:  # the model is what counts, and it is there
+            print(f"{output / 'success'} could not be written: {error}", file=sys.stderr)
         return 0
     if ended.stopped and ended.exit_code in {128 + number for number in FORWARDED}:
         print(f"Stopped: {start.name} ended by the signal that it was sent.", file=sys.stderr)

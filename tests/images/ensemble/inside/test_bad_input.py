@@ -177,11 +177,6 @@ def test_a_channel_split_over_hosts_is_refused(job):
         train(replace(job.environment(), hosts=("algo-1", "algo-2")))
 
 
-def test_a_pipe_mode_channel_is_refused(job):
-    job.file("train", "rows.csv", GOOD, TrainingInputMode="Pipe")
-    assert "Pipe mode" in failure(job)
-
-
 @pytest.mark.parametrize(
     "content",
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -12,7 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from opt_ml.training.checkpoints import Checkpoint
 
+from opt_ml_ensemble.boosting import Fit, LocalRounds, Rounds
 from opt_ml_ensemble.schema import Data, Matrix, Task
+
+Boost = Callable[[Fit, Data, Data | None], Rounds]
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Problem:
         categorical: positions of the columns that hold category codes.
         seed, threads: of the job.
         patience: early stopping rounds, 0 for none.
+        boost: begins a fit of XGBoost, in this process or on all hosts of the job.
     """
 
     task: Task
@@ -35,6 +39,7 @@ class Problem:
     seed: int = 0
     threads: int = 1
     patience: int = 0
+    boost: Boost = LocalRounds
 
 
 _ROUNDS = {"catboost": "iterations", "xgboost": "num_round", "hist_gradient_boosting": "max_iter"}

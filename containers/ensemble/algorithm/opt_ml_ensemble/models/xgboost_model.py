@@ -11,6 +11,7 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
+from opt_ml_ensemble.boosting import Fit, Rounds
 from opt_ml_ensemble.models.base import Curve, Model, Problem, Progress, shares, two_columns
 from opt_ml_ensemble.schema import Data, Matrix
 
@@ -42,8 +43,6 @@ class XGBoostModel(Model):
         """Train; see `Model.fit`."""
         problem = self.problem
         rounds = int(parameters["num_round"])
-        matrix = self._matrix(train)
-        evals = [(matrix, "train")] + ([] if watched is None else [(self._matrix(watched), "validation")])
         curve = Curve(_METRIC[problem.task])
         start = None if earlier is None else cast(XGBoostModel, earlier).raw()
         first = 0 if earlier is None else int(earlier.rounds or 0)
@@ -51,30 +50,29 @@ class XGBoostModel(Model):
         if state is not None:
             curve = Curve(**state.facts["curve"])
             start = state.files[self.file]
-        booster = xgboost.Booster(
-            self._options(parameters),
-            [one for one, _ in evals],
-            model_file=start and bytearray(start),
-        )
+        kinds = ["c" if i in problem.categorical else "q" for i in range(problem.n_features)]
+        fit = Fit(self._options(parameters), kinds, float(parameters["subsample"]), start)
+        boosting = problem.boost(fit, train, watched)
         best = _Best(curve.validation, problem.patience if watched is not None else 0)
-        self._boost(
-            booster, range(booster.num_boosted_rounds(), first + rounds), evals, curve, best, progress
-        )
+        numbers = range(boosting.rounds, first + rounds)
+        self._boost(boosting, numbers, first, watched is not None, curve, best, progress)
         if self.cut_short and progress.keeps:
-            whole = booster.num_boosted_rounds() // BLOCK * BLOCK  # between blocks nothing goes on alike
+            whole = boosting.rounds // BLOCK * BLOCK  # between blocks nothing goes on alike
             if whole > first:
-                progress.keep(*_state(booster[:whole], first, curve))
+                progress.keep(*_state(boosting, whole, first, curve))
+        served = boosting.rounds
         if best.patience and best.number is not None:
-            booster = booster[: first + best.number + 1]
-        self._use(booster.reset())
+            served = first + best.number + 1
+        self._use(xgboost.Booster(model_file=bytearray(boosting.raw(served))))
         if watched is not None:
             self.curve = curve
 
     def _boost(
         self,
-        booster: xgboost.Booster,
+        boosting: Rounds,
         numbers: range,
-        evals: list[tuple[xgboost.DMatrix, str]],
+        first: int,
+        is_watched: bool,
         curve: Curve,
         best: _Best,
         progress: Progress,
@@ -84,7 +82,6 @@ class XGBoostModel(Model):
         Not `xgboost.train`: it counts the rounds from 0 again in a booster that goes on, and they are the
         seed of each.
         """
-        first = booster.num_boosted_rounds() - len(curve.train) if len(evals) > 1 else 0
         for number in numbers:
             if best.patience and best.age >= best.patience:
                 break
@@ -93,11 +90,11 @@ class XGBoostModel(Model):
                 break
             if number % BLOCK == 0:
                 if progress.due:
-                    progress.keep(*_state(booster, first, curve))
-                _forget_random_state(booster)
-            booster.update(evals[0][0], iteration=number)
-            if len(evals) > 1:
-                train_loss, loss = _losses(booster.eval_set(evals, number))
+                    progress.keep(*_state(boosting, boosting.rounds, first, curve))
+                boosting.forget()
+            boosting.update(number)
+            if is_watched:
+                train_loss, loss = boosting.losses(number)
                 curve.train.append(train_loss)
                 curve.validation.append(loss)
                 best.add(loss)
@@ -153,22 +150,12 @@ class XGBoostModel(Model):
             "nthread": problem.threads,
         }
         options.pop("num_round")
+        options.pop("subsample")  # see boosting.py
         if problem.task != "binary":
             options.pop("scale_pos_weight")  # XGBoost warns of it elsewhere
         if problem.task == "multiclass":
             options["num_class"] = problem.n_classes
         return options
-
-    def _matrix(self, data: Data) -> xgboost.DMatrix:
-        kinds = ["c" if i in self.problem.categorical else "q" for i in range(self.problem.n_features)]
-        return xgboost.DMatrix(
-            data.matrix,
-            label=data.label,
-            weight=data.weight,
-            feature_types=kinds,
-            enable_categorical=True,
-            feature_names=[f"f{i}" for i in range(self.problem.n_features)],
-        )
 
 
 class _Best:
@@ -194,27 +181,9 @@ class _Best:
         return 0 if self.number is None else self._rounds - 1 - self.number
 
 
-def _state(booster: xgboost.Booster, first: int, curve: Curve) -> tuple[dict[str, Any], dict[str, bytes]]:
+def _state(
+    boosting: Rounds, rounds: int, first: int, curve: Curve
+) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Facts and files of a fit that has come so far; the curve as long as the booster."""
-    rounds = booster.num_boosted_rounds()
     cut = Curve(curve.metric, curve.train[: rounds - first], curve.validation[: rounds - first])
-    return {"rounds": rounds, "curve": asdict(cut)}, {XGBoostModel.file: bytes(booster.save_raw("ubj"))}
-
-
-def _forget_random_state(booster: xgboost.Booster) -> None:
-    """Make the next tree depend on nothing but data, parameters, trees so far, and the round's number.
-
-    The generator that chooses columns lives as long as the tree builder, and no file holds its state: a
-    booster that was loaded would go on with other columns. A change of the tree method makes a new builder,
-    and keeps the predictions so far, so that this costs little. They equal those of a loaded booster bit by
-    bit. (Rows are chosen by the round's number: `seed_per_iteration`.)
-    """
-    booster.set_param({"tree_method": "approx"})
-    booster.save_config()  # parameters take effect when they are needed
-    booster.set_param({"tree_method": "hist"})
-
-
-def _losses(line: str) -> tuple[float, float]:
-    r"""`[7]\ttrain-rmse:1.25\tvalidation-rmse:1.5` as numbers."""
-    train, validation = (float(part.rpartition(":")[2]) for part in line.split("\t")[1:])
-    return train, validation
+    return {"rounds": rounds, "curve": asdict(cut)}, {XGBoostModel.file: boosting.raw(rounds)}
