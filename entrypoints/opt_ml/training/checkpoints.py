@@ -119,7 +119,7 @@ class Checkpoints:
         for _, path in sorted(self._found(name), reverse=True):
             try:
                 return _unpacked(path.read_bytes())
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, LookupError, zipfile.BadZipFile) as error:
                 print(f"The checkpoint {path} is damaged and not used ({error}).", flush=True)
         return None
 

@@ -16,11 +16,18 @@ from types import TracebackType
 
 OPT_ML = Path("/opt/ml")  # the drivers know no other
 DRIVERS = b"/sm_drivers/"  # the channel of the SDK that holds them (V3-10)
+RANK_VARIABLE = "TORCHELASTIC_RUN_ID"  # torchrun sets it for what it starts
 
 
 def install() -> None:
-    """Have an uncaught exception reported, where this process was started by a driver of the SDK."""
-    if is_driver(_command_line(os.getppid())):
+    """Have an uncaught exception reported, where this process was started by a driver of the SDK.
+
+    Also where torchrun is between the two: it knows only that a rank has failed, and the rank knows why.
+    """
+    parent = os.getppid()
+    if is_driver(_command_line(parent)) or (
+        RANK_VARIABLE in os.environ and is_driver(_command_line(_parent_of(parent)))
+    ):
         sys.excepthook = report
 
 
@@ -44,6 +51,13 @@ def report(
 
     cause = "".join(traceback.format_exception_only(kind, error)).strip()
     write_failure(failure_file, cause, "".join(traceback.format_exception(kind, error, trace)))
+
+
+def _parent_of(process: int) -> int:
+    try:
+        return int(Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def _command_line(process: int) -> bytes:

@@ -1,4 +1,5 @@
 import errno
+import hashlib
 import json
 import os
 import zipfile
@@ -11,6 +12,7 @@ from opt_ml.environment import Environment
 from opt_ml.training.checkpoints import Checkpoints, checkpoint_dir
 
 IDENTITY = {"data": "abc", "hyperparameters": {"eta": 0.1, "depth": 3}}
+EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
 
 
 @pytest.fixture
@@ -121,6 +123,15 @@ def test_a_damaged_one_is_told_and_the_older_one_is_used(data, tmp_path_factory)
     flipped = content[:cut] + bytes([content[cut] ^ 0xFF]) + content[cut + 1 :]
     newest.write_bytes(content[:cut] if data.draw(st.booleans()) else flipped)
     assert checkpoints.load("fold-0").facts == {"rounds": 1}
+
+
+@pytest.mark.parametrize("content", [b"no zip archive", EMPTY_ZIP])
+def test_a_whole_file_that_is_no_checkpoint_is_told_and_not_used(checkpoints, capsys, content):
+    checkpoints.save("a", {"rounds": 1})
+    (path,) = checkpoints.directory.glob("*.checkpoint")
+    path.write_bytes(hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
+    assert checkpoints.load("a") is None
+    assert path.name in capsys.readouterr().out
 
 
 def test_two_damaged_ones_are_as_none(checkpoints, capsys):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opt_ml.environment import read_environment
 from opt_ml.errors import UserError
-from opt_ml.training.script import launchers, program, variables
+from opt_ml.training.script import launchers, program, requirements, variables
 from opt_ml.training.script.arguments import masked, to_arguments
 from opt_ml.training.script.cause import describe
 from opt_ml.training.script.process import Ended
@@ -230,3 +230,22 @@ def test_a_container_without_a_route_is_known(tmp_path: Path, ipv4, ipv6, route)
         if text is not None:
             (tmp_path / name).write_text(text)
     assert has_route(tmp_path / "route") is route
+
+
+@pytest.mark.contract("TRAIN-24", "TT-16")
+@pytest.mark.parametrize(
+    ("said", "is_network"),
+    [
+        ("ERROR: Could not open requirements file: 'more.txt'", False),
+        ("ERROR: Invalid requirement: 'a b'", False),
+        ("ERROR: No matching distribution found for a==1", True),
+        ("WARNING: Retrying: Name or service not known\nERROR: No matching distribution found", True),
+    ],
+)
+def test_only_what_a_network_would_mend_is_laid_to_its_absence(tmp_path, monkeypatch, said, is_network):
+    monkeypatch.setattr(requirements, "has_route", lambda: False)
+    monkeypatch.setattr(requirements, "run_process", lambda *_: Ended(1, said.encode(), False))
+    (tmp_path / "requirements.txt").touch()
+    with pytest.raises(requirements.InstallError) as caught:
+        requirements.install(program.SCRIPT, tmp_path)
+    assert ("network" in str(caught.value)) is is_network

@@ -55,6 +55,30 @@ def test_a_python_that_no_driver_started_keeps_its_hook():
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
+@pytest.mark.contract("V3-33", "TRAIN-77")
+def test_a_rank_of_torchrun_reports_its_exception_and_what_it_starts_does_not(tmp_path):
+    """torchrun itself says `ChildFailedError:`, and nothing of the cause in its first line."""
+    tell = (
+        "import subprocess, sys; from opt_ml.training.sdk_driver import install; install();"
+        "print(sys.argv[1], sys.excepthook is not sys.__excepthook__, flush=True)"
+    )
+    rank = f"{tell}; subprocess.run([sys.executable, '-c', {tell!r}, 'worker'], check=True)"
+    torchrun = (
+        "import os, subprocess, sys; os.environ['TORCHELASTIC_RUN_ID'] = 'none';"
+        f"subprocess.run([sys.executable, '-c', {rank!r}, 'rank'], check=True)"
+    )
+    driver = tmp_path / "sm_drivers" / "torchrun_driver.py"
+    driver.parent.mkdir()
+    driver.write_text(
+        f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {torchrun!r}], check=True)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "entrypoints")}
+    ran = subprocess.run(
+        [sys.executable, str(driver)], env=environment, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.splitlines() == ["rank True", "worker False"]
+
+
 def test_the_line_of_every_start_does_nothing_outside_such_a_job():
     (line,) = (ROOT / "entrypoints" / "opt_ml.pth").read_text().splitlines()
     assert line.startswith("import ")  # what makes `site` run it

@@ -72,6 +72,21 @@ def test_more_rounds_on_the_same_rows_fit_them_better(new_job, mixed, first):
         assert after < before / 2
 
 
+@pytest.mark.contract("TRAIN-92")
+def test_checkpoints_of_folds_trained_anew_are_not_those_of_folds_that_go_on(new_job, mixed, first):
+    """The same rows in another file are, by its sha256, rows that the earlier model has not seen."""
+    earlier = first(models="xgboost")
+    rows = mixed[[*COLUMNS, "price"]][:100].to_csv(index=False)
+    values = {**FIXED, "models": "xgboost", "num_round": "15"}
+    alone, after = (new_job().file("train", "rows.csv", rows + "\n") for _ in range(2))
+    give_model(alone, earlier).run(values)
+    (give_model(after, earlier).base / "checkpoints").mkdir()
+    after.file("train", "rows.csv", rows).run(values)
+    after.file("train", "rows.csv", rows + "\n").run(values)
+    assert alone.metrics["incremental"]["folds"] == "continued"
+    assert after.metrics == alone.metrics
+
+
 def test_folds_never_go_on_from_a_model_that_has_seen_their_rows(new_job, mixed, first, capsys):
     """Else the rows held out would be rows learned from, and the scores of the boosters too good."""
     earlier = first()

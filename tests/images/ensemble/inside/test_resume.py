@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import re
@@ -17,8 +18,9 @@ import pandas as pd
 import pytest
 from opt_ml.errors import UserError
 from opt_ml.training import stopping
+from opt_ml.training.checkpoints import Checkpoints
 from opt_ml_ensemble.bundle import load_bundle
-from opt_ml_ensemble.progress import FitProgress
+from opt_ml_ensemble.progress import FitProgress, Progress
 
 ALL_MODELS = "catboost,xgboost,extra_trees,random_forest,hist_gradient_boosting,linear"
 KILLS = 10
@@ -117,6 +119,23 @@ def test_a_fit_goes_on_from_its_last_checkpoint_after_a_kill(
     again = [ids.sub("", found) for found in svg.findall((killed.base / "model" / "report.html").read_text())]
     assert curves == again
     assert len(curves) == 1
+
+
+@pytest.mark.contract("TRAIN-92", "TRAIN-93")
+def test_a_fit_whose_result_finds_no_room_keeps_the_state_on_the_way_to_it(tmp_path, monkeypatch):
+    checkpoints = Checkpoints(tmp_path, "ensemble", {"data": "a"})
+    of_fit = Progress(checkpoints).of("xgboost-fold-0")
+    of_fit.keep({"rounds": 20}, {"xgboost.ubj": b"trees"})
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        of_fit.finish({"rounds": 40}, {"predicted.npy": b"much"})
+    again = Progress(Checkpoints(tmp_path, "ensemble", {"data": "a"})).of("xgboost-fold-0")
+    assert again.finished() is None
+    assert again.so_far().facts == {"rounds": 20}
 
 
 def train_for(base: Path, seconds: float | None = None) -> subprocess.CompletedProcess[str]:
