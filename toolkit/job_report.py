@@ -133,9 +133,10 @@ def _usage_plots(hosts: Sequence[HostUsage], time: charts.Axis) -> Iterator[tupl
         return
     spans = {host.host: intervals(host.samples) for host in sampled}
     cores = {
-        name: [(0.0, found[0].cpu_cores), *((s.end_s, s.cpu_cores) for s in found)]
-        for name, found in spans.items()
-        if found
+        # The first readings are so close that their jitter seems more than all cores.
+        host.host: [(at, min(used, host.cpus or used)) for at, used in _steps(spans[host.host])]
+        for host in sampled
+        if spans[host.host]
     }
     yield (
         f"Cores busy, of {sampled[0].cpus:g}" + (" a host" if len(sampled) > 1 else ""),
@@ -151,6 +152,10 @@ def _usage_plots(hosts: Sequence[HostUsage], time: charts.Axis) -> Iterator[tupl
             axis = charts.bytes_axis(highest, "/s")
             yield f"{title}, {axis.title}", charts.lines(rates, time, axis)
     yield from _gpu_plots(sampled[0], time)
+
+
+def _steps(found: Sequence[Interval]) -> list[tuple[float, float]]:
+    return [(0.0, found[0].cpu_cores), *((span.end_s, span.cpu_cores) for span in found)]
 
 
 def _ceiling(cpus: float, cores: Mapping[str, charts.Points]) -> float:

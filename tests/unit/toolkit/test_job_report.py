@@ -115,6 +115,19 @@ def test_hosts_share_a_plot_and_are_told_apart(tmp_path: Path) -> None:
     assert ">algo-2</text>" in text
 
 
+def test_the_plot_of_cores_ends_at_those_there_are(tmp_path: Path) -> None:
+    samples = [
+        Sample(0.1, 0.9, 10**8, 10**8),
+        *(Sample(float(n), n * 1.9, 10**8, 10**8) for n in range(1, 9)),
+    ]
+    text = page(tmp_path, FACTS, HostUsage("algo-1", cpus=2.0, samples=samples))
+    plot = text[text.index("Cores busy, of 2") :]
+    below = plot[plot.index('class="axis y') : plot.index("Memory, ")]
+    labels = re.findall(r"<text[^>]*>([0-9.]+)</text>", below.partition('class="axis x')[0])
+    assert labels
+    assert max(map(float, labels)) <= 2.1
+
+
 def test_metrics_of_the_log_keep_their_time() -> None:
     metrics = MetricSeries()
     metrics.add(1.0, "12:00:00 algo-1  epoch=0; rmse:5.5;")
