@@ -110,6 +110,8 @@ def dots(
     if logarithmic:
         series = {name: [(math.log10(a), b) for a, b in points] for name, points in series.items()}
     chart = _xy(series, x, y, stroke=False, dots_size=4)
+    if logarithmic:
+        chart.x_labels = _round_powers([a for points in series.values() for a, _ in points])
     if names:
         chart.config.xrange = (0.5, len(names) + 0.5)
         chart.x_labels = [{"label": name, "value": place} for place, name in enumerate(names, 1)]
@@ -177,6 +179,18 @@ def _written(values: Sequence[float]) -> Callable[[float], str]:
     highest = max(abs(value) for value in values)
     digits = min(max(3, math.ceil(math.log10(highest / step)) + 1), DIGITS)
     return lambda value: _short(value, digits)
+
+
+def _round_powers(exponents: Sequence[float]) -> list[float] | None:
+    """Of the exponents of 1, 2 and 5 times a power of ten those within the data; None leaves it to pygal."""
+    low, high = min(exponents, default=0.0), max(exponents, default=0.0)
+    decades = range(math.floor(low), math.ceil(high) + 1)
+    for digits in ((1,), (1, 3), (1, 2, 5)):
+        found = [decade + math.log10(digit) for decade in decades for digit in digits]
+        within = [exponent for exponent in found if low <= exponent <= high]
+        if len(within) >= 3:
+            return within[:: math.ceil(len(within) / LABELS)]
+    return None
 
 
 def _short(value: float, digits: int = 3) -> str:

@@ -13,17 +13,22 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any
+from typing import Any, NoReturn
 
 from toolkit import commands
 from toolkit.errors import ToolkitError
 
 
+class _Parser(argparse.ArgumentParser):
+    """An error is one line and where to read on: the usage of `train` alone fills a screen."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message}\n  `./{self.prog} --help` lists all.\n")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser with one sub-command for each module of `toolkit.commands`."""
-    parser = argparse.ArgumentParser(
-        prog="build.py", description="SageMaker containers: build, train, serve, invoke."
-    )
+    parser = _Parser(prog="build.py", description="SageMaker containers: build, train, serve, invoke.")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, module in _commands().items():
         subparser = subparsers.add_parser(name, help=module.HELP, description=module.HELP)

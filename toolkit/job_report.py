@@ -104,9 +104,13 @@ def write_report(
 def _headline(facts: JobFacts, usages: Sequence[Usage]) -> dict[str, str]:
     values = {"status": facts.status, "duration": readable_duration(facts.duration_s)}
     if usages:
-        hosts = f", sum of {len(usages)} hosts" if len(usages) > 1 else ""
         cores = sum(usage.cpu_mean_cores for usage in usages)
-        values[f"of {count_cores(usages[0].cpus)} busy on average{hosts}"] = f"{cores:.1f}"
+        busy_cores = (
+            f"of {count_cores(usages[0].cpus)} busy on average"
+            if len(usages) == 1
+            else f"cores busy on average, {len(usages)} hosts together"
+        )
+        values[busy_cores] = f"{cores:.1f}"
         highest = max(usage.memory_peak_bytes for usage in usages)
         values["memory at most" + (", one host" if len(usages) > 1 else "")] = readable_size(highest)
         busy = [one.gpu_utilisation_mean_percent for one in usages]
@@ -129,9 +133,10 @@ def _usage_plots(hosts: Sequence[HostUsage], time: charts.Axis) -> Iterator[tupl
         return
     spans = {host.host: intervals(host.samples) for host in sampled}
     cores = {
-        name: [(0.0, found[0].cpu_cores), *((s.end_s, s.cpu_cores) for s in found)]
-        for name, found in spans.items()
-        if found
+        # The first readings are so close that their jitter seems more than all cores.
+        host.host: [(at, min(used, host.cpus or used)) for at, used in _steps(spans[host.host])]
+        for host in sampled
+        if spans[host.host]
     }
     yield (
         f"Cores busy, of {sampled[0].cpus:g}" + (" a host" if len(sampled) > 1 else ""),
@@ -147,6 +152,10 @@ def _usage_plots(hosts: Sequence[HostUsage], time: charts.Axis) -> Iterator[tupl
             axis = charts.bytes_axis(highest, "/s")
             yield f"{title}, {axis.title}", charts.lines(rates, time, axis)
     yield from _gpu_plots(sampled[0], time)
+
+
+def _steps(found: Sequence[Interval]) -> list[tuple[float, float]]:
+    return [(0.0, found[0].cpu_cores), *((span.end_s, span.cpu_cores) for span in found)]
 
 
 def _ceiling(cpus: float, cores: Mapping[str, charts.Points]) -> float:
@@ -203,8 +212,8 @@ def _metric_plots(metrics: Mapping[str, charts.Points], time: charts.Axis) -> It
 
 
 def _counts(points: charts.Points) -> bool:
-    """An epoch's or a round's number, which says nothing over time."""
-    return all(after[1] - before[1] == 1 for before, after in pairwise(points))
+    """An epoch's or a round's number, which says nothing over time; each host may print it."""
+    return {after[1] - before[1] for before, after in pairwise(points)} in ({1}, {0, 1})
 
 
 def _metric_rows(metrics: Mapping[str, charts.Points]) -> Iterable[list[str]]:

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -145,13 +146,34 @@ def _stopping(job: TrainingJob) -> dict[str, int]:
     return stopping
 
 
+_KEYS = (  # what is read here of a request
+    "TrainingJobName",
+    "HyperParameters",
+    "AlgorithmSpecification",
+    "InputDataConfig",
+    "OutputDataConfig",
+    "ResourceConfig",
+    "StoppingCondition",
+    "EnableNetworkIsolation",
+    "CheckpointConfig",
+    "Environment",
+)
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ToolkitError(f"--from-json {path} cannot be read: {error}.") from None
+    except OSError as error:
+        raise ToolkitError(f"--from-json {path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise ToolkitError(f"--from-json {path} is not JSON: {error}.") from None
     if not isinstance(document, dict):
         raise ToolkitError(f"--from-json {path} must hold one JSON object, a CreateTrainingJob request.")
+    absent = [key for key in _KEYS if key not in document]
+    for key in document:
+        # Others, such as those of DescribeTrainingJob's answer, are passed over.
+        if key not in _KEYS and (near := get_close_matches(key, absent, n=1, cutoff=0.7)):
+            raise ToolkitError(f"{path} has a key {key}, which no request has.", f"Did you mean {near[0]}?")
     return document
 
 

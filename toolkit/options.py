@@ -67,8 +67,10 @@ def read_hyperparameters(path: Path) -> dict[str, str]:
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ToolkitError(f"--hyperparameters {path} cannot be read: {error}.") from None
+    except OSError as error:
+        raise ToolkitError(f"--hyperparameters {path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise ToolkitError(f"--hyperparameters {path} is not JSON: {error}.") from None
     if not isinstance(values, dict):
         raise ToolkitError(f"--hyperparameters {path} must hold one JSON object, such as {{}}.")
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}

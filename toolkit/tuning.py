@@ -8,9 +8,10 @@ All of it lies in one directory, `jobs/<tuning job>/`: a directory for each trai
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from difflib import get_close_matches
 
 from toolkit import measured_job, training_job
 from toolkit.containers import engine
@@ -155,7 +156,7 @@ class Tuner:
         """End the tuning job where going on makes no sense."""
         objective = self._job.objective.name
         if trial.status == "Completed" and not trial.has_objective and not self._tuning.ranked:
-            found = ", ".join(list(result.metrics)[:12]) or "none"
+            found = ", ".join(nearest_first(objective, list(result.metrics))[:12]) or "none"
             self._stop_all(
                 f"The log of {trial.name} has no metric {objective}; it has: {found}. Name one of these with "
                 f"--objective, or say how to find it: --metric '{objective}=REGEX'."
@@ -203,3 +204,9 @@ class Tuner:
             write(self._job.directory / "tuning.json", describe(self._tuning))
             write_report(self._job.directory / "report.html", self._tuning)
         return self._tuning
+
+
+def nearest_first(name: str, known: Sequence[str]) -> list[str]:
+    """`known`, those first that `name` may be a misprint of: an algorithm with folds prints many metrics."""
+    near = get_close_matches(name, known, n=3)
+    return [*near, *(one for one in known if one not in near)]

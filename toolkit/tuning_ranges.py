@@ -15,6 +15,8 @@ Scaling = Literal["Auto", "Linear", "Logarithmic", "ReverseLogarithmic"]
 
 EXAMPLES = "For example: --range depth=4:10, --range learning_rate=0.01:0.3:log, --range booster=gbtree,dart"
 MOST_VALUES = 30
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_MISTYPED = re.compile(rf"({_NUMBER})(?:-|\.\.+|;|/)({_NUMBER})")
 WIDE = 1000.0  # Auto is logarithmic where the highest value is so many times the lowest
 _SCALINGS: Mapping[str, Scaling] = {
     "auto": "Auto",
@@ -78,6 +80,11 @@ def parse_range(text: str) -> Range:
     name, _, value = text.partition("=")
     if not (name and value):
         raise ToolkitError(f"--range {text}: this is not NAME=LOW:HIGH or NAME=VALUE,VALUE.", EXAMPLES)
+    if mistyped := _MISTYPED.fullmatch(value):
+        raise ToolkitError(
+            f"--range {text}: a colon stands between two bounds.",
+            f"--range {name}={mistyped[1]}:{mistyped[2]}",
+        )
     if ":" not in value or "," in value:
         return Range(name, "Categorical", values=tuple(value.split(",")))
     low, high, *rest = value.split(":")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from toolkit import charts, page
-from toolkit.job_report import readable_duration
+from toolkit.job_report import FEWEST_POINTS, readable_duration
 from toolkit.tuning_ranges import Range
 from toolkit.tuning_record import Trial, Tuning
 
@@ -110,7 +110,7 @@ def _objective_plots(tuning: Tuning, ranked: Sequence[Trial]) -> Iterator[tuple[
     curves = {
         f"job {trial.number:03d}": list(enumerate(map(float, trial.values_of_objective), 1))
         for trial in ranked[:CURVES]
-        if len(trial.values_of_objective) > 1
+        if len(trial.values_of_objective) >= FEWEST_POINTS
     }
     if curves:
         yield (

@@ -65,6 +65,20 @@ def test_a_mistyped_command_or_option_is_named_with_its_nearest(capsys, call, sa
     assert "usage:" not in shown
 
 
+def test_a_missing_argument_is_told_in_two_lines(capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["tune", "ensemble-cpu", "--objective", "loss"])
+    assert caught.value.code == 2
+    said, cure = capsys.readouterr().err.splitlines()
+    assert said == "error: one of the arguments --minimize --maximize is required"
+    assert "`./build.py tune --help`" in cure
+
+
+def test_a_job_without_hosts_is_refused(capsys):
+    assert cli.main(["train", "ensemble-cpu", "--hosts", "0"]) == 2
+    assert capsys.readouterr().err.startswith("error: A job has at least one host, not 0.\n")
+
+
 def test_list_gives_json_with_names_and_local_references(capsys):
     assert cli.main(["list", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)

@@ -72,6 +72,14 @@ def test_hyperparameters_that_are_no_json_object_are_named(text: str, tmp_path: 
         read_hyperparameters(tmp_path / "h.json")
 
 
+def test_a_file_that_is_not_there_is_told_from_one_that_is_no_json(tmp_path: Path) -> None:
+    with pytest.raises(ToolkitError, match=r"h\.json cannot be read: No such file or directory\.$"):
+        read_hyperparameters(tmp_path / "h.json")
+    (tmp_path / "h.json").write_text("# Title")
+    with pytest.raises(ToolkitError, match=r"h\.json is not JSON: "):
+        read_hyperparameters(tmp_path / "h.json")
+
+
 @pytest.mark.parametrize(("text", "size"), [("100", 100), ("512m", 512 * 2**20), ("4G", 4 * 2**30)])
 def test_sizes_are_read_as_docker_reads_them(text: str, size: int) -> None:
     assert parse_size(text) == size

@@ -78,7 +78,9 @@ def test_a_job_that_ended_at_once_has_no_empty_plot(tmp_path: Path) -> None:
 
 
 def test_a_metric_that_came_once_and_a_counter_have_no_plot(tmp_path: Path) -> None:
-    text = page(tmp_path, FACTS, once=[(1.0, 5.0)], epoch=[(1.0, 0.0), (2.0, 1.0), (3.0, 2.0)])
+    epochs = [(1.0, 0.0), (2.0, 1.0), (3.0, 2.0)]
+    of_two_hosts = [(float(n), float(n // 2)) for n in range(6)]
+    text = page(tmp_path, FACTS, once=[(1.0, 5.0)], epoch=epochs, step=of_two_hosts)
     assert "Metrics over time" not in headings(text)
     assert '<td class="text">once</td><td></td><td>5</td><td>1</td>' in text
 
@@ -109,7 +111,21 @@ def test_hosts_share_a_plot_and_are_told_apart(tmp_path: Path) -> None:
     second = HostUsage("algo-2", cpus=2.0, samples=HOST.samples)
     text = page(tmp_path, FACTS, HOST, second)
     assert "Cores busy, of 2 a host" in text
+    assert "cores busy on average, 2 hosts together" in text
     assert ">algo-2</text>" in text
+
+
+def test_the_plot_of_cores_ends_at_those_there_are(tmp_path: Path) -> None:
+    samples = [
+        Sample(0.1, 0.9, 10**8, 10**8),
+        *(Sample(float(n), n * 1.9, 10**8, 10**8) for n in range(1, 9)),
+    ]
+    text = page(tmp_path, FACTS, HostUsage("algo-1", cpus=2.0, samples=samples))
+    plot = text[text.index("Cores busy, of 2") :]
+    below = plot[plot.index('class="axis y') : plot.index("Memory, ")]
+    labels = re.findall(r"<text[^>]*>([0-9.]+)</text>", below.partition('class="axis x')[0])
+    assert labels
+    assert max(map(float, labels)) <= 2.1
 
 
 def test_metrics_of_the_log_keep_their_time() -> None:
@@ -147,6 +163,13 @@ def test_no_two_labels_of_an_axis_are_alike(values: tuple[float, ...]) -> None:
     labels = re.findall(r"<text[^>]*>([^<]+)</text>", below)
     assert len(labels) > 2
     assert len(set(labels)) == len(labels)
+
+
+def test_a_logarithmic_axis_is_labelled_with_round_numbers() -> None:
+    points = [(0.01023, 1.0), (0.0443, 2.0), (0.1538, 3.0)]
+    svg = charts.dots({"a": points}, charts.Axis(""), charts.Axis(""), logarithmic=True)
+    below = svg[svg.index('class="axis x') :]
+    assert re.findall(r"<text[^>]*>([^<]+)</text>", below)[:3] == ["0.02", "0.05", "0.1"]
 
 
 def test_many_points_are_thinned_and_the_last_one_kept() -> None:

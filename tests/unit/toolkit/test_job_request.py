@@ -115,6 +115,31 @@ def test_what_is_no_request_is_named(text: str, tmp_path: Path) -> None:
         from_request(tmp_path / "request.json", IMAGE, {})
 
 
+def test_a_request_that_is_not_there_is_told_from_one_that_is_no_json(tmp_path: Path) -> None:
+    with pytest.raises(ToolkitError, match=r"request\.json cannot be read: No such file or directory\.$"):
+        from_request(tmp_path / "request.json", IMAGE, {})
+    (tmp_path / "request.json").write_text("# Title")
+    with pytest.raises(ToolkitError, match=r"request\.json is not JSON: "):
+        from_request(tmp_path / "request.json", IMAGE, {})
+
+
+def test_a_mistyped_key_of_a_request_is_named_with_its_nearest(tmp_path: Path) -> None:
+    (tmp_path / "request.json").write_text(
+        '{"TrainingJobName": "a", "TrainingJobArn": "", "HyperParams": {}}'
+    )
+    with pytest.raises(ToolkitError, match=r"HyperParams(.|\n)*Did you mean HyperParameters\?"):
+        from_request(tmp_path / "request.json", IMAGE, {})
+
+
+def test_no_key_that_the_api_knows_is_taken_for_a_misprint(tmp_path: Path) -> None:
+    known = set(MODEL.shape_for("CreateTrainingJobRequest").members)
+    known |= set(MODEL.shape_for("DescribeTrainingJobResponse").members)
+    for key in known:
+        (tmp_path / "request.json").write_text(json.dumps({"TrainingJobName": "a", key: None}))
+        with pytest.raises(ToolkitError, match="is no CreateTrainingJob request"):
+            from_request(tmp_path / "request.json", IMAGE, {})
+
+
 def test_the_result_has_the_fields_of_the_apis_answer(jobs: dict[str, TrainingJob], tmp_path: Path) -> None:
     course = Course()
     for status in ("Starting", "Training", "Interrupted", "Training", "Uploading"):

@@ -12,6 +12,7 @@ import pytest
 
 from toolkit.errors import ToolkitError
 from toolkit.training_job import TrainingJob
+from toolkit.tuning import nearest_first
 from toolkit.tuning_job import Objective, TuningJob
 from toolkit.tuning_ranges import parse_range
 from toolkit.tuning_record import Trial, Tuning, describe, known_results, write
@@ -42,7 +43,7 @@ def tuning(**changes: Any) -> Tuning:
         return {"rate": rate, "depth": "5", "booster": booster}
 
     trials = [
-        Trial(1, "a-1", values("0.1", "a"), "Completed", (9.0, 5.0), duration_s=3.0, model=Path("m/1")),
+        Trial(1, "a-1", values("0.1", "a"), "Completed", (9.0, 6.0, 5.0), duration_s=3.0, model=Path("m/1")),
         Trial(
             2,
             "a-2",
@@ -170,6 +171,13 @@ def test_the_end_names_the_best_job_and_its_model() -> None:
     text = stream.getvalue()
     assert "Best: a-2, rmse 4, with rate=0.2 depth=5 booster=b\nModel: m/2\nIt used: CPU 1\n" in text
     assert text.splitlines()[-1] == "Completed: jobs/a-tuning-job/report.html, jobs/a-tuning-job/tuning.json"
+
+
+def test_of_many_metrics_the_misprinted_one_stands_first() -> None:
+    known = [*(f"validation-linear-fold-{fold}-rmse" for fold in range(5)), "train-rmse", "validation-rmse"]
+    named = nearest_first("validation-rsme", known)
+    assert named[0] == "validation-rmse"
+    assert sorted(named) == sorted(known)
 
 
 def test_square_brackets_in_a_reason_or_a_value_are_shown_as_they_are() -> None:

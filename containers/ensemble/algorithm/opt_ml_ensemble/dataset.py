@@ -180,10 +180,10 @@ def _feature(rows: Rows, name: str) -> Feature:
 def _notice_mostly_numbers(rows: Rows, name: str, numbers: NDArray[Any], text_row: int) -> None:
     column: pd.Series = rows.frame[name]
     filled = int(column.notna().sum())
-    share = np.isfinite(numbers).sum() / filled
-    if share >= MOSTLY_NUMBERS and is_text(column):
+    others = filled - int(np.isfinite(numbers).sum())
+    if filled - others >= MOSTLY_NUMBERS * filled and is_text(column):
         print(
-            f"Column {name!r} is {share:.0%} numbers, but {rows.where(text_row)} holds "
-            f"{quoted(column.iloc[text_row])}: it is used "
-            "as categories. If that is a mistake in the data, correct it or leave the field empty."
+            f"Column {name!r} holds numbers but for {others} of its {filled} values, such as "
+            f"{quoted(column.iloc[text_row])} in {rows.where(text_row)}: it is taken as text, not as "
+            "numbers. If that is a mistake in the data, correct it or leave the field empty."
         )

@@ -20,6 +20,7 @@ _OFFLINE_WORDS = (
     "No route to host",
     "Failed to establish a new connection",
 )
+_UNTRUSTED_WORDS = "CERTIFICATE_VERIFY_FAILED"
 # Also what pip says of a package that the index does not have; without a route there was no index to ask.
 _NOT_FOUND_WORDS = ("No matching distribution found", "Could not find a version")
 
@@ -103,7 +104,13 @@ def _explained(kind: str, what: str, ended: Ended) -> InstallError:
     said = last.removeprefix("ERROR:").strip()
     cause = f"{name}: pip could not install {what}: {said}"
     offline = _OFFLINE_WORDS if has_route() else _OFFLINE_WORDS + _NOT_FOUND_WORDS
-    if any(word in line for line in lines for word in offline):
+    if any(_UNTRUSTED_WORDS in line for line in lines):
+        cause = (
+            f"{name}: {what} cannot be installed, for pip does not trust the index's certificate (a company "
+            "proxy?). Put the CA bundle into a channel, and its path there into the environment variable "
+            f"PIP_CERT. pip: {said}"
+        )
+    elif any(word in line for line in lines for word in offline):
         cause = (
             f"{name}: {what} cannot be installed, for this container has no network to an index "
             f"(network isolation?). Install the packages in the image. pip: {said}"

@@ -52,6 +52,7 @@ _SHAPE: Mapping[str, Any] = {
     "y_labels_major_count": 6,
     "print_values": False,
     "truncate_legend": 24,
+    "truncate_label": -1,  # "-1..." is no number
     "legend_box_size": 11,
 }
 
