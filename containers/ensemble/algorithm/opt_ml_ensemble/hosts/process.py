@@ -7,6 +7,7 @@ speaks to the host's `train` over a socket pair and ends with it.
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import socket
 import subprocess
@@ -39,8 +40,15 @@ class BoostingProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             command = [sys.executable, "-m", __name__, str(theirs.fileno())]
+            # Between two rounds its threads wait for other hosts. Where they spin meanwhile, hosts that share
+            # CPUs (a job on one's own machine) take them from each other: 23 s instead of 6 on two cores.
+            environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
             self._process = subprocess.Popen(
-                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+                command,
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                env=environment,
             )
         self.link = Link(ours)
 
