@@ -153,6 +153,13 @@ def test_two_instances_with_random_names_find_each_other(fit: Fit, source: Path)
     assert len(set(first["addresses"].values())) == 2
 
 
+@pytest.mark.contract("LOCAL-02", "LOCAL-09", "TRAIN-74")
+def test_the_built_in_algorithm_trains_on_two_instances(fit: Fit, profile: Profile) -> None:
+    outcome = fit(hyperparameters=profile.hyperparameters, instance_count=2)
+    # Local mode stops all hosts as soon as one has ended: by then the model is whole.
+    assert {"model.json", "xgboost.ubj"} <= set(model(outcome))
+
+
 @pytest.mark.contract("TRAIN-75", "TRAIN-76", "LOCAL-09")
 def test_a_script_that_fails_ends_the_fit_and_names_the_cause(fit: Fit, source: Path, out: Path) -> None:
     outcome = fit(entry_point="train.py", source_dir=str(source), hyperparameters={"explode": True})

@@ -89,7 +89,8 @@ def train(environment: Environment) -> None:
                 progress,
                 job.start,
             )
-            hosts.close()  # the rest is the leader's alone
+            if team:
+                team.unwatch()
             if job.earlier:
                 outcome.metrics["incremental"] = facts(job.earlier, job.rows["train"], settings["models"])
             _write(environment, settings, job, outcome)

@@ -59,8 +59,7 @@ class Team:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._watch is not None:
-            self._watch.end()
+        self.unwatch()
         self._end(error)
 
     def has(self, channel: Channel) -> bool:
@@ -84,6 +83,15 @@ class Team:
             self._remotes, self._kill_process, self._tell_failed, self._environment.failure_file
         )
         self._watch.start()
+
+    def unwatch(self) -> None:
+        """The others have done their part: what becomes of them now changes nothing.
+
+        They are still not told to end, because the SageMaker SDKs stop all hosts in local mode as soon as one
+        has ended, and the model must be whole by then.
+        """
+        if self._watch is not None:
+            self._watch.end()
 
     def boost(self, fit: Fit, train: Data, watched: Data | None) -> TeamRounds:
         """Begin a fit on all hosts, each with its share of the rows; as `boosting.LocalRounds`.
