@@ -6,6 +6,7 @@ Hyperparameter `lose`: the host that ends with an exception in the middle.
 import argparse
 import json
 import os
+import time
 from pathlib import Path
 
 import torch
@@ -38,4 +39,6 @@ dist.all_gather(weights, weight)
 facts = {"rank": rank, "world": world, "weights": [float(each) for each in weights], "host": host}
 Path(os.environ["SM_OUTPUT_DATA_DIR"]).mkdir(parents=True, exist_ok=True)
 Path(os.environ["SM_OUTPUT_DATA_DIR"], "facts.json").write_text(json.dumps(facts))
+dist.barrier()
+time.sleep(2)  # Gloo aborts a rank that is still reading when the connection of a quicker one goes
 dist.destroy_process_group()

@@ -87,7 +87,7 @@ def test_a_job_has_its_usage_in_its_result_its_table_and_its_page(
 def test_every_host_is_sampled(train: Callable[..., JobResult]) -> None:
     result = train(hosts=2)
     assert [usage["host"] for usage in result.usage] == ["algo-1", "algo-2"]
-    assert result.used.startswith("algo-1: CPU ")
+    assert result.used.startswith("2 hosts: CPU ")
 
 
 def test_a_host_that_is_started_again_goes_on_where_it_was(

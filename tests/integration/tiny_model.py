@@ -81,6 +81,14 @@ def read_hyperparameters():
     return found
 
 
+def is_leader():
+    """True on the first of the sorted hosts."""
+    if not (BASE / "input" / "config" / "resourceconfig.json").exists():
+        return True
+    resources = read_config("resourceconfig")
+    return resources["current_host"] == min(resources["hosts"])
+
+
 def train():
     """One job; prints the mean after each epoch."""
     on_stop = signal.SIG_IGN if FAULT == "ignores-sigterm" else lambda *_: sys.exit(143)
@@ -90,7 +98,7 @@ def train():
     model = BASE / "model" / "model.json"
     if FAULT == "half-written-model":
         model.write_text("{")
-    files = sorted((BASE / "input" / "data" / "train").glob("*"))
+    files = [path for path in sorted((BASE / "input" / "data" / "train").rglob("*")) if path.is_file()]
     if not files:
         raise UserError("Channel train holds no file. Give one with --channel train=PATH.")
     rows = [row for path in files for row in rows_of(path.read_text(), path.name)]
@@ -98,6 +106,8 @@ def train():
     for epoch in range(hyperparameters.get("epochs", 1)):
         print(f"epoch={epoch}; train-mean:{mean};", flush=FAULT != "buffers-lines")
         time.sleep(hyperparameters.get("pause", 0))
+    if not is_leader():  # a model of one name from two hosts would be one too many
+        return
     model.write_text(
         json.dumps({"mean": mean * hyperparameters.get("scale", 1), "features": len(rows[0]) - 1})
     )

@@ -97,7 +97,7 @@ def test_names_from_the_data_are_text_and_never_markup(job, mixed):
 def test_the_numbers_of_the_leaderboard_are_those_of_metrics_json(job, mixed):
     text, _ = page(job, mixed[[*COLUMNS, "price"]])
     for scores in [*job.metrics["validation"]["models"].values(), job.metrics["validation"]["blend"]]:
-        assert f"<td>{scores['rmse']:.4g}</td>" in text
+        assert f"<td>{scores['rmse']:#.4g}</td>" in text
 
 
 def test_a_large_channel_still_makes_a_small_page(job):
