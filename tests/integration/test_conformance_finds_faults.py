@@ -94,7 +94,10 @@ def test_the_suite_passes_on_an_image_that_keeps_the_contract(tiny: str) -> None
     result = run_suite(tiny)
     assert result.returncode == 0, result.stdout
     reasons = set(re.findall(r"^SKIPPED .*?: (.+)$", result.stdout, re.MULTILINE))
-    assert reasons <= {"the profile has no script_mode"}
+    assert reasons <= {
+        "the profile has no script_mode",
+        "the job left nothing in /opt/ml/model, which a stopped job may",
+    }
 
 
 @pytest.mark.parametrize(("fault", "test"), FAULTS.items(), ids=FAULTS)
