@@ -5,14 +5,13 @@ from __future__ import annotations
 import itertools
 import os
 import select
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO
 
 from opt_ml.environment import Channel
-from opt_ml.errors import UserError
+from opt_ml.waiting import Waiting
 
 WAIT_LIMIT = 900.0  # seconds, as long as AWS's own toolkit waits for the names of the other hosts
 SAID_AFTER = 10.0  # seconds; a platform that is merely starting is not worth a line
@@ -39,19 +38,19 @@ def open_epoch(channel: Channel, epoch: int = 0, wait_limit: float = WAIT_LIMIT)
         UserError: no FIFO, or nobody who writes to it, within the limit.
     """
     path = fifo(channel, epoch)
-    waiting = _Waiting(wait_limit)
+    waiting = Waiting(wait_limit, SAID_AFTER)
     while True:
         try:
             # Without O_NONBLOCK the kernel would wait for a writer for ever, and could not say so.
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
             break
         except FileNotFoundError:
-            waiting.go_on(f"{path} does not exist", channel)
+            _go_on(waiting, f"{path} does not exist", channel)
     try:
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
         while not poll.poll(_PAUSE * 1000):
-            waiting.go_on(f"nothing has opened {path} for writing", channel, pause=0.0)
+            _go_on(waiting, f"nothing has opened {path} for writing", channel, pause=0.0)
         os.set_blocking(descriptor, True)
         return os.fdopen(descriptor, "rb", buffering=_BUFFER)
     except BaseException:
@@ -77,21 +76,12 @@ def fifo(channel: Channel, epoch: int) -> Path:
     return channel.directory.with_name(f"{channel.name}_{epoch}")
 
 
-class _Waiting:
-    def __init__(self, limit: float) -> None:
-        self._started = time.monotonic()
-        self._limit = limit
-        self._said = False
-
-    def go_on(self, what: str, channel: Channel, pause: float = _PAUSE) -> None:
-        """Sleep a little; say once what is missing, and give up after the limit."""
-        waited = time.monotonic() - self._started
-        if waited > self._limit:
-            raise UserError(
-                f"The channel {channel.name} is in Pipe mode, but {what} after {waited:.0f} s. "
-                "Outside SageMaker use File mode, or write the data to that FIFO."
-            )
-        if waited > SAID_AFTER and not self._said:
-            self._said = True
-            print(f"Waiting for the channel {channel.name} in Pipe mode: {what} yet.", flush=True)
-        time.sleep(pause)
+def _go_on(waiting: Waiting, what: str, channel: Channel, pause: float = _PAUSE) -> None:
+    waiting.go_on(
+        lambda: f"Waiting for the channel {channel.name} in Pipe mode: {what} yet.",
+        lambda waited: (
+            f"The channel {channel.name} is in Pipe mode, but {what} after {waited:.0f} s. "
+            "Outside SageMaker use File mode, or write the data to that FIFO."
+        ),
+        pause,
+    )

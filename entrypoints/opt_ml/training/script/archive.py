@@ -34,9 +34,8 @@ def unpack(archive: Path, directory: Path, name: str) -> None:
         with tarfile.open(archive) as tar:
             for member in tar:
                 _extract(tar, member, root)
-            while tar.fileobj and tar.fileobj.read(
-                1 << 20
-            ):  # a checksum of what was packed stands at its end
+            # A checksum of what was packed stands at its end.
+            while tar.fileobj and tar.fileobj.read(1 << 20):
                 pass
     except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:

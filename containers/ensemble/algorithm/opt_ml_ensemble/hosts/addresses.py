@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-import time
-from collections.abc import Callable
 
 from opt_ml.environment import Environment
 from opt_ml.errors import UserError
+from opt_ml.waiting import Waiting
 
 PORT = 7850  # all ports are open between the hosts of a job (TRAIN-117)
 _PAUSE = 0.2
-_SAID_AFTER = 10.0
 
 
 def listen(environment: Environment) -> socket.socket:
@@ -51,37 +49,23 @@ def connect(host: str, limit: float) -> socket.socket:
             reason = "its name does not resolve"
         except OSError as error:
             reason = error.strerror or str(error)
-        waiting.go_on(lambda reason=reason: f"the leading host {host} (port {PORT}): {reason}")  # type: ignore[misc]
+        wait_on(waiting, f"the leading host {host} (port {PORT}): {reason}")
 
 
-class Waiting:
-    """A wait that says what it is for, and ends.
+def wait_on(waiting: Waiting, what: str, pause: float = _PAUSE) -> None:
+    """Go on waiting for other hosts.
 
-    Args:
-        limit: seconds.
+    Raises:
+        UserError: the limit is over.
     """
-
-    def __init__(self, limit: float) -> None:
-        self._limit = limit
-        self._started = time.monotonic()
-        self._said = False
-
-    def go_on(self, what: Callable[[], str], pause: float = _PAUSE) -> None:
-        """Sleep a little.
-
-        Raises:
-            UserError: the limit is over.
-        """
-        waited = time.monotonic() - self._started
-        if waited > self._limit:
-            raise UserError(
-                f"Waited {waited:.0f} s in vain for {what()}. If the host merely starts slowly, "
-                "set the hyperparameter host_timeout to more seconds."
-            )
-        if waited > _SAID_AFTER and not self._said:
-            self._said = True
-            print(f"Waiting for {what()}.", flush=True)
-        time.sleep(pause)
+    waiting.go_on(
+        lambda: f"Waiting for {what}.",
+        lambda waited: (
+            f"Waited {waited:.0f} s in vain for {what}. If the host merely starts slowly, "
+            "set the hyperparameter host_timeout to more seconds."
+        ),
+        pause,
+    )
 
 
 def is_address(host: str) -> bool:

@@ -13,9 +13,10 @@ from typing import Any, BinaryIO
 from opt_ml.environment import Channel, Environment
 from opt_ml.errors import UserError
 from opt_ml.training import stopping
+from opt_ml.waiting import Waiting
 
 from opt_ml_ensemble.boosting import Fit, find_cuts
-from opt_ml_ensemble.hosts.addresses import Waiting, listen
+from opt_ml_ensemble.hosts.addresses import listen, wait_on
 from opt_ml_ensemble.hosts.files import Remote, listing, objects
 from opt_ml_ensemble.hosts.link import Link, LinkLostError
 from opt_ml_ensemble.hosts.process import BoostingProcess, fit_message
@@ -155,7 +156,7 @@ class Team:
                     if _has_spoken(one.link):
                         raise UserError(_last_words(one))
                 if missing:
-                    waiting.go_on(lambda: f"the hosts {', '.join(sorted(missing))}", pause=0.0)
+                    wait_on(waiting, f"the hosts {', '.join(sorted(missing))}", pause=0.0)
 
     def _greeted(self, connection: socket.socket, missing: set[str]) -> Remote | None:
         """The host behind a new connection; None for a stranger."""
