@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.conformance.outcomes import completed_or_named
 from tests.conformance.profile import csv_text, table
-from toolkit.job import Channel, InstanceGroup, JobResult, TrainingJob, execute, plan
+from toolkit.job import Channel, InstanceGroup, TrainingJob, execute, plan
 
 MakeJob = Callable[..., TrainingJob]
 
@@ -25,12 +26,6 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, name in enumerate(("0.csv", "1.csv", "2.csv", "more/3.csv")):
         (directory / name).write_text(csv_text(rows[number * 20 : (number + 1) * 20]))
     return directory
-
-
-def completed_or_named(result: JobResult, *names: str) -> bool:
-    """True for a completed job, and for one whose reason says in its first line what it cannot do."""
-    reason = (result.failure_reason or "").partition("\n")[0]
-    return result.status == "Completed" or any(name in reason for name in names)
 
 
 @pytest.mark.contract("TRAIN-56", "TRAIN-57", "TRAIN-58")

@@ -8,16 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.job import JobResult, Plan, TrainingJob, execute, plan
+from tests.conformance.outcomes import run
+from toolkit.job import Plan, TrainingJob, plan
 
 MakeJob = Callable[..., TrainingJob]
-
-
-def run(changed: Plan) -> JobResult:
-    result = execute(changed)
-    assert result.status == "Completed", result.summary()
-    assert result.model, "nothing in /opt/ml/model"
-    return result
 
 
 def on_bare_disks(made: Plan, scratch: Path) -> Plan:

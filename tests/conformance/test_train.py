@@ -12,22 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.conformance.outcomes import completed_or_named, run
 from tests.conformance.profile import Profile
 from toolkit.job import Channel, JobResult, Plan, TrainingJob, execute, plan
 
 MakeJob = Callable[..., TrainingJob]
-
-
-def run(changed: Plan) -> JobResult:
-    result = execute(changed)
-    assert result.status == "Completed", result.summary()
-    assert result.model, "nothing in /opt/ml/model"
-    return result
-
-
-def completed_or_named(result: JobResult, name: str) -> bool:
-    """True for a completed job, and for one whose reason names `name` in its first line."""
-    return result.status == "Completed" or name in (result.failure_reason or "").partition("\n")[0]
 
 
 def with_config(job: TrainingJob, **documents: object) -> Plan:
