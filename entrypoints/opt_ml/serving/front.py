@@ -20,6 +20,7 @@ from opt_ml.serving.answers import Answer, error_answer
 from opt_ml.serving.connection import Connection
 from opt_ml.serving.metrics import Metrics
 from opt_ml.serving.pool import Pool
+from opt_ml.serving.processes import Children
 from opt_ml.serving.request_reader import Request
 from opt_ml.serving.settings import MEGABYTE, Settings
 from opt_ml.serving.worker_link import Job
@@ -53,7 +54,7 @@ class Front:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
-        self._pool = Pool(settings, self._on_fatal)
+        self._pool = Pool(settings, self._on_fatal, Children())
         self._log = AccessLog(sys.stdout.fileno())
         self._metrics = Metrics()
         self._stop = asyncio.Event()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from opt_ml.serving.answers import Answer, error_answer
-from opt_ml.serving.processes import describe_end, reap
+from opt_ml.serving.processes import Children, describe_end
 from opt_ml.serving.settings import Settings
 from opt_ml.serving.worker_link import Job, WorkerLink
 
@@ -18,7 +18,6 @@ _LONGEST_PAUSE = 10.0  # seconds
 _STARTS = 5  # failed in a row, with no other worker alive, before the container gives up
 _MOST_JOINED = 64  # requests in one prediction
 _JOINED_BYTES = 1 << 18  # of their bodies; larger requests gain nothing from company, and would wait for it
-_REAP_WAIT = 2.0  # seconds for the kernel to say how a process ended
 
 
 class Pool:
@@ -27,9 +26,10 @@ class Pool:
     Args:
         settings: see `Settings`.
         on_fatal: called once with (cause, traceback or empty) when there is no worker and none will come.
+        children: shared by all pools of this process.
     """
 
-    def __init__(self, settings: Settings, on_fatal: Callable[[str, str], None]) -> None:
+    def __init__(self, settings: Settings, on_fatal: Callable[[str, str], None], children: Children) -> None:
         self._settings = settings
         self._on_fatal = on_fatal
         self._loop = asyncio.get_running_loop()
@@ -37,7 +37,7 @@ class Pool:
         self._idle: list[WorkerLink] = []
         self._queue: deque[Job] = deque()
         self._queued_bytes = 0
-        self._ended: dict[int, int] = {}
+        self._children = children
         self._failures = 0  # starts in a row that came to nothing, and short lives
         self._predictions = 0
         self._deaths = 0
@@ -144,10 +144,9 @@ class Pool:
 
     def on_child_signal(self) -> None:
         """SIGCHLD: note who ended, and close the sockets that a worker's own children still hold open."""
-        ended = reap()
+        self._children.reap()
         for link in self._links:
-            if link.process in ended:
-                self._ended[link.process] = ended[link.process]
+            if self._children.has_ended(link.process):
                 self._loop.call_later(0.1, link.close)  # after its last words, which may still be unread
 
     async def close(self) -> None:
@@ -165,12 +164,13 @@ class Pool:
 
     async def _start_worker(self) -> None:
         link = WorkerLink(self, self._settings.model_dir, self._settings.workers)
+        self._children.watch(link.process)
         self._links.add(link)
         await link.connect()
 
     async def _bury(self, link: WorkerLink) -> None:
         """Answer for a dead worker, then replace it."""
-        end = describe_end(await self._wait_status(link.process))
+        end = describe_end(await self._children.take(link.process))
         self._links.discard(link)
         if self._is_closing:
             return
@@ -224,13 +224,6 @@ class Pool:
         if not self._is_closing:
             self._is_closing = True
             self._on_fatal(cause, details)
-
-    async def _wait_status(self, process: int) -> int | None:
-        deadline = self._loop.time() + _REAP_WAIT
-        while process not in self._ended and self._loop.time() < deadline:
-            self.on_child_signal()
-            await asyncio.sleep(0.005)
-        return self._ended.pop(process, None)
 
     def _give_work(self, link: WorkerLink) -> None:
         if self._queue and not link.is_lost:

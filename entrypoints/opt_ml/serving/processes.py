@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 from opt_ml.resources import usable_cpus
 from opt_ml.serving.worker_socket import SOCKET
@@ -34,17 +35,22 @@ def thread_limits(workers: int, cpus: int, environment: Mapping[str, str]) -> di
     return {name: value for name, value in limits.items() if not environment.get(name)}
 
 
-def start_worker(model_dir: Path, workers: int) -> tuple[int, socket.socket]:
+def start_worker(module: str, arguments: Sequence[str], workers: int) -> tuple[int, socket.socket]:
     """Start one worker process; returns its process id and our end of the socket pair.
 
     The worker leads a process group of its own: Ctrl-C on a terminal then reaches the front only, and
     ending the worker ends what its handler started.
+
+    Args:
+        module: what the process runs.
+        arguments: its arguments; the front's process id follows them.
+        workers: how many share the CPUs.
     """
     ours, theirs = socket.socketpair()
     with theirs:
         process = os.posix_spawn(
             sys.executable,
-            [sys.executable, "-P", "-m", "opt_ml.serving.worker", str(model_dir), str(os.getpid())],
+            [sys.executable, "-P", "-m", module, *arguments, str(os.getpid())],
             {**os.environ, **thread_limits(workers, usable_cpus(), os.environ)},
             file_actions=[(os.POSIX_SPAWN_DUP2, theirs.fileno(), SOCKET)],
             setpgroup=0,
@@ -61,13 +67,39 @@ def kill_worker(process: int) -> None:
         os.killpg(process, signal.SIGKILL)
 
 
-def reap() -> dict[int, int]:
-    """Process id to wait status of every child that has ended; as PID 1, orphans of others among them."""
-    ended = {}
-    with suppress(ChildProcessError):
-        while (result := os.waitpid(-1, os.WNOHANG))[0]:
-            ended[result[0]] = result[1]
-    return ended
+class Children:
+    """How the worker processes of this front ended, whoever of several pools asks.
+
+    As PID 1 the front also reaps orphans that others started; nobody asks for those.
+    """
+
+    def __init__(self) -> None:
+        self._watched: set[int] = set()
+        self._ended: dict[int, int] = {}
+
+    def watch(self, process: int) -> None:
+        """Keep the wait status of a process that was just started, until it is taken."""
+        self._watched.add(process)
+
+    def reap(self) -> None:
+        """Let the kernel forget every child that has ended."""
+        with suppress(ChildProcessError):
+            while (result := os.waitpid(-1, os.WNOHANG))[0]:
+                if result[0] in self._watched:
+                    self._ended[result[0]] = result[1]
+
+    def has_ended(self, process: int) -> bool:
+        """True from the end of a watched process until its status is taken."""
+        return process in self._ended
+
+    async def take(self, process: int, patience: float = 2.0) -> int | None:
+        """The wait status of a process that ends now, or None if it has not within `patience` seconds."""
+        deadline = time.monotonic() + patience
+        while process not in self._ended and time.monotonic() < deadline:
+            self.reap()
+            await asyncio.sleep(0.005)
+        self._watched.discard(process)
+        return self._ended.pop(process, None)
 
 
 def describe_end(status: int | None) -> str:

@@ -90,7 +90,7 @@ class WorkerLink(asyncio.Protocol):
         self._owner = owner
         self._buffer = FrameBuffer()
         self._transport: asyncio.Transport | None = None
-        self.process, self._socket = start_worker(model_dir, workers)
+        self.process, self._socket = start_worker("opt_ml.serving.worker", [str(model_dir)], workers)
         self.jobs: Sequence[Job] = ()
         self.joins = False
         self.wants_headers = False
