@@ -62,6 +62,26 @@ def record_streams(stream: BinaryIO, name: str = "The stream", mxnet: bool = Fal
         record.pass_over()
 
 
+def whole_records(content: bytes) -> list[bytes] | None:
+    """The payloads of RecordIO that is in memory, a good deal faster than `read_records`.
+
+    Returns:
+        None where a record is in several parts, or anything is wrong: `read_records` says what.
+    """
+    records = []
+    at = 0
+    while at < len(content):
+        if len(content) - at < _HEADER.size:
+            return None
+        magic, word = _HEADER.unpack_from(content, at)
+        start, length = at + _HEADER.size, word & LONGEST_PART
+        at = start + length + -length % 4
+        if magic != MAGIC or word >> 29 != _WHOLE or at > len(content):
+            return None
+        records.append(content[start : start + length])
+    return records
+
+
 def read_attributes(
     stream: BinaryIO, names: Sequence[str], name: str = "The stream"
 ) -> Iterator[dict[str, bytes]]:

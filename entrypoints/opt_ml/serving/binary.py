@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from opt_ml.errors import RequestError
 from opt_ml.serving.media import MediaType
-from opt_ml.serving.records import table_from_rows
+from opt_ml.serving.records import check_size, table_from_rows
 from opt_ml.serving.table import Table
 
 _HEADER_READERS = {
@@ -30,22 +30,48 @@ def decode_npy(body: bytes, media_type: MediaType) -> Table:
         RequestError: 400 for another shape, objects (pickle), a cut body, no record, or values that are
             neither numbers nor text.
     """
-    values = _read_npy(body)
+    return table_from_array(read_npy(body))
+
+
+def table_from_array(values: NDArray[Any], name: str = "npy array") -> Table:
+    """The rows of an array of one of the shapes that `decode_npy` takes.
+
+    Args:
+        values: as `read_npy` returns it.
+        name: of the array, for the errors.
+
+    Raises:
+        RequestError: 400 for another shape, no record, or values that are neither numbers nor text.
+    """
+    if not values.size:
+        raise RequestError(
+            400, f"The {name} has shape {values.shape} and holds no record. Send at least one."
+        )
     if values.dtype.names:
         names = values.dtype.names
         return table_from_rows([list(row) for row in _to_list(values.reshape(-1))], names)
     if values.ndim == 1:
         values = values.reshape(1, -1)
     if values.ndim != 2:
-        raise RequestError(400, f"The npy array has shape {values.shape}. Send (rows, columns).")
-    if values.dtype.kind in "biuf" and values.size:
+        raise RequestError(400, f"The {name} has shape {values.shape}. Send (rows, columns).")
+    if values.dtype.kind in "biuf":
         return Table(values.astype(np.float64))
-    if values.dtype.kind in "biufU":
+    if values.dtype.kind == "U":
         return table_from_rows(_to_list(values))
-    raise RequestError(400, f"The npy array holds {values.dtype}. Send numbers or text.")
+    raise RequestError(400, f"The {name} holds {values.dtype}. Send numbers or text.")
 
 
-def _read_npy(body: bytes) -> NDArray[Any]:
+def read_npy(body: bytes, name: str = "npy array") -> NDArray[Any]:
+    """The array of an npy file, of any shape.
+
+    Args:
+        body: the whole file; the array is a read-only view of it.
+        name: of the array, for the errors.
+
+    Raises:
+        RequestError: 400 for a body that is not an npy file, a cut one, objects (pickle), or fields of
+            no bytes or of several values.
+    """
     # np.load would trust the shape of the header and allocate it before it reads the data.
     stream = io.BytesIO(body)
     try:
@@ -53,27 +79,25 @@ def _read_npy(body: bytes) -> NDArray[Any]:
         shape, fortran_order, dtype = read_header(stream)
     except Exception as error:  # the header is Python text, and NumPy raises whatever its parsing trips over
         cause = " ".join(str(error).split())[:200] or type(error).__name__
-        raise RequestError(400, f"The body is not an npy file ({cause}).") from None
+        raise RequestError(400, f"The {name} is not in the npy format ({cause}).") from None
     if dtype.hasobject:
-        raise RequestError(400, "The npy array holds Python objects. Send numbers or text, never pickles.")
+        raise RequestError(400, f"The {name} holds Python objects. Send numbers or text, never pickles.")
     if len(shape) > _MOST_AXES or not all(0 <= size <= sys.maxsize for size in shape):
         # Without the numbers: Python refuses to write those of more than 4300 digits.
-        raise RequestError(400, "The npy header has an impossible shape. Send (rows, columns).")
+        raise RequestError(400, f"The header of the {name} has an impossible shape. Send (rows, columns).")
     needed, found = math.prod(shape) * dtype.itemsize, len(body) - stream.tell()
     if needed != found:
-        raise RequestError(400, f"The npy header {shape} needs {needed} bytes of data, but {found} came.")
-    if not needed:
-        # Fields of no bytes cost nothing to send, but a Python object each to list.
-        raise RequestError(400, f"The npy array has shape {shape} and holds no record. Send at least one.")
-    if dtype.subdtype or any(_is_no_field(dtype[name]) for name in dtype.names or ()):
         raise RequestError(
-            400, "The npy array has a field that is no number or text. Send one value a field."
+            400, f"The header of the {name} says {shape} and needs {needed} bytes of data, but {found} came."
         )
-    flat = np.frombuffer(body, dtype=dtype, offset=stream.tell())
+    if not dtype.itemsize or dtype.subdtype or any(_is_no_field(dtype[field]) for field in dtype.names or ()):
+        # Fields of no bytes cost nothing to send, but a Python object each to list.
+        raise RequestError(400, f"The {name} has a field that is no number or text. Send one value a field.")
     try:
+        flat = np.frombuffer(body, dtype=dtype, offset=stream.tell()) if needed else np.empty(0, dtype=dtype)
         return flat.reshape(shape, order="F" if fortran_order else "C")
     except ValueError:
-        raise RequestError(400, f"The npy header has the impossible shape {shape}.") from None
+        raise RequestError(400, f"The header of the {name} has the impossible shape {shape}.") from None
 
 
 def _is_no_field(dtype: np.dtype[Any]) -> bool:
@@ -84,7 +108,7 @@ def _to_list(values: NDArray[Any]) -> list[Any]:
     try:
         return list(values.tolist())
     except ValueError as error:  # code points that do not exist
-        raise RequestError(400, f"The npy array holds text that is not Unicode ({error}).") from None
+        raise RequestError(400, f"The array holds text that is not Unicode ({error}).") from None
 
 
 def decode_parquet(body: bytes, media_type: MediaType) -> Table:
@@ -92,7 +116,7 @@ def decode_parquet(body: bytes, media_type: MediaType) -> Table:
 
     Raises:
         RequestError: 415 where the image holds no Parquet reader; 400 for a file that cannot be read,
-            or a column that holds neither numbers nor text.
+            or a column that holds neither numbers nor text; 413 for far more fields than bytes.
     """
     try:
         import fastparquet  # optional, and half a second to import
@@ -101,7 +125,11 @@ def decode_parquet(body: bytes, media_type: MediaType) -> Table:
             415, f"This image cannot read Parquet: {error.name} is not installed. Send text/csv."
         ) from None
     try:
-        frame = fastparquet.ParquetFile(io.BytesIO(body)).to_pandas(index=False)
+        file = fastparquet.ParquetFile(io.BytesIO(body))
+        check_size(file.count(), len(file.columns), len(body))  # a run of equal values takes a few bytes
+        frame = file.to_pandas(index=False)
+    except RequestError:
+        raise
     except Exception as error:  # the reader raises whatever a broken file trips over
         cause = " ".join(str(error).split())[:200] or type(error).__name__
         raise RequestError(400, f"The body is not a readable Parquet file ({cause}).") from None

@@ -2,11 +2,14 @@
 
 | media type | request | answer |
 |---|---|---|
-| `text/csv` | RFC 4180, `header=present` or `absent` (the default), `charset` | one line a record |
+| `text/csv` | RFC 4180; see `csv_text` for the parameters | one line a record |
 | `application/json` | see `json_text` | `{"predictions": [...]}` |
 | `application/jsonlines`, `application/jsonl`, `application/x-jsonlines` | one record a line | one a line |
 | `application/x-npy` | shape (rows, columns), or (columns,) for one record | shape (n,) or (n, k) |
+| `application/x-npz` | one such array, columns by name, or a SciPy sparse matrix; see `npz` | - |
 | `application/x-parquet`, `application/vnd.apache.parquet` | one file | - |
+| `text/libsvm`, `text/x-libsvm` | indices from 0; see `libsvm_text` | - |
+| `application/x-recordio-protobuf` | see `record_protobuf` | one label a column |
 
 A request without a type, or with `application/octet-stream`, is told by its first bytes (HOST-57).
 Nothing here ever unpickles a request.
@@ -21,17 +24,23 @@ from opt_ml.serving.binary import decode_npy, decode_parquet
 from opt_ml.serving.csv_text import decode_csv, promote_header
 from opt_ml.serving.encoding import ENCODABLE, encode_columns
 from opt_ml.serving.json_text import decode_json, decode_json_lines
+from opt_ml.serving.libsvm_text import decode_libsvm
 from opt_ml.serving.media import (
     CSV,
     JSON,
     JSON_LINES,
+    LIBSVM,
     NPY,
+    NPZ,
     OCTET_STREAM,
     PARQUET,
+    RECORDIO_PROTOBUF,
     MediaType,
     choose_accept,
     parse_media_type,
 )
+from opt_ml.serving.npz import decode_npz
+from opt_ml.serving.record_protobuf import decode_records
 from opt_ml.serving.table import Table
 
 __all__ = [
@@ -50,7 +59,10 @@ _DECODERS: Mapping[str, Callable[[bytes, MediaType], Table]] = {
     JSON: decode_json,
     **dict.fromkeys(JSON_LINES, decode_json_lines),
     NPY: decode_npy,
+    NPZ: decode_npz,
     **dict.fromkeys(PARQUET, decode_parquet),
+    **dict.fromkeys(LIBSVM, decode_libsvm),
+    RECORDIO_PROTOBUF: decode_records,
 }
 
 DECODABLE = tuple(_DECODERS)
@@ -66,7 +78,8 @@ def decode_table(body: bytes, content_type: str) -> Table:
 
     Raises:
         RequestError: 415 for a type that is not in `DECODABLE`; 400 for a body that does not hold what
-            the type promises, with `row` and `column` (counted from 1) where they are known.
+            the type promises, with `row` and `column` (counted from 1) where they are known; 413 for
+            one that stands for far more fields than it has bytes.
     """
     media_type = parse_media_type(content_type) if content_type else MediaType(OCTET_STREAM, {})
     if media_type.type == OCTET_STREAM:
@@ -81,9 +94,11 @@ def decode_table(body: bytes, content_type: str) -> Table:
     return decode(body, media_type)
 
 
+_MAGIC = {b"\x93NUMPY": NPY, b"PK\x03\x04": NPZ, b"PAR1": PARQUET[0], b"\x0a\x23\xd7\xce": RECORDIO_PROTOBUF}
+
+
 def _sniff(body: bytes) -> str:
-    if body.startswith(b"\x93NUMPY"):
-        return NPY
-    if body.startswith(b"PAR1"):
-        return PARQUET[0]
+    for magic, name in _MAGIC.items():
+        if body.startswith(magic):
+            return name
     return JSON if body.lstrip()[:1] in (b"[", b"{") else CSV

@@ -17,6 +17,7 @@ import numpy as np
 import orjson
 
 from opt_ml.errors import RequestError
+from opt_ml.serving.charset import to_text
 from opt_ml.serving.media import MediaType
 from opt_ml.serving.records import narrow, ragged, table_from_rows
 from opt_ml.serving.table import Table
@@ -30,21 +31,43 @@ _NUMBER = re.compile(
 
 
 def decode_csv(body: bytes, media_type: MediaType) -> Table:
-    """The records of a CSV body; `header=present` makes the first line the names (RFC 4180, section 3).
+    """The records of a CSV body.
+
+    | parameter | meaning |
+    |---|---|
+    | `header=present` | the first line holds the names (RFC 4180, section 3); `absent` is the default |
+    | `charset` | of the text; utf-8 is the default |
+    | `label_size` | so many columns at the left are labels, and passed over; 0 is the default (HOST-58) |
 
     Raises:
         RequestError: 400 for an empty body, text that is not in the charset, a broken quote, or a row
             of another length than the first, named by row and line.
     """
-    header = media_type.parameters.get("header", "absent").lower()
+    parameters = media_type.parameters
+    header = parameters.get("header", "absent").lower() if parameters else "absent"
     if header not in ("present", "absent"):
         raise RequestError(400, f"Parameter header={header[:50]!r} of text/csv: use present or absent.")
-    if header == "absent":
-        table = decode_numbers(body)
-        if table is not None:
-            return table
-    text = _decode_text(body, media_type.parameters.get("charset", "utf-8"))
-    return decode_text(text, has_header=header == "present")
+    table = decode_numbers(body) if header == "absent" else None
+    if table is None:
+        text = to_text(body.removeprefix(_BOM), parameters.get("charset", "utf-8"))
+        table = decode_text(text, has_header=header == "present")
+    return _without_labels(table, parameters["label_size"]) if "label_size" in parameters else table
+
+
+def _without_labels(table: Table, label_size: str) -> Table:
+    columns = table.values.shape[1]
+    if not (
+        label_size.isascii() and label_size.isdigit() and len(label_size) < 10 and int(label_size) < columns
+    ):
+        raise RequestError(
+            400,
+            f"Parameter label_size={label_size[:50]!r} of text/csv: say how many of {columns} columns are "
+            "labels, 0 where the rows hold features only.",
+        )
+    size = int(label_size)
+    return (
+        Table(narrow(table.values[:, size:]), table.names[size:] if table.names else None) if size else table
+    )
 
 
 def decode_numbers(body: bytes) -> Table | None:
@@ -120,18 +143,6 @@ def promote_header(table: Table, names: Sequence[str]) -> Table:
     if len(table) == 1:
         raise RequestError(400, "The request holds only a header. Send at least one record.")
     return Table(narrow(table.values[1:]), tuple(first))
-
-
-def _decode_text(body: bytes, charset: str) -> str:
-    try:
-        return body.removeprefix(_BOM).decode(charset)
-    except LookupError:
-        raise RequestError(400, f"Charset {charset[:50]!r} is unknown. Send the CSV in utf-8.") from None
-    except UnicodeDecodeError as error:
-        line = body.count(b"\n", 0, error.start) + 1
-        raise RequestError(
-            400, f"Line {line}: byte {error.start} is not valid {charset}. Send the CSV in utf-8.", line=line
-        ) from None
 
 
 # The module's own limit of 128 KB guards nothing here: the size of a body is limited before it is read.

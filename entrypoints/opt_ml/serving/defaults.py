@@ -9,13 +9,39 @@ import orjson
 from numpy.typing import NDArray
 
 from opt_ml.errors import UserError
-from opt_ml.serving.codecs import ENCODABLE, choose_accept, decode_table, encode_columns
-from opt_ml.serving.media import JSON
+from opt_ml.serving.binary import read_npy
+from opt_ml.serving.codecs import ENCODABLE, choose_accept, decode_table, encode_columns, parse_media_type
+from opt_ml.serving.images import FORMATS, decode_image
+from opt_ml.serving.json_text import decode_deep_json
+from opt_ml.serving.media import JSON, NPY
 
 
 def decode_values(body: bytes, content_type: str) -> NDArray[Any]:
-    """The request's records as an array of shape (rows, columns); see `Table.values`."""
-    return decode_table(body, content_type).values
+    """The request as an array.
+
+    | content type | array |
+    |---|---|
+    | those of `decode_table` | shape (rows, columns), as `Table.values` |
+    | JSON and npy of three dimensions or more | as they are, as the AWS toolkits give them (HANDLER-08) |
+    | `image/png`, `image/jpeg` and the others of `images` | shape (height, width, 3), uint8 |
+
+    Raises:
+        RequestError: as `decode_table` and `decode_image`.
+    """
+    name = parse_media_type(content_type).type if content_type else ""
+    if name in FORMATS:
+        return decode_image(body, name)
+    deep = _DEEP.get(name)
+    values = deep(body) if deep is not None else None
+    return decode_table(body, content_type).values if values is None else values
+
+
+def _deep_npy(body: bytes) -> NDArray[Any] | None:
+    values = read_npy(body)
+    return values if values.ndim > 2 and values.size and values.dtype.kind in "biuf" else None
+
+
+_DEEP = {JSON: decode_deep_json, NPY: _deep_npy}
 
 
 def predict(data: Any, model: Any) -> Any:

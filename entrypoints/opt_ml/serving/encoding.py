@@ -11,7 +11,8 @@ import orjson
 from numpy.typing import NDArray
 
 from opt_ml.errors import RequestError
-from opt_ml.serving.media import CSV, JSON, JSON_LINES, NPY, MediaType
+from opt_ml.serving.media import CSV, JSON, JSON_LINES, NPY, RECORDIO_PROTOBUF, MediaType
+from opt_ml.serving.record_protobuf import encode_records
 
 Columns = Mapping[str, NDArray[Any]]
 
@@ -27,6 +28,7 @@ def encode_columns(columns: Columns, accept: MediaType) -> tuple[bytes, str]:
     | application/json | `{"predictions": [1.5]}` | `{"predictions": [{"name": 1.5, ...}]}` |
     | application/jsonlines | `{"prediction": 1.5}\n` | `{"name": 1.5, ...}\n` |
     | application/x-npy | shape (n,) | shape (n, k) |
+    | application/x-recordio-protobuf | one label, of the column's name | one label a column |
 
     JSON has no NaN and no infinity: both are null.
 
@@ -118,6 +120,7 @@ _ENCODERS: Mapping[str, Callable[[Columns], bytes]] = {
     JSON: _json,
     **dict.fromkeys(JSON_LINES, _json_lines),
     NPY: _npy,
+    RECORDIO_PROTOBUF: encode_records,
 }
 
 ENCODABLE = tuple(_ENCODERS)

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 from opt_ml.errors import RequestError
 from opt_ml.serving import defaults
 from opt_ml.serving.answers import Answer, error_answer
+from opt_ml.serving.charset import to_text
 from opt_ml.serving.context import Context
 from opt_ml.serving.handler import Function, Handler
-from opt_ml.serving.media import JSON, JSON_LINES, OCTET_STREAM, MediaType, parse_media_type
+from opt_ml.serving.media import JSON, JSON_LINES, OCTET_STREAM, parse_media_type
 
 _WILDCARD = "*/*"
 
@@ -188,19 +189,12 @@ def _receive(function: Function, body: bytes, content_type: str | None) -> tuple
         return body, content_type or OCTET_STREAM
     content_type = content_type or JSON
     media_type = parse_media_type(content_type)
-    return (_to_text(body, media_type) if _is_text(media_type.type) else body), content_type
+    charset = media_type.parameters.get("charset", "utf-8")
+    return (to_text(body, charset) if _is_text(media_type.type) else body), content_type
 
 
 def _is_text(name: str) -> bool:
     return name.startswith("text/") or name == JSON or name in JSON_LINES or name.endswith("+json")
-
-
-def _to_text(body: bytes, media_type: MediaType) -> str:
-    charset = media_type.parameters.get("charset", "utf-8")
-    try:
-        return body.decode(charset)
-    except (LookupError, UnicodeDecodeError) as error:
-        raise RequestError(400, f"The body is not {media_type.type} in {charset[:50]} ({error}).") from None
 
 
 def _to_answer(result: Any, wanted: str, context: Context) -> Answer:

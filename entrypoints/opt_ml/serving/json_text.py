@@ -22,15 +22,17 @@ from typing import Any
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from opt_ml.errors import RequestError
 from opt_ml.serving.media import MediaType
-from opt_ml.serving.records import table_from_rows
+from opt_ml.serving.records import check_size, table_from_rows
 from opt_ml.serving.table import Table
 
 _WRAPPERS = ("instances", "inputs", "data")
 _FEATURES = "features"
 _BOM = b"\xef\xbb\xbf"
+_SPACE = b" \t\r\n"
 
 
 def decode_json(body: bytes, media_type: MediaType) -> Table:
@@ -45,6 +47,22 @@ def decode_json(body: bytes, media_type: MediaType) -> Table:
         return _table(_loads(body))
     except ValueError as error:
         raise RequestError(400, f"The body is not valid JSON ({error}).") from None
+
+
+def decode_deep_json(body: bytes) -> NDArray[Any] | None:
+    """The array of a JSON body whose lists are nested three deep or more, such as pictures or sequences.
+
+    Returns:
+        numbers of shape (n, ..., m), or None for any other body: it is a table, or wrong.
+    """
+    if b"[[[" not in body.translate(None, _SPACE):
+        return None
+    try:
+        content = _unwrapped(_loads(body))
+        values = np.array(content) if isinstance(content, list) else np.empty(0)
+    except (ValueError, OverflowError):
+        return None
+    return values if values.ndim > 2 and values.size and values.dtype.kind in "biuf" else None
 
 
 def decode_json_lines(body: bytes, media_type: MediaType) -> Table:
@@ -141,6 +159,7 @@ def _from_records(records: list[Any]) -> Table:
     if all(record.keys() == {_FEATURES} and isinstance(record[_FEATURES], list) for record in records):
         return _from_rows([record[_FEATURES] for record in records])
     names = tuple(dict.fromkeys(name for record in records for name in record))
+    check_size(len(records), len(names), sum(map(len, records)))  # each may have a name of its own
     return table_from_rows([[record.get(name) for name in names] for record in records], names)
 
 

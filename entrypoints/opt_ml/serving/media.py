@@ -13,7 +13,10 @@ CSV = "text/csv"
 JSON = "application/json"
 JSON_LINES = ("application/jsonlines", "application/jsonl", "application/x-jsonlines")
 NPY = "application/x-npy"
+NPZ = "application/x-npz"
 PARQUET = ("application/x-parquet", "application/vnd.apache.parquet")
+LIBSVM = ("text/libsvm", "text/x-libsvm")
+RECORDIO_PROTOBUF = "application/x-recordio-protobuf"
 OCTET_STREAM = "application/octet-stream"
 
 LONGEST = 1024  # characters that the InvokeEndpoint API lets through; the patterns are slow on much more

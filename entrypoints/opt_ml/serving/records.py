@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from opt_ml.errors import RequestError
 from opt_ml.serving.table import Table
 
+MOST_FIELDS = 1 << 25
+"""Fields of a table, of 8 bytes each, that may come out of a body which is smaller than they are."""
+
 _NUMBERS = frozenset({int, float, bool, type(None)})
 _SCALARS = _NUMBERS | {str}
 
@@ -50,6 +53,28 @@ def check_widths(rows: Sequence[Sequence[Any]], width: int) -> None:
     for number, row in enumerate(rows, start=1):
         if len(row) != width:
             raise ragged(number, len(row), width)
+
+
+def check_size(rows: int, columns: int, sent: int) -> None:
+    """Before the memory is taken: a few bytes of sparse or packed data can stand for any number of fields.
+
+    Args:
+        rows: of the table to come.
+        columns: likewise.
+        sent: how many fields the request spells out at most, such as its size in bytes.
+
+    Raises:
+        RequestError: 413 for more fields than `sent` and MOST_FIELDS.
+    """
+    most = max(MOST_FIELDS, sent)
+    if rows * columns > most:
+        raise RequestError(
+            413,
+            f"The request stands for {rows} rows of {columns} columns, but at most {most} fields are taken. "
+            "Send fewer rows, or number the columns without gaps.",
+            rows=rows,
+            columns=columns,
+        )
 
 
 def ragged(row: int, found: int, expected: int) -> RequestError:

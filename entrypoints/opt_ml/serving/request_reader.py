@@ -134,6 +134,7 @@ class RequestReader:
         self._has_headers = True
         self._size = 0
         self._check_body(int(request.headers.get(b"content-length", b"0")))
+        _check_encoding(request.headers.get(b"content-encoding", b""))
         self.wants_continue = request.headers.get(b"expect", b"").lower() == b"100-continue"
 
     def on_body(self, body: bytes) -> None:
@@ -185,6 +186,13 @@ class RequestReader:
                 f"The body is larger than {self._max_body / (1024 * 1024):g} MB. "
                 "Send fewer records, or set SAGEMAKER_MAX_PAYLOAD_IN_MB.",
             )
+
+
+def _check_encoding(encoding: bytes) -> None:
+    if encoding and encoding.lower() != b"identity":
+        # The platform passes no such header on: who sends it would only see the packed bytes misread.
+        name = encoding[:50].decode("latin-1")
+        raise RequestError(415, f"Content-Encoding {name!r} is not supported. Send the body as it is.")
 
 
 def _headers_too_long() -> RequestError:

@@ -101,7 +101,13 @@ def test_bytes_that_are_not_in_the_charset_are_named_by_line():
     assert table(b"\xe9,1", "text/csv; charset=latin-1").values[0, 0] == "\xe9"
     assert table(b"\xe9,1", 'Text/CSV;CHARSET="ISO-8859-1"').values[0, 0] == "\xe9"
     assert "unknown" in refusal(b"\xe9", "text/csv; charset=klingon").message
-    assert refusal(b"\xe9", "text/csv; charset=zip").status == 400
+
+
+@pytest.mark.parametrize(
+    "charset", ["zip", "undefined", "idna", "puny_code", "punycode", "", "utf-8\\\0", "a" * 900]
+)
+def test_a_charset_that_is_none_of_texts_is_refused(charset):
+    assert "unknown" in refusal(b"\xe9", f'text/csv; charset="{charset}"').message
 
 
 def test_header_present_gives_names_and_header_absent_does_not():
@@ -224,3 +230,17 @@ def test_any_bytes_are_a_table_or_a_refusal(body, content_type):
 
 def test_a_long_field_is_no_broken_csv():
     assert decode_table(b'"' + b"x" * 200_000 + b'",1\n', "text/csv").values[0, 0] == "x" * 200_000
+
+
+@pytest.mark.contract("HOST-58")
+def test_label_size_passes_over_the_columns_at_the_left():
+    assert table("1,2\n3,4", "text/csv; label_size=0").values.tolist() == [[1, 2], [3, 4]]
+    assert table("1,2\n3,4", "text/csv;label_size=1").values.tolist() == [[2], [4]]
+    found = table("label,a\nyes,1\n", "text/csv; header=present; label_size=1")
+    assert (found.values.tolist(), found.names) == ([[1]], ("a",))
+    assert found.values.dtype == np.float64
+
+
+@pytest.mark.parametrize("size", ["2", "-1", "x", "", "9" * 5000, "\u0661"])
+def test_a_label_size_that_leaves_no_column_is_refused(size):
+    assert "label_size" in refusal("1,2", f'text/csv; label_size="{size[:900]}"').message

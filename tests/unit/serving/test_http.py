@@ -55,6 +55,14 @@ def test_a_body_that_is_no_text_type_reaches_the_handler_as_bytes(echo):
     assert echo.post(b"\xff\xfe\x00", "application/x-npy").json["body"] == 3
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP, identity", "br"])
+def test_a_packed_body_is_415_that_names_the_encoding(echo, encoding):
+    reply = echo.post(b"1,2", **{"Content-Encoding": encoding})
+    assert reply.status == 415
+    assert encoding in reply.json["error"]
+    assert echo.post(b"1,2", **{"Content-Encoding": "identity"}).status == 200
+
+
 @pytest.mark.contract("HOST-35")
 @pytest.mark.parametrize("path", ["/", "/models", "/ping/", "/pingx", "*", "/%00"])
 def test_an_unknown_path_is_404(echo, path):

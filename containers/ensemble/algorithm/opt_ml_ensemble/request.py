@@ -19,8 +19,8 @@ def request_matrix(table: Table, schema: Schema) -> Matrix:
     """Shape (rows, used columns), as the models were trained.
 
     Named columns come in any order; others than the features (the label, an id) are passed over.
-    Columns without names come in training order, those that training did not use included. A category
-    that training never saw counts as missing.
+    Columns without names come in training order, those that training did not use included; in an
+    open-ended table the last ones may be absent. A category that training never saw counts as missing.
 
     Raises:
         RequestError: 400 for a missing feature, a wrong number of columns, or text in a column of
@@ -28,6 +28,7 @@ def request_matrix(table: Table, schema: Schema) -> Matrix:
     """
     for names in _headers(schema):
         table = promote_header(table, names)
+    table = table.widened(len(schema.features))
     positions = _positions(table, schema)
     if table.values.dtype != object and not schema.categorical:
         # The hot path: one copy, no loop over fields.

@@ -34,3 +34,17 @@ def test_parquet_is_a_table_with_names(tmp_path, content_type):
     assert "Parquet" in refusal(body[:-9], "application/x-parquet").message
     fastparquet.write(path, pd.DataFrame({"t": pd.to_datetime(["2026-01-01"])}))
     assert refusal((tmp_path / "table.parquet").read_bytes(), content_type).details == {"column": "t"}
+
+
+def test_a_few_kilobytes_that_stand_for_a_huge_table_are_413(tmp_path):
+    path = tmp_path / "table.parquet"
+    fastparquet.write(
+        str(path),
+        pd.DataFrame({f"c{n}": np.zeros(200_000, dtype=np.int8) for n in range(200)}),
+        compression="GZIP",
+    )
+    assert path.stat().st_size < 1_000_000
+    assert refusal(path.read_bytes(), "application/x-parquet", 413).details == {
+        "rows": 200_000,
+        "columns": 200,
+    }
