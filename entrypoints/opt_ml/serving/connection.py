@@ -6,6 +6,8 @@ A bare asyncio.Protocol costs a third of the CPU of the leanest ASGI server.
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections import deque
 from collections.abc import Callable
 from http import HTTPStatus
@@ -39,8 +41,15 @@ class Server(Protocol):
     def handle(self, request: Request, connection: Connection) -> Callable[[], None] | None:
         """Answer by `connection.respond`, now or later; what is returned is called if the client goes."""
 
-    def log(self, request: Request, answer: Answer) -> None:
-        """Write the access log."""
+    def log(self, request: Request, answer: Answer, sent: int, is_broken: bool = False) -> None:
+        """Write the access log.
+
+        Args:
+            request: the request.
+            answer: what it got.
+            sent: bytes of the body.
+            is_broken: it is a stream that did not become whole.
+        """
 
 
 class Connection(asyncio.Protocol):
@@ -59,6 +68,7 @@ class Connection(asyncio.Protocol):
         self._is_stalled = False  # the client does not read
         self._unsent = 0
         self._progress = server.now
+        self._stream: _Stream | None = None  # the answer that is being sent in parts
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected."""
@@ -69,7 +79,7 @@ class Connection(asyncio.Protocol):
         """The client has gone, or was sent away."""
         self._server.connections.discard(self)
         self._pending.clear()
-        self._current = None
+        self._current = self._stream = None
         if self._abandon is not None:
             self._abandon()
             self._abandon = None
@@ -97,21 +107,80 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.write(head + answer.body)
         self._progress = self._server.now
-        self._server.log(request, answer)
+        self._server.log(request, answer, len(answer.body))
         if keep_alive:
             self._advance()
         else:
             self._leave(request)
 
+    def start(self, answer: Answer, hold: Callable[[bool], None]) -> None:
+        """Send the head of an answer whose body comes in parts; see `serving.jobs.Client` (HOST-65)."""
+        request = self._current
+        if request is None:
+            return
+        keep_alive = request.keep_alive and not self._server.is_draining
+        stream = self._stream = _Stream(answer, request.takes_chunks, hold)
+        head = _head(answer, self._server.date, keep_alive, stream.is_chunked)
+        self._transport.write(head)
+        self._progress = self._server.now
+
+    def send(self, part: bytes) -> None:
+        """Send the next part of the body at once (HOST-67); an empty one would say that it ends."""
+        stream = self._stream
+        if stream is None or not part:
+            return
+        stream.sent += len(part)
+        if not stream.is_chunked:
+            self._transport.write(part)
+        elif len(part) > _COPY_LIMIT:
+            self._transport.writelines((b"%x\r\n" % len(part), part, b"\r\n"))
+        else:
+            self._transport.write(b"%x\r\n%b\r\n" % (len(part), part))
+        self._progress = self._server.now
+
+    def finish(self) -> None:
+        """The body is whole: go on to the next request."""
+        stream, request = self._stream, self._current
+        if stream is None or request is None:
+            return
+        if stream.is_chunked:
+            self._transport.write(b"0\r\n\r\n")
+        self._end_stream(request, stream)
+        if request.keep_alive and not self._server.is_draining:
+            self._advance()
+        else:
+            self._leave(request)
+
+    def abort(self) -> None:
+        """Close in the middle of the body, so that the client cannot take it for whole (HOST-68)."""
+        stream, request = self._stream, self._current
+        if stream is None or request is None:
+            return
+        stream.is_broken = True
+        self._end_stream(request, stream)
+        if not stream.is_chunked:  # to HTTP/1.0 a close is a good end; only a reset is none
+            linger = struct.pack("ii", 1, 0)
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self._leave(request)
+
+    def _end_stream(self, request: Request, stream: _Stream) -> None:
+        self._current = self._abandon = self._stream = None
+        self._progress = self._server.now
+        self._server.log(request, stream.head, stream.sent, stream.is_broken)
+
     def pause_writing(self) -> None:
         """The client reads more slowly than we write: handle nothing more until it has caught up."""
         self._is_stalled = True
         self._unsent = self._transport.get_write_buffer_size()
+        if self._stream is not None:
+            self._stream.hold(True)
 
     def resume_writing(self) -> None:
         """The client has caught up."""
         self._is_stalled = False
         self._progress = self._server.now
+        if self._stream is not None:
+            self._stream.hold(False)
         self._advance()
 
     @property
@@ -196,12 +265,39 @@ class Connection(asyncio.Protocol):
         self._read(True)
 
 
-def _head(answer: Answer, date: bytes, keep_alive: bool) -> bytes:
-    text = (
-        f"HTTP/1.1 {answer.status} {_REASONS.get(answer.status, 'Unknown')}\r\n"
-        f"Content-Length: {len(answer.body)}\r\n"
-    )
-    if answer.body:
+class _Stream:
+    """An answer that is being sent in parts.
+
+    Attributes:
+        is_chunked: its parts are chunks; else they end where the connection does (HTTP/1.0).
+        sent: bytes of its body.
+    """
+
+    __slots__ = ("head", "hold", "is_broken", "is_chunked", "sent")
+
+    def __init__(self, head: Answer, is_chunked: bool, hold: Callable[[bool], None]) -> None:
+        self.head = head
+        self.is_chunked = is_chunked
+        self.hold = hold
+        self.sent = 0
+        self.is_broken = False
+
+
+def _head(answer: Answer, date: bytes, keep_alive: bool, is_chunked: bool | None = None) -> bytes:
+    """The status line and the headers.
+
+    Args:
+        answer: the answer.
+        date: the Date header.
+        keep_alive: the connection may carry another request.
+        is_chunked: for a stream, whether it is chunked; None for a whole body.
+    """
+    text = f"HTTP/1.1 {answer.status} {_REASONS.get(answer.status, 'Unknown')}\r\n"
+    if is_chunked is None:
+        text += f"Content-Length: {len(answer.body)}\r\n"
+    elif is_chunked:
+        text += "Transfer-Encoding: chunked\r\n"
+    if answer.body or is_chunked is not None:
         text += f"Content-Type: {answer.content_type}\r\n"
     if answer.retry_after is not None:
         text += f"Retry-After: {answer.retry_after}\r\n"

@@ -1,6 +1,7 @@
 """What the front process and a worker say to each other over a socket pair.
 
-A frame may hold several requests, or the answers to them: their bodies follow each other, in order.
+A call is one request, or several that are predicted together; its number comes back with all that the
+worker says of it. The bodies of several requests, or of the answers to them, follow each other in order.
 
 One frame is a length of the header and a length of the body (unsigned, 4 and 8 bytes, big endian), the
 header as a JSON object, and the body as raw bytes. Frames are delimited by themselves, so several may be
@@ -8,19 +9,30 @@ written at once.
 
 | from | header | body |
 |---|---|---|
-| worker | `{"event": "ready", "joins": bool, "wants_headers": bool}` | |
+| worker | `{"event": "ready", "joins": bool, "wants_headers": bool, "is_async": bool}` | |
 | worker | `{"event": "failed", "cause": ...}` | a traceback, or empty for a user's mistake |
-| front | `{"requests": [[Content-Type, Accept, length, headers], ...]}` | the requests |
-| worker | `{"event": "answers", "answers": [[status, Content-Type, length, headers], ...]}` | the answers |
+| front | `{"call": n, "requests": [[Content-Type, Accept, length, headers], ...]}` | the requests |
+| worker | `{"event": "answers", "call": n, "answers": [facts, ...]}` | the answers |
+| worker | `{"event": "start", "call": n, "answer": facts}` | the first part |
+| worker | `{"event": "part", "call": n}` | one more part of a stream |
+| worker | `{"event": "end", "call": n, "cause": null or why it broke}` | |
+| front | `{"hold": n}`, `{"go": n}` | |
+| front | `{"cancel": n}` | |
+
+A call ends with `answers`, or with `end`: after `start` and any number of parts, or after `cancel`. The
+front says `hold` while the client of a stream does not read, then `go`. What it says of a call that has
+ended meanwhile is to be passed over.
 
 A request's Content-Type and Accept are null where the client sent none, and its headers are an object, or
-null where the worker does not want them. An answer's headers are a list of names and values.
+null where the worker does not want them. The facts of an answer are `[status, Content-Type, length,
+headers]`, where the headers are a list of names and values.
 """
 
 from __future__ import annotations
 
 import socket
 import struct
+from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -28,8 +40,14 @@ import orjson
 
 _LENGTHS = struct.Struct("!IQ")
 _CHUNK = 1 << 18
+_LONGEST_HEADER = 1 << 26  # bytes; more is no frame, but something that wrote into the socket
+_COPY_LIMIT = 1 << 16  # bytes of a body up to which it is joined with its head into one write
 
 Frame = tuple[dict[str, Any], bytes]
+
+
+class FrameError(Exception):
+    """What came is no frame."""
 
 
 def head(header: dict[str, Any], body_length: int) -> bytes:
@@ -45,7 +63,11 @@ class FrameBuffer:
         self._pending = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """The frames that `data` completes, in order."""
+        """The frames that `data` completes, in order.
+
+        Raises:
+            FrameError: the stream holds something else.
+        """
         if self._pending or not _is_whole(data):
             self._pending += data
             while (end := _frame_end(self._pending)) is not None and end <= len(self._pending):
@@ -58,14 +80,37 @@ class FrameBuffer:
 
 def send(connection: socket.socket, header: dict[str, Any], body: bytes = b"") -> None:
     """Write one frame to a blocking socket."""
-    connection.sendall(head(header, len(body)) + body)
+    if len(body) > _COPY_LIMIT:
+        connection.sendall(head(header, len(body)))
+        connection.sendall(body)
+    else:
+        connection.sendall(head(header, len(body)) + body)
 
 
-def receive(connection: socket.socket) -> Iterator[Frame]:
-    """The frames that come over a blocking socket, until the other side closes it."""
-    buffer = FrameBuffer()
-    while data := connection.recv(_CHUNK):
-        yield from buffer.feed(data)
+class FrameReader:
+    """The frames that come over a blocking socket."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._buffer = FrameBuffer()
+        self._frames: deque[Frame] = deque()
+
+    def next(self, is_patient: bool = True) -> Frame | None:
+        """The next frame; None once the other side has closed.
+
+        Args:
+            is_patient: wait for it.
+
+        Raises:
+            BlockingIOError: none has come, and `is_patient` is False.
+            FrameError: something else has come.
+        """
+        while not self._frames:
+            data = self._connection.recv(_CHUNK, 0 if is_patient else socket.MSG_DONTWAIT)
+            if not data:
+                return None
+            self._frames.extend(self._buffer.feed(data))
+        return self._frames.popleft()
 
 
 def cut(body: bytes, lengths: Iterable[int]) -> list[bytes]:
@@ -82,6 +127,8 @@ def _frame_end(data: bytes | bytearray) -> int | None:
     if len(data) < _LENGTHS.size:
         return None
     header_length, body_length = _LENGTHS.unpack_from(data)
+    if header_length > _LONGEST_HEADER:
+        raise FrameError("not a frame")
     return int(_LENGTHS.size + header_length + body_length)
 
 
@@ -92,4 +139,8 @@ def _is_whole(data: bytes) -> bool:
 def _split(frame: bytes) -> Frame:
     header_length, _ = _LENGTHS.unpack_from(frame)
     body_start = _LENGTHS.size + header_length
-    return orjson.loads(frame[_LENGTHS.size : body_start]), frame[body_start:]
+    try:
+        header = orjson.loads(frame[_LENGTHS.size : body_start])
+    except orjson.JSONDecodeError:
+        raise FrameError("not a frame") from None
+    return header, frame[body_start:]

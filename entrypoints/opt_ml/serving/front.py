@@ -18,12 +18,12 @@ from opt_ml.serving import metrics
 from opt_ml.serving.access_log import AccessLog
 from opt_ml.serving.answers import Answer, error_answer
 from opt_ml.serving.connection import Connection
+from opt_ml.serving.jobs import Job
 from opt_ml.serving.metrics import Metrics
 from opt_ml.serving.pool import Pool
 from opt_ml.serving.processes import Children
 from opt_ml.serving.request_reader import Request
 from opt_ml.serving.settings import MEGABYTE, Settings
-from opt_ml.serving.worker_link import Job
 
 _TICK = 0.25  # seconds between two looks at clocks and time-outs
 _DRAIN_PATIENCE = 3.0  # seconds of silence that a half-received request gets while the server stops
@@ -105,12 +105,12 @@ class Front:
             connection.respond(Answer(200, body=execution_parameters(self._settings)))
         else:
             body, request.body = request.body, b""
-            job = Job(body, request.headers, connection.respond)
+            job = Job(body, request.headers, connection)
             self._pool.submit(job)
             return partial(self._pool.cancel, job)
         return None
 
-    def log(self, request: Request, answer: Answer) -> None:
+    def log(self, request: Request, answer: Answer, sent: int, is_broken: bool = False) -> None:
         """One line a request; see `Server.log`. Health checks would only bury the others."""
         if request.target in _UNLOGGED:
             return
@@ -119,7 +119,8 @@ class Front:
         if _path(request.target) == _INVOCATIONS:
             self._metrics.observe(answer.status, seconds)
         self._log.write(
-            f"{request.method.decode()} {target} {answer.status} {seconds * 1000:.1f}ms {len(answer.body)}\n"
+            f"{request.method.decode()} {target} {answer.status} {seconds * 1000:.1f}ms {sent}"
+            f"{' broken off' if is_broken else ''}\n"
         )
 
     async def _listen(self) -> asyncio.Server:

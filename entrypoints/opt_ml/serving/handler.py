@@ -14,8 +14,17 @@
 which then is the answer to that request alone. Requests that arrive while the worker is busy are joined;
 none is kept waiting for others to come.
 
-Each function may take `context` as one argument more (HANDLER-05); see `serving.context`. Each may be a
-coroutine function.
+Each function may take `context` as one argument more (HANDLER-05); see `serving.context`.
+
+Each may be a coroutine function. A handler that has one (besides model_fn) may get several requests at
+once: while one awaits, a worker goes on with others, up to SAGEMAKER_MODEL_SERVER_CONCURRENCY of them. What
+computes for long belongs into a thread, or into a handler that is not async.
+
+`transform_fn`, `output_fn` and `predict_fn` may be generators, asynchronous ones too, or return one, or
+(iterator, content type): the answer is streamed, part by part; see `serving.streams`. The first part comes
+before the status is sent, so an error until then is an answer like any other; after that the connection is
+broken off (HOST-68). A client that goes away closes the generator, at its next `yield`. What predict_fn
+yields goes to the user's output_fn as the iterator that it is, to loop over; without one each part is sent.
 
 A user's function that is absent falls back to the image's. `output_fn` and `transform_fn` return bytes,
 str, or (body, content type). Rules for what a user's own function receives, as in the AWS toolkits:
@@ -31,8 +40,8 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -54,11 +63,18 @@ _STEPS = ("input_fn", "predict_fn", "predict_batch_fn", "output_fn")
 
 @dataclass(frozen=True)
 class Function:
-    """One function of a handler, whether the user wrote it, and whether it takes a context."""
+    """One function of a handler.
+
+    Attributes:
+        is_users: the user wrote it.
+        takes_context: it takes a context as one argument more.
+        is_async: it is a coroutine function or an asynchronous generator function.
+    """
 
     call: Callable[..., Any]
     is_users: bool = False
     takes_context: bool = False
+    is_async: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,6 +90,24 @@ class Handler:
     output_fn: Function
     transform_fn: Function | None = None
     predict_batch_fn: Function | None = None
+
+    @property
+    def wants_headers(self) -> bool:
+        """True where a function takes a context, which holds the request's headers."""
+        return any(function.takes_context for function in self._functions())
+
+    @property
+    def is_async(self) -> bool:
+        """True where a worker may answer several requests at once: while one awaits, another goes on."""
+        if self.predict_batch_fn is not None:
+            return False  # requests wait to be predicted together
+        return any(function.is_async for function in self._functions() if function is not self.model_fn)
+
+    def _functions(self) -> Iterator[Function]:
+        for field in fields(self):
+            function = getattr(self, field.name)
+            if function is not None:
+                yield function
 
 
 def load_handler(model_dir: Path) -> Handler:
@@ -158,11 +192,17 @@ def _functions(module: Any, origin: str, is_users: bool) -> dict[str, Function]:
         takes_context = _takes_context(function, len(arguments))
         if not takes_context and not _takes(function, len(arguments)):
             raise UserError(f"{origin}: {name} must take ({', '.join(arguments)}).")
-        found[name] = Function(function, is_users, takes_context)
+        found[name] = Function(function, is_users, takes_context, _is_async(function))
     steps = [name for name in _STEPS if name in found]
     if "transform_fn" in found and steps:  # HANDLER-04
         raise UserError(f"{origin} defines transform_fn and {steps[0]}. Keep one: transform_fn replaces it.")
     return found
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    kinds = (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+    call = getattr(function, "__call__", None)  # noqa: B004 - of an object that is called like a function
+    return any(is_kind(function) or is_kind(call) for is_kind in kinds)
 
 
 def _takes(function: Callable[..., Any], count: int) -> bool:

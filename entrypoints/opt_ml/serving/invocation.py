@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import traceback
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from opt_ml.errors import RequestError
 from opt_ml.serving import defaults
-from opt_ml.serving.answers import Answer, error_answer
+from opt_ml.serving.answers import Answer
 from opt_ml.serving.charset import to_text
 from opt_ml.serving.context import Context
 from opt_ml.serving.handler import Function, Handler
 from opt_ml.serving.media import JSON, JSON_LINES, OCTET_STREAM, parse_media_type
+from opt_ml.serving.outcomes import caught, drive, print_traceback
+from opt_ml.serving.streams import Parts, Stream, encoder, is_raw, is_stream, type_of_objects
 
 _WILDCARD = "*/*"
 
@@ -33,22 +33,44 @@ class Request(NamedTuple):
 class Model:
     """A handler and the model that its `model_fn` returned, ready for requests.
 
+    All it does is coroutines, for `run`. Where the handler is not asynchronous they never wait.
+
     Args:
         handler: the functions.
         model_dir: passed to `model_fn`.
-
-    Raises:
-        Exception: whatever `model_fn` raises.
     """
 
     def __init__(self, handler: Handler, model_dir: str) -> None:
         self._handler = handler
         self._model_dir = model_dir
-        self._runner: asyncio.Runner | None = None
-        self._model = self._call(handler.model_fn, Context(model_dir), model_dir)
+        self._model: Any = None
+        self._runner = asyncio.Runner()  # one loop for all that the handler awaits: its clients stay open
+        self._default_accept = os.environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or None
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """The result of a coroutine."""
+        return self._runner.run(coroutine) if self.is_async else drive(coroutine)
+
+    def close(self) -> None:
+        """Cancel what still waits in the event loop, and end it."""
+        self._runner.close()
+
+    async def load(self) -> None:
+        """Call `model_fn`.
+
+        Raises:
+            UserError: the model cannot be used.
+            Exception: whatever `model_fn` raises.
+        """
+        handler = self._handler
+        self._model = await self._call(handler.model_fn, Context(self._model_dir), self._model_dir)
         if handler.transform_fn is None and handler.predict_fn.call is defaults.predict:
             defaults.check_model(self._model)
-        self._default_accept = os.environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or None
+
+    @property
+    def is_async(self) -> bool:
+        """True where several calls of `answer` may be awaited at once, in one event loop."""
+        return self._handler.is_async
 
     @property
     def joins(self) -> bool:
@@ -58,61 +80,72 @@ class Model:
     @property
     def wants_headers(self) -> bool:
         """True where a function takes a context, which holds the request's headers."""
-        functions = (getattr(self._handler, field.name) for field in fields(self._handler))
-        return any(function is not None and function.takes_context for function in functions)
+        return self._handler.wants_headers
 
-    def answer(self, requests: Sequence[Request]) -> list[Answer]:
+    async def answer(self, request: Request) -> Answer | Stream:
+        """Answer one request."""
+        context = Context(self._model_dir, request.headers)
+        return await caught(self._run(request, context))  # type: ignore[no-any-return]
+
+    async def answer_together(self, requests: Sequence[Request]) -> list[Answer]:
         """Answer requests, each for itself: what is wrong with one is not seen by the others.
 
         Args:
-            requests: one, or more where `joins`.
+            requests: two or more, of a handler that `joins`.
 
         Returns:
-            as many answers, in the same order.
+            as many answers, in the same order. A stream is whole: what is predicted together ends together.
         """
         contexts = [Context(self._model_dir, request.headers) for request in requests]
-        if len(requests) == 1:
-            return [_caught(self._run, requests[0], contexts[0])]
-        data = [_caught(self._decode, *pair) for pair in zip(requests, contexts, strict=True)]
+        data = [await caught(self._decode(*pair)) for pair in zip(requests, contexts, strict=True)]
         good = [number for number, item in enumerate(data) if not isinstance(item, Answer)]
-        predictions = self._predict_together(
+        predictions = await self._predict_together(
             [data[number] for number in good], [contexts[number] for number in good]
         )
         answers = dict(enumerate(data))
         for number, prediction in zip(good, predictions, strict=True):
-            answers[number] = _caught(self._encode, requests[number], contexts[number], prediction)
+            answers[number] = await caught(self._encode_whole(requests[number], contexts[number], prediction))
         return list(answers.values())
 
-    def _run(self, request: Request, context: Context) -> Answer:
+    async def _run(self, request: Request, context: Context) -> Answer | Stream:
         function = self._handler.transform_fn
         if function is not None:
             content, kind = _receive(function, request.body, request.content_type)
             wanted = self._wanted(function, request.accept)
-            result = self._call(function, context, self._model, content, kind, wanted)
-            return _to_answer(result, wanted, context)
-        data = self._decode(request, context)
-        return self._encode(
-            request, context, self._call(self._handler.predict_fn, context, data, self._model)
-        )
+            result = await self._call(function, context, self._model, content, kind, wanted)
+            return await self._to_answer(result, wanted, context)
+        data = await self._decode(request, context)
+        prediction = await self._call(self._handler.predict_fn, context, data, self._model)
+        return await self._encode(request, context, prediction)
 
-    def _decode(self, request: Request, context: Context) -> Any:
+    async def _decode(self, request: Request, context: Context) -> Any:
         function = self._handler.input_fn
         try:
-            return self._call(function, context, *_receive(function, request.body, request.content_type))
+            return await self._call(
+                function, context, *_receive(function, request.body, request.content_type)
+            )
         except ValueError as error:
             # A decoder says ValueError of a body that it cannot read (json, csv, numpy and pandas all do),
             # so it is the client's fault: 400, as sagemaker-containers answers (HANDLER-10, HANDLER-50).
             print_traceback()
             raise RequestError(400, f"{type(error).__name__}: {error}") from None
 
-    def _encode(self, request: Request, context: Context, prediction: Any) -> Answer:
+    async def _encode(self, request: Request, context: Context, prediction: Any) -> Answer | Stream:
         if isinstance(prediction, Exception):
             raise prediction
         function = self._handler.output_fn
+        if is_stream(prediction) and not function.is_users:
+            wanted = self._wanted(self._handler.predict_fn, request.accept)
+            return await self._to_answer(prediction, wanted, context)
         wanted = self._wanted(function, request.accept)
-        return _to_answer(self._call(function, context, prediction, wanted), wanted, context)
+        result = await self._call(function, context, prediction, wanted)
+        return await self._to_answer(result, wanted, context)
 
-    def _predict_together(self, data: list[Any], contexts: list[Context]) -> Sequence[Any]:
+    async def _encode_whole(self, request: Request, context: Context, prediction: Any) -> Answer:
+        answer = await self._encode(request, context, prediction)
+        return await answer.whole() if isinstance(answer, Stream) else answer
+
+    async def _predict_together(self, data: list[Any], contexts: list[Context]) -> Sequence[Any]:
         """One prediction an item, or the exception that it raised.
 
         Where they cannot be predicted together, each is on its own: one bad request fails alone.
@@ -121,7 +154,7 @@ class Model:
         if len(data) > 1 and function is not None:
             try:
                 arguments = (data, self._model, contexts) if function.takes_context else (data, self._model)
-                predictions: Sequence[Any] = self._finish(function.call(*arguments))
+                predictions: Sequence[Any] = await self._finish(function.call(*arguments))
                 if len(predictions) == len(data):
                     return predictions
                 print(
@@ -133,22 +166,39 @@ class Model:
                 print_traceback()
         predict_fn = self._handler.predict_fn
         return [
-            _or_exception(self._call, predict_fn, context, item, self._model)
+            await _or_exception(self._call(predict_fn, context, item, self._model))
             for item, context in zip(data, contexts, strict=True)
         ]
 
-    def _call(self, function: Function, context: Context, *arguments: Any) -> Any:
+    async def _call(self, function: Function, context: Context, *arguments: Any) -> Any:
         if function.takes_context:
             arguments = (*arguments, context)
-        return self._finish(function.call(*arguments))
+        return await self._finish(function.call(*arguments))
 
-    def _finish(self, result: Any) -> Any:
-        """The result itself, or what a coroutine comes to."""
-        if not asyncio.iscoroutine(result):
+    async def _finish(self, result: Any) -> Any:
+        """The result itself, or what an awaitable comes to."""
+        if not isinstance(result, Awaitable):
             return result
-        if self._runner is None:
-            self._runner = asyncio.Runner()  # one loop for all requests: clients that it holds stay open
-        return self._runner.run(result)
+        if self.is_async:
+            return await result
+        return self._runner.run(_awaited(result))
+
+    async def _to_answer(self, result: Any, wanted: str, context: Context) -> Answer | Stream:
+        content_type = ""
+        if isinstance(result, tuple) and len(result) == 2:  # HANDLER-12
+            result, content_type = result
+        if not is_stream(result):
+            return _whole_answer(result, _content_type(content_type, wanted, context), context)
+        parts = Parts(result, self._finish)
+        try:
+            first = await parts.next()  # before the head is sent: what fails until then has a status
+        except StopAsyncIteration:
+            return _whole_answer(b"", _content_type(content_type, wanted, context), context)
+        name = _content_type(content_type, wanted, context)
+        if content_type == "" and context.response_content_type is None and not is_raw(first):
+            name = type_of_objects(name)
+        encode = encoder(name)
+        return Stream(_whole_answer(encode(first), name, context), parts, encode)
 
     def _wanted(self, function: Function, accept: str | None) -> str:
         if accept and accept.strip() != _WILDCARD:
@@ -156,31 +206,15 @@ class Model:
         return self._default_accept or (JSON if function.is_users else _WILDCARD)
 
 
-def _caught(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What the function returns, or the Answer to what it raises."""
+async def _or_exception(coroutine: Coroutine[Any, Any, Any]) -> Any:
     try:
-        return function(*arguments)
-    except RequestError as error:
-        return error_answer(error.status, error.message, error.details)
-    except Exception as error:
-        status = getattr(error, "status_code", None)  # as sagemaker-inference's own errors (HANDLER-21)
-        if isinstance(status, int) and 400 <= status <= 599:
-            return error_answer(status, str(getattr(error, "message", error)))
-        print_traceback()
-        return error_answer(500, f"{type(error).__name__}: {error}")
-
-
-def _or_exception(function: Callable[..., Any], *arguments: Any) -> Any:
-    try:
-        return function(*arguments)
+        return await coroutine
     except Exception as error:
         return error
 
 
-def print_traceback() -> None:
-    """The exception in hand goes to the log, never to the client."""
-    sys.stderr.write(traceback.format_exc())  # in one piece, so that workers' lines do not mix
-    sys.stderr.flush()
+async def _awaited(result: Awaitable[Any]) -> Any:
+    return await result
 
 
 def _receive(function: Function, body: bytes, content_type: str | None) -> tuple[bytes | str, str]:
@@ -197,18 +231,21 @@ def _is_text(name: str) -> bool:
     return name.startswith("text/") or name == JSON or name in JSON_LINES or name.endswith("+json")
 
 
-def _to_answer(result: Any, wanted: str, context: Context) -> Answer:
-    content_type = JSON if "*" in wanted or "," in wanted else wanted
-    if isinstance(result, tuple) and len(result) == 2:  # HANDLER-12
-        result, content_type = result
-    content_type = context.response_content_type or content_type
-    if isinstance(result, str):
-        result = result.encode()
-    if not isinstance(result, bytes | bytearray | memoryview):
+def _content_type(given: Any, wanted: str, context: Context) -> str:
+    if given == "":
+        given = JSON if "*" in wanted or "," in wanted else wanted
+    name = context.response_content_type or given
+    if not isinstance(name, str) or not name.isascii() or not name.isprintable():
+        raise TypeError(f"the handler returned {name!r} as content type; return one such as {JSON}")
+    return name
+
+
+def _whole_answer(body: Any, content_type: str, context: Context) -> Answer:
+    if isinstance(body, str):
+        body = body.encode()
+    if not isinstance(body, bytes | bytearray | memoryview):
         raise TypeError(
-            f"the handler returned a {type(result).__name__}; return bytes, str or (body, content type)"
+            f"the handler returned a {type(body).__name__}; return bytes, str or (body, content type)"
         )
-    if not isinstance(content_type, str) or not content_type.isascii() or not content_type.isprintable():
-        raise TypeError(f"the handler returned {content_type!r} as content type; return one such as {JSON}")
     headers = tuple(context.response_headers.items())
-    return Answer(context.status or 200, content_type, bytes(result), headers=headers)
+    return Answer(context.status or 200, content_type, bytes(body), headers=headers)

@@ -12,6 +12,7 @@ from opt_ml.errors import RequestError
 CSV = "text/csv"
 JSON = "application/json"
 JSON_LINES = ("application/jsonlines", "application/jsonl", "application/x-jsonlines")
+EVENT_STREAM = "text/event-stream"
 NPY = "application/x-npy"
 NPZ = "application/x-npz"
 PARQUET = ("application/x-parquet", "application/vnd.apache.parquet")

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from opt_ml.serving.answers import Answer, error_answer
+from opt_ml.serving.job_queue import JobQueue
+from opt_ml.serving.jobs import Call, Job
 from opt_ml.serving.processes import Children, describe_end
 from opt_ml.serving.settings import Settings
-from opt_ml.serving.worker_link import Job, WorkerLink
+from opt_ml.serving.worker_link import WorkerLink
 
 _SHORT_LIFE = 5.0  # seconds; a worker that dies sooner than that after its load waits before its next start
 _LONGEST_PAUSE = 10.0  # seconds
 _STARTS = 5  # failed in a row, with no other worker alive, before the container gives up
-_MOST_JOINED = 64  # requests in one prediction
-_JOINED_BYTES = 1 << 18  # of their bodies; larger requests gain nothing from company, and would wait for it
+_CANCEL_PATIENCE = 10.0  # seconds in which a worker ends what nobody wants any more
 
 
 class Pool:
@@ -35,12 +35,13 @@ class Pool:
         self._loop = asyncio.get_running_loop()
         self._links: set[WorkerLink] = set()
         self._idle: list[WorkerLink] = []
-        self._queue: deque[Job] = deque()
-        self._queued_bytes = 0
+        self._queue = JobQueue(settings.queue_size, settings.queue_bytes)
         self._children = children
         self._failures = 0  # starts in a row that came to nothing, and short lives
         self._predictions = 0
         self._deaths = 0
+        self._streams = 0
+        self._broken_streams = 0
         self._was_ready = False
         self._is_closing = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -58,60 +59,90 @@ class Pool:
     @property
     def is_busy(self) -> bool:
         """True while a request waits or runs."""
-        return bool(self._queue) or any(link.jobs for link in self._links)
+        return bool(self._queue) or any(link.calls for link in self._links)
 
     def gauges(self) -> dict[str, float]:
         """The state of now, for /metrics."""
         return {
             "workers_ready": sum(link.is_alive for link in self._links),
             "requests_waiting": len(self._queue),
-            "requests_running": sum(len(link.jobs) for link in self._links),
+            "requests_running": sum(len(call.jobs) for link in self._links for call in link.calls.values()),
         }
 
     def counters(self) -> dict[str, float]:
         """What happened since the start, for /metrics; requests by predictions is how many were joined."""
-        return {"predictions_total": self._predictions, "worker_deaths_total": self._deaths}
+        return {
+            "predictions_total": self._predictions,
+            "worker_deaths_total": self._deaths,
+            "streams_total": self._streams,
+            "streams_broken_total": self._broken_streams,
+        }
 
     def submit(self, job: Job) -> None:
         """Run `job` on a worker now, or when one is free; it always gets an answer."""
         job.since = self._loop.time()
         if self._idle:
-            self._idle.pop().run((job,), job.since)
+            self._run((job,))
         elif not self._was_ready:
             job.finish(error_answer(503, "The model is still loading. Try again later.", retry_after=1))
-        elif (
-            len(self._queue) >= self._settings.queue_size
-            or self._queued_bytes + len(job.body) > self._settings.queue_bytes
-        ):
+        elif self._queue.has_room_for(job):
+            self._queue.add(job)
+        else:
             cause = f"All workers are busy and {len(self._queue)} requests wait. Try again later."
             job.finish(error_answer(503, cause, retry_after=1))
-        else:
-            self._queue.append(job)
-            self._queued_bytes += len(job.body)
 
     def cancel(self, job: Job) -> None:
-        """The client has gone: a waiting job is dropped, a running one ends for nobody."""
+        """The client has gone: a waiting job is dropped, a running one is cancelled or ends for nobody."""
         job.is_wanted = False
-        if job in self._queue:
-            self._queue.remove(job)
-            self._queued_bytes -= len(job.body)
+        if self._queue.discard(job):
+            return
+        for link in self._links:
+            for call in link.calls.values():
+                if job in call.jobs and link.can_cancel(call):
+                    link.cancel(call)
 
     def expire(self) -> None:
         """End what took longer than the time-out; called now and then."""
-        limit = self._loop.time() - self._settings.timeout
-        while self._queue and self._queue[0].since < limit:
+        now = self._loop.time()
+        for job in self._queue.take_older(now - self._settings.timeout):
             cause = f"No worker was free for {self._settings.timeout:g} seconds. Try again later."
-            self._next_job().finish(error_answer(503, cause, retry_after=1))
+            job.finish(error_answer(503, cause, retry_after=1))
         for link in self._links:
-            if link.jobs and link.jobs[0].since < limit and not link.is_expired:
-                link.is_expired = True
-                cause = (
-                    f"The prediction took longer than {self._settings.timeout:g} seconds "
-                    "(SAGEMAKER_MODEL_SERVER_TIMEOUT)."
-                )
-                for job in link.jobs:
-                    job.finish(error_answer(504, cause))
-                link.kill()
+            for call in list(link.calls.values()):
+                if not link.is_expired:
+                    self._expire(link, call, now)
+
+    def _expire(self, link: WorkerLink, call: Call, now: float) -> None:
+        settings = self._settings
+        if call.is_cancelled:
+            if call.since < now - _CANCEL_PATIENCE:
+                self._expire_worker(link)
+        elif call.is_streaming and call.began < now - settings.stream_timeout:  # HOST-66
+            limit = f"{settings.stream_timeout:g} seconds (SAGEMAKER_MODEL_SERVER_STREAM_TIMEOUT)"
+            self._fail(call, 504, f"The stream took longer than {limit}.")
+            link.cancel(call)
+        elif not call.is_held and call.since < now - settings.timeout:
+            cause = (
+                f"The prediction took longer than {settings.timeout:g} seconds "
+                "(SAGEMAKER_MODEL_SERVER_TIMEOUT)."
+            )
+            self._fail(call, 504, cause)
+            if link.concurrency > 1:
+                link.cancel(call)  # the others need not suffer for it
+            else:
+                self._expire_worker(link)
+
+    def _expire_worker(self, link: WorkerLink) -> None:
+        link.is_expired = True
+        link.kill()
+
+    def _fail(self, call: Call, status: int, cause: str, retry_after: int | None = None) -> None:
+        """Answer for a call that will not end well, or break off its stream."""
+        for job in call.jobs:
+            if job.is_wanted and job.is_streaming:
+                self._broken_streams += 1
+                print(f"A stream was broken off. {cause}", file=sys.stderr, flush=True)
+            job.finish(error_answer(status, cause, retry_after=retry_after))
 
     def on_ready(self, link: WorkerLink) -> None:
         """See `Owner`."""
@@ -123,16 +154,23 @@ class Pool:
         """See `Owner`."""
         link.failure = (cause, details)
 
-    def on_answers(self, link: WorkerLink, answers: list[Answer]) -> None:
+    def on_answers(self, link: WorkerLink, call: Call, answers: list[Answer]) -> None:
         """See `Owner`."""
-        jobs = link.jobs
-        if not jobs or link.is_expired:
-            return
-        link.jobs = ()
         self._predictions += 1
         self._give_work(link)  # before the answers are written: the worker need not wait for that
-        for job, answer in zip(jobs, answers, strict=True):
+        for job, answer in zip(call.jobs, answers, strict=True):
             job.finish(answer)
+
+    def on_end(self, link: WorkerLink, call: Call, cause: str | None) -> None:
+        """See `Owner`."""
+        self._predictions += 1
+        self._streams += call.is_streaming
+        self._give_work(link)
+        if cause is None:
+            for job in call.jobs:
+                job.end()
+        else:
+            self._fail(call, 500, cause)
 
     def on_lost(self, link: WorkerLink) -> None:
         """See `Owner`."""
@@ -153,7 +191,7 @@ class Pool:
         """End all workers: those at work at once, the others by themselves, by force after a second."""
         self._is_closing = True
         for link in self._links:
-            if link.jobs:
+            if link.calls:
                 link.kill()
             link.close()
         deadline = self._loop.time() + 1.0
@@ -163,7 +201,8 @@ class Pool:
             link.kill()
 
     async def _start_worker(self) -> None:
-        link = WorkerLink(self, self._settings.model_dir, self._settings.workers)
+        settings = self._settings
+        link = WorkerLink(self, settings.model_dir, settings.workers, settings.concurrency)
         self._children.watch(link.process)
         self._links.add(link)
         await link.connect()
@@ -188,19 +227,21 @@ class Pool:
         await self._replace()
 
     def _answer_for_dead(self, link: WorkerLink, end: str) -> None:
-        if len(link.jobs) == 1 or link.is_expired:
-            for job in link.jobs:
-                job.finish(error_answer(503, f"The worker {end} during this request.", retry_after=1))
-            return
-        for job in reversed(link.jobs):
-            # One of them did it. Each goes again by itself, so that its neighbours never notice.
+        for call in link.calls.values():
+            if len(call.jobs) == 1 or link.is_expired:
+                cause = f"The worker {end} during this request."
+                self._fail(call, 503, cause, retry_after=1)
+            else:
+                self._try_apart(call)
+        while self._idle and self._queue:
+            self._run(self._queue.take(self._idle[-1].joins))
+
+    def _try_apart(self, call: Call) -> None:
+        """Its worker died of one of them. Each goes again by itself, so that its neighbours never notice."""
+        for job in reversed(call.jobs):
             job.is_alone = True
             if job.is_wanted:
-                self._queue.appendleft(job)
-                self._queued_bytes += len(job.body)
-        while self._idle and self._queue:
-            idle = self._idle.pop()
-            idle.run(self._next_jobs(idle), self._loop.time())
+                self._queue.add_first(job)
 
     async def _replace(self) -> None:
         """Start a worker, after a pause that grows with the failures before."""
@@ -226,29 +267,18 @@ class Pool:
             self._on_fatal(cause, details)
 
     def _give_work(self, link: WorkerLink) -> None:
-        if self._queue and not link.is_lost:
-            link.run(self._next_jobs(link), self._loop.time())
-        else:
+        """Let a worker that may have room take what waits, else note that it is free."""
+        while self._queue and link.has_room:
+            link.run(self._queue.take(link.joins), self._loop.time())
+        if link.has_room and link not in self._idle:
             self._idle.append(link)
 
-    def _next_jobs(self, link: WorkerLink) -> list[Job]:
-        """One request, or for a worker that joins all that have arrived meanwhile, up to a limit.
-
-        Nothing waits for others to come: what the queue holds now came while the worker was busy.
-        """
-        jobs = [self._next_job()]
-        size = len(jobs[0].body)
-        while link.joins and not jobs[0].is_alone and self._queue and len(jobs) < _MOST_JOINED:
-            size += len(self._queue[0].body)
-            if size > _JOINED_BYTES or self._queue[0].is_alone:
-                break
-            jobs.append(self._next_job())
-        return jobs
-
-    def _next_job(self) -> Job:
-        job = self._queue.popleft()
-        self._queued_bytes -= len(job.body)
-        return job
+    def _run(self, jobs: Sequence[Job]) -> None:
+        """Give a call to the free worker that has the least to do, of equals the one that was busy last."""
+        link = min(reversed(self._idle), key=_load)
+        link.run(jobs, self._loop.time())
+        if not link.has_room:
+            self._idle.remove(link)
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
@@ -259,6 +289,10 @@ class Pool:
 def pause_after(failures: int) -> float:
     """Seconds to wait before the next start of a worker; a float holds no power of a large number."""
     return min(0.05 * 2.0 ** min(failures, 10), _LONGEST_PAUSE)
+
+
+def _load(link: WorkerLink) -> int:
+    return len(link.calls)
 
 
 def _obituary(link: WorkerLink, end: str) -> tuple[str, str]:

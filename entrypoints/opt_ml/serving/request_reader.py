@@ -22,11 +22,12 @@ class Request:
         headers: names in lower case, values of a repeated one joined; most matter to nobody but a handler
             that asks for them (HOST-34, HOST-59).
         keep_alive: the connection may carry another request.
+        takes_chunks: the client speaks HTTP/1.1, and so understands a chunked answer.
         received: `perf_counter()` at its last byte.
         refusal: the answer, where the request could not be received; the connection ends with it.
     """
 
-    __slots__ = ("body", "headers", "keep_alive", "method", "received", "refusal", "target")
+    __slots__ = ("body", "headers", "keep_alive", "method", "received", "refusal", "takes_chunks", "target")
 
     def __init__(self) -> None:
         self.method = b"-"
@@ -34,6 +35,7 @@ class Request:
         self.headers: dict[bytes, bytes] = {}
         self.body = b""
         self.keep_alive = False
+        self.takes_chunks = False
         self.received = 0.0
         self.refusal: Answer | None = None
 
@@ -130,7 +132,8 @@ class RequestReader:
         if request is None:
             return
         request.method = self._parser.get_method()
-        request.keep_alive = self._parser.should_keep_alive() and self._parser.get_http_version() == "1.1"
+        request.takes_chunks = self._parser.get_http_version() == "1.1"
+        request.keep_alive = self._parser.should_keep_alive() and request.takes_chunks
         self._has_headers = True
         self._size = 0
         self._check_body(int(request.headers.get(b"content-length", b"0")))

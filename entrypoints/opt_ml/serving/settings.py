@@ -6,6 +6,8 @@
 | SAGEMAKER_MODEL_SERVER_WORKERS | worker processes | usable CPUs (HOST-109) |
 | SAGEMAKER_MODEL_SERVER_TIMEOUT | seconds for one prediction (HANDLER-16) | 60, batch 600 |
 | SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS | the same; it goes before the other | |
+| SAGEMAKER_MODEL_SERVER_STREAM_TIMEOUT | seconds for a whole streamed answer (HOST-66) | 480 |
+| SAGEMAKER_MODEL_SERVER_CONCURRENCY | requests at once in a worker whose handler is async | 64 |
 | SAGEMAKER_MAX_PAYLOAD_IN_MB | largest request body; 0 is no limit (BATCH-06) | 25, batch 100 (HOST-52) |
 | SAGEMAKER_MODEL_SERVER_QUEUE_SIZE | requests that may wait for a worker | 1000 |
 | SAGEMAKER_PROGRAM | the handler's file in model/code (HANDLER-01) | inference.py |
@@ -33,7 +35,10 @@ class Settings:
     Attributes:
         model_dir: `/opt/ml/model`, read-only (HOST-21).
         workers: number of processes, each with its own copy of the model.
-        timeout: seconds that one prediction may take in its worker; also the longest wait for a worker.
+        timeout: seconds that one prediction may take in its worker, or one part of a stream; also the
+            longest wait for a worker.
+        stream_timeout: seconds that a streamed answer may take in all.
+        concurrency: requests at once in one worker whose handler is asynchronous.
         max_body: bytes of one request body, or None for no limit.
         queue_size: requests that may wait for a worker.
         queue_bytes: bytes of the bodies of those requests, so that a queue of big ones fits in memory.
@@ -51,6 +56,8 @@ class Settings:
     queue_bytes: int = 512 * MEGABYTE
     idle_timeout: float = 120.0
     drain_timeout: float = 27.0
+    stream_timeout: float = 480.0
+    concurrency: int = 64
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -68,6 +75,8 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         workers=_number(environment, "SAGEMAKER_MODEL_SERVER_WORKERS", 0, 1) or usable_cpus(),
         timeout=_number(environment, "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS", timeout, 1),  # HANDLER-16
         max_body=max_body or None,
+        stream_timeout=_number(environment, "SAGEMAKER_MODEL_SERVER_STREAM_TIMEOUT", 480, 1),
+        concurrency=_number(environment, "SAGEMAKER_MODEL_SERVER_CONCURRENCY", 64, 1),
         queue_size=_number(environment, "SAGEMAKER_MODEL_SERVER_QUEUE_SIZE", 1000, 0),
     )
 

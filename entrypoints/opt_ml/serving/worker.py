@@ -1,6 +1,4 @@
-"""A worker process: loads the handler and the model once, then answers requests.
-
-One at a time, or those that have arrived meanwhile where the handler can predict several at once.
+"""A worker process: loads the handler and the model once, then answers calls.
 
 Started by the front process with one end of a socket pair as file descriptor `SOCKET`; speaks `frames`.
 It ends when the front closes the socket, and dies with the front whatever it is doing then.
@@ -9,21 +7,27 @@ It ends when the front closes the socket, and dies with the front whatever it is
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import gc
 import os
 import signal
 import socket
 import sys
 import traceback
+from contextlib import closing
 from pathlib import Path
 
 from opt_ml.errors import UserError
 from opt_ml.serving import frames
 from opt_ml.serving.handler import load_handler
-from opt_ml.serving.invocation import Model, Request
+from opt_ml.serving.invocation import Model
+from opt_ml.serving.outcomes import describe
+from opt_ml.serving.worker_async import serve_at_once
 from opt_ml.serving.worker_socket import SOCKET
+from opt_ml.serving.worker_sync import serve_one_by_one
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_OUT_OF_THE_WAY = 64  # the least number of our descriptor; a handler that writes to 3 does not mean the front
 
 
 def main(model_dir: str, front: int) -> int:
@@ -36,8 +40,7 @@ def main(model_dir: str, front: int) -> int:
     _die_with(front)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    with socket.socket(fileno=SOCKET) as connection:
-        connection.set_inheritable(False)  # a program that the handler starts must not hold it open
+    with _take_socket() as connection:
         try:
             return _serve(model_dir, connection)
         except (BrokenPipeError, ConnectionResetError):  # the front has closed its end: nobody is waiting
@@ -47,28 +50,36 @@ def main(model_dir: str, front: int) -> int:
 def _serve(model_dir: str, connection: socket.socket) -> int:
     try:
         model = Model(load_handler(Path(model_dir)), model_dir)
+        model.run(model.load())
     except UserError as error:
         frames.send(connection, {"event": "failed", "cause": str(error)})
         return 1
-    except Exception as error:
-        cause = f"{type(error).__name__}: {error}"
-        frames.send(connection, {"event": "failed", "cause": cause}, traceback.format_exc().encode())
+    except BaseException as error:  # a model_fn may also say sys.exit
+        details = traceback.format_exc().encode()
+        frames.send(connection, {"event": "failed", "cause": describe(error)}, details)
         return 1
     gc.freeze()  # the model stays for good: collections need not walk it
-    ready = {"event": "ready", "joins": model.joins, "wants_headers": model.wants_headers}
+    ready = {
+        "event": "ready",
+        "joins": model.joins,
+        "wants_headers": model.wants_headers,
+        "is_async": model.is_async,
+    }
     frames.send(connection, ready)
-    for header, body in frames.receive(connection):
-        described = header["requests"]
-        bodies = frames.cut(body, (facts[2] for facts in described))
-        requests = [
-            Request(part, content_type, accept, headers)
-            for (content_type, accept, _, headers), part in zip(described, bodies, strict=True)
-        ]
-        answers = model.answer(requests)
-        facts = [(answer.status, answer.content_type, len(answer.body), answer.headers) for answer in answers]
-        joined = b"".join(answer.body for answer in answers)
-        frames.send(connection, {"event": "answers", "answers": facts}, joined)
+    with closing(model):
+        if model.is_async:
+            model.run(serve_at_once(model, connection))
+        else:
+            serve_one_by_one(model, connection)
     return 0
+
+
+def _take_socket() -> socket.socket:
+    """Our end of the socket pair, which no process that the handler starts or forks may hold open."""
+    connection = socket.socket(fileno=fcntl.fcntl(SOCKET, fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY))
+    os.close(SOCKET)
+    os.register_at_fork(after_in_child=connection.close)
+    return connection
 
 
 def _die_with(front: int) -> None:

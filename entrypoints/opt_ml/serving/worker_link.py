@@ -1,60 +1,19 @@
-"""The front's end of one worker: its process, its socket, and the requests that it works on."""
+"""The front's end of one worker: its process, its socket, and the calls that it works on."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from opt_ml.serving.answers import Answer
-from opt_ml.serving.frames import FrameBuffer, cut, head
+from opt_ml.serving.frames import FrameBuffer, FrameError, cut, head
+from opt_ml.serving.jobs import Call, Job
 from opt_ml.serving.processes import kill_worker, start_worker
 
 _COPY_LIMIT = 1 << 16
-
-
-RequestFacts = tuple[str | None, str | None, int, dict[str, str] | None]
-
-
-class Job:
-    """One request on its way to a worker.
-
-    Attributes:
-        headers: of the request, names in lower case.
-        deliver: called once with the answer, unless the client has gone.
-        since: event loop time at which it began to wait, then at which its worker began.
-        is_wanted: False once the client has gone or has its answer.
-        is_alone: it is not joined with others, because a worker died of it or of one beside it.
-    """
-
-    __slots__ = ("body", "deliver", "headers", "is_alone", "is_wanted", "since")
-
-    def __init__(self, body: bytes, headers: dict[bytes, bytes], deliver: Callable[[Answer], None]) -> None:
-        self.body = body
-        self.headers = headers
-        self.deliver = deliver
-        self.since = 0.0
-        self.is_wanted = True
-        self.is_alone = False
-
-    def describe(self, wants_headers: bool) -> RequestFacts:
-        """The request without its body, as `frames` says."""
-        content_type, accept = self.headers.get(b"content-type"), self.headers.get(b"accept")
-        return (
-            None if content_type is None else content_type.decode("latin-1"),
-            None if accept is None else accept.decode("latin-1"),
-            len(self.body),
-            {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers.items()}
-            if wants_headers
-            else None,
-        )
-
-    def finish(self, answer: Answer) -> None:
-        """Deliver the first answer; later ones, and answers to nobody, are dropped."""
-        if self.is_wanted:
-            self.is_wanted = False
-            self.deliver(answer)
 
 
 class Owner(Protocol):
@@ -66,8 +25,11 @@ class Owner(Protocol):
     def on_failed(self, link: WorkerLink, cause: str, details: str) -> None:
         """The model could not be loaded; the process ends next."""
 
-    def on_answers(self, link: WorkerLink, answers: list[Answer]) -> None:
-        """The answers to `link.jobs`, in their order."""
+    def on_answers(self, link: WorkerLink, call: Call, answers: list[Answer]) -> None:
+        """The answers to `call.jobs`, in their order; the call has ended."""
+
+    def on_end(self, link: WorkerLink, call: Call, cause: str | None) -> None:
+        """The call has ended: its stream is whole, or broke of `cause`, or it was cancelled."""
 
     def on_lost(self, link: WorkerLink) -> None:
         """The socket is closed: nothing more will come."""
@@ -76,24 +38,35 @@ class Owner(Protocol):
 class WorkerLink(asyncio.Protocol):
     """One worker process.
 
+    Args:
+        owner: see `Owner`.
+        model_dir: what the worker's `model_fn` gets.
+        workers: how many share this machine.
+        concurrency: calls that it may work on at once where its handler is asynchronous.
+
     Attributes:
-        jobs: what it works on; empty while it is idle.
+        calls: what it works on, by number.
         joins: its handler predicts several requests at once.
         wants_headers: its handler takes a context.
+        concurrency: calls that it may work on at once.
         ready_at: event loop time at which the model was loaded, or None.
         failure: why it could not load the model, as (cause, traceback or empty), or None.
-        is_expired: it was ended because its request took too long.
+        is_expired: it was ended because a request took too long.
         is_lost: its socket is closed.
     """
 
-    def __init__(self, owner: Owner, model_dir: Path, workers: int) -> None:
+    def __init__(self, owner: Owner, model_dir: Path, workers: int, concurrency: int) -> None:
         self._owner = owner
         self._buffer = FrameBuffer()
+        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
+        self._last_number = 0
+        self._async_concurrency = concurrency
         self.process, self._socket = start_worker("opt_ml.serving.worker", [str(model_dir)], workers)
-        self.jobs: Sequence[Job] = ()
+        self.calls: dict[int, Call] = {}
         self.joins = False
         self.wants_headers = False
+        self.concurrency = 1
         self.ready_at: float | None = None
         self.failure: tuple[str, str] | None = None
         self.is_expired = False
@@ -104,9 +77,14 @@ class WorkerLink(asyncio.Protocol):
         """True while it has its model and can serve."""
         return self.ready_at is not None and not self.is_expired and not self.is_lost
 
+    @property
+    def has_room(self) -> bool:
+        """True where it can take one call more."""
+        return len(self.calls) < self.concurrency and not self.is_lost
+
     async def connect(self) -> None:
         """Begin to listen to the worker."""
-        await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=self._socket)
+        await self._loop.create_unix_connection(lambda: self, sock=self._socket)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The event loop watches the socket."""
@@ -114,26 +92,65 @@ class WorkerLink(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Frames from the worker."""
-        for header, body in self._buffer.feed(data):
-            self._on_frame(header, body)
+        try:
+            for header, body in self._buffer.feed(data):
+                self._on_frame(header, body)
+        except FrameError:  # the handler has written into our socket
+            self.kill()
+            self.close()
 
     def _on_frame(self, header: dict[str, Any], body: bytes) -> None:
         match header["event"]:
             case "answers":
-                bodies = cut(body, (facts[2] for facts in header["answers"]))
-                answers = [
-                    Answer(status, content_type, part, headers=tuple(map(tuple, headers)))
-                    for (status, content_type, _, headers), part in zip(
-                        header["answers"], bodies, strict=True
-                    )
-                ]
-                self._owner.on_answers(self, answers)
+                call = self.calls.pop(header["call"], None)
+                if call is not None and not self.is_expired:
+                    bodies = cut(body, (facts[2] for facts in header["answers"]))
+                    answers = [
+                        _answer(facts, part) for facts, part in zip(header["answers"], bodies, strict=True)
+                    ]
+                    self._owner.on_answers(self, call, answers)
+            case "part":
+                self._on_part(header["call"], body)
+            case "start":
+                self._on_start(header["call"], _answer(header["answer"], b""))
+                self._on_part(header["call"], body)
+            case "end":
+                call = self.calls.pop(header["call"], None)
+                if call is not None and not self.is_expired:
+                    self._owner.on_end(self, call, header["cause"])
             case "ready":
                 self.joins = header["joins"]
                 self.wants_headers = header["wants_headers"]
+                self.concurrency = self._async_concurrency if header["is_async"] else 1
                 self._owner.on_ready(self)
             case "failed":
                 self._owner.on_failed(self, header["cause"], body.decode(errors="replace"))
+
+    def _on_start(self, number: int, answer: Answer) -> None:
+        call = self.calls.get(number)
+        if call is None or self.is_expired:
+            return
+        call.is_streaming = True
+        [job] = call.jobs
+        if job.is_wanted:
+            job.start(answer, partial(self._hold, call))
+        else:
+            self.cancel(call)  # the client went before anyone knew that this would be a stream
+
+    def _on_part(self, number: int, part: bytes) -> None:
+        call = self.calls.get(number)
+        if call is None or call.is_cancelled:
+            return
+        call.since = self._loop.time()
+        if part:
+            call.jobs[0].send(part)
+
+    def _hold(self, call: Call, is_held: bool) -> None:
+        """Let a stream wait while its client does not read: what lies here of it is bounded."""
+        if call.number in self.calls and not call.is_cancelled:
+            call.is_held = is_held
+            call.since = self._loop.time()
+            self._tell({"hold" if is_held else "go": call.number})
 
     def connection_lost(self, error: Exception | None) -> None:
         """The worker has closed its end, or is dead."""
@@ -141,11 +158,12 @@ class WorkerLink(asyncio.Protocol):
         self._owner.on_lost(self)
 
     def run(self, jobs: Sequence[Job], now: float) -> None:
-        """Give it requests; it must have none."""
-        self.jobs = jobs
+        """Give it a call; it must have room."""
+        self._last_number += 1
+        self.calls[self._last_number] = Call(self._last_number, jobs, now)
         requests = [job.describe(self.wants_headers) for job in jobs]
         length = sum(len(job.body) for job in jobs)
-        parts = [head({"requests": requests}, length), *(job.body for job in jobs)]
+        parts = [head({"call": self._last_number, "requests": requests}, length), *(job.body for job in jobs)]
         transport = self._transport
         if transport is None:
             raise RuntimeError("the worker is not connected")
@@ -153,10 +171,19 @@ class WorkerLink(asyncio.Protocol):
             transport.writelines(parts)
         else:
             transport.write(b"".join(parts))
-        for job in jobs:
-            job.since = now
         if len(jobs) == 1:
             jobs[0].body = b""  # the worker has it now; joined ones are small, and may have to go again
+
+    def can_cancel(self, call: Call) -> bool:
+        """True where the worker listens meanwhile: between parts of a stream, or while it awaits."""
+        return not call.is_cancelled and (call.is_streaming or self.concurrency > 1)
+
+    def cancel(self, call: Call) -> None:
+        """Tell it that nobody wants the call any more; it says when it has ended it."""
+        call.is_cancelled = True
+        call.is_held = False
+        call.since = self._loop.time()
+        self._tell({"cancel": call.number})
 
     def close(self) -> None:
         """Let it end after what it does now."""
@@ -166,3 +193,12 @@ class WorkerLink(asyncio.Protocol):
     def kill(self) -> None:
         """End it now."""
         kill_worker(self.process)
+
+    def _tell(self, header: dict[str, Any]) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(head(header, 0))
+
+
+def _answer(facts: list[Any], body: bytes) -> Answer:
+    status, content_type, _, headers = facts
+    return Answer(status, content_type, body, headers=tuple(map(tuple, headers)))

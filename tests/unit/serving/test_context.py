@@ -88,11 +88,13 @@ def predict_batch_fn(data, model, contexts):
     code.mkdir()
     (code / "inference.py").write_text(joining)
     model = Model(load_handler(tmp_path), str(tmp_path))
+    model.run(model.load())
     requests = [
         Request(b"status", "text/csv", None, {"x-user": "a", "x-scale": "3"}),
         Request(b"1", "text/csv", None, {"x-user": "b", "x-scale": "4"}),
     ]
-    assert [(answer.status, answer.body) for answer in model.answer(requests)] == [
+    answers = model.run(model.answer_together(requests))
+    assert [(answer.status, answer.body) for answer in answers] == [
         (201, b"a 3"),
         (200, b"b 4"),
     ]

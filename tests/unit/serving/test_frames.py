@@ -6,6 +6,7 @@ import socket
 import threading
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opt_ml.serving import frames
@@ -32,7 +33,16 @@ def test_a_large_frame_crosses_a_socket_pair():
     sender = threading.Thread(target=frames.send, args=(ours, {"a": 1}, body))
     with ours, theirs:
         sender.start()
-        assert next(frames.receive(theirs)) == ({"a": 1}, body)
+        reader = frames.FrameReader(theirs)
+        assert reader.next() == ({"a": 1}, body)
         sender.join()
+        with pytest.raises(BlockingIOError):
+            reader.next(is_patient=False)
         ours.shutdown(socket.SHUT_WR)
-        assert list(frames.receive(theirs)) == []
+        assert reader.next() is None
+
+
+@pytest.mark.parametrize("stream", [b"print to descriptor 3\n", b"\0\0\0\4" + bytes(8) + b"oops"])
+def test_what_is_no_frame_is_noticed(stream):
+    with pytest.raises(frames.FrameError):
+        list(frames.FrameBuffer().feed(stream))

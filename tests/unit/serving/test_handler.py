@@ -36,7 +36,9 @@ def load(tmp_path, monkeypatch):
 
 
 def answer(handler, body=b"1,2", content_type="text/csv", accept=None):
-    return Model(handler, "/model").answer([Request(body, content_type, accept)])[0]
+    model = Model(handler, "/model")
+    model.run(model.load())
+    return model.run(model.answer(Request(body, content_type, accept)))
 
 
 @pytest.mark.contract("HANDLER-02", "HANDLER-04")
@@ -60,7 +62,7 @@ def test_a_handler_that_cannot_work_is_refused_at_load(load, source, message):
 
 def test_a_model_that_cannot_predict_is_refused_at_load(load):
     with pytest.raises(UserError, match=r"int, which has no predict.*Define predict_fn"):
-        Model(load("def model_fn(d): return 3"), "/model")
+        answer(load("def model_fn(d): return 3"))
 
 
 @pytest.mark.contract("HANDLER-01")
@@ -187,7 +189,7 @@ def test_the_step_and_the_exception_decide_the_status(load, capsys):
     assert status("predict_fn", ValueError("x")) == 500
     assert status("input_fn", RequestError(415, "x")) == 415
     assert status("output_fn", RequestError(406, "x")) == 406
-    assert status("predict_fn", MemoryError()) == 500
+    assert status("predict_fn", MemoryError()) == 503
 
 
 @pytest.mark.contract("HOST-54")

@@ -1,0 +1,96 @@
+"""A worker whose handler is asynchronous: while one call awaits, others go on, in one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+from opt_ml.serving import frames
+from opt_ml.serving.invocation import Model, Request
+from opt_ml.serving.outcomes import caught_text
+from opt_ml.serving.streams import Stream
+from opt_ml.serving.worker_calls import answers_frame, end_header, requests_of, start_frame
+
+_CHUNK = 1 << 18
+
+
+async def serve_at_once(model: Model, connection: socket.socket) -> None:
+    """Answer calls until the front closes its end.
+
+    Raises:
+        OSError: the front is gone.
+    """
+    connection.setblocking(False)
+    reader, writer = await asyncio.open_unix_connection(sock=connection)
+    worker = _Worker(model, writer)
+    buffer = frames.FrameBuffer()
+    while data := await reader.read(_CHUNK):
+        for header, body in buffer.feed(data):
+            worker.take(header, body)
+
+
+class _Call:
+    """One call that goes on."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.may_send = asyncio.Event()
+        self.may_send.set()
+        self.task: asyncio.Task[None] | None = None
+
+
+class _Worker:
+    def __init__(self, model: Model, writer: asyncio.StreamWriter) -> None:
+        self._model = model
+        self._writer = writer
+        self._calls: dict[int, _Call] = {}
+
+    def take(self, header: dict[str, Any], body: bytes) -> None:
+        """Do what a frame says, or begin to."""
+        match header:
+            case {"call": number}:
+                call = self._calls[number] = _Call(number)
+                [request] = requests_of(header, body)
+                call.task = asyncio.create_task(self._answer(call, request))
+            case {"hold": number} if number in self._calls:
+                self._calls[number].may_send.clear()
+            case {"go": number} if number in self._calls:
+                self._calls[number].may_send.set()
+            case {"cancel": number} if number in self._calls:
+                task = self._calls[number].task
+                if task is not None:
+                    task.cancel()
+
+    async def _answer(self, call: _Call, request: Request) -> None:
+        try:
+            answer = await self._model.answer(request)
+            if isinstance(answer, Stream):
+                await self._stream(call, answer)
+            else:
+                await self._send(*answers_frame(call.number, [answer]))
+        except asyncio.CancelledError:
+            self._writer.write(frames.head(end_header(call.number), 0))
+        except ConnectionError:  # the front is gone, and `serve_at_once` sees it too
+            return
+        finally:
+            del self._calls[call.number]
+
+    async def _stream(self, call: _Call, stream: Stream) -> None:
+        cause = None
+        try:
+            await self._send(*start_frame(call.number, stream.head))
+            part: bytes | None = b""
+            while part is not None:
+                await call.may_send.wait()
+                part, cause = await caught_text(stream.next())
+                if part:
+                    await self._send({"event": "part", "call": call.number}, part)
+                await asyncio.sleep(0)  # what never awaits leaves room for others, and for `hold`
+        finally:
+            _, failed = await caught_text(stream.close())
+        await self._send(end_header(call.number, cause or failed))
+
+    async def _send(self, header: dict[str, Any], body: bytes = b"") -> None:
+        self._writer.write(frames.head(header, len(body)) + body)
+        await self._writer.drain()
