@@ -10,15 +10,14 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Protocol
 
+from opt_ml.serving.answer_head import head_of
 from opt_ml.serving.answers import Answer
 from opt_ml.serving.request_reader import Request, RequestReader
 
 _COPY_LIMIT = 1 << 16  # bytes up to which head and body are joined into one write
 _LINGER = 5.0  # seconds in which a refused client may read why
-_REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
 class Server(Protocol):
@@ -99,7 +98,7 @@ class Connection(asyncio.Protocol):
             return
         self._current = self._abandon = None
         keep_alive = request.keep_alive and not self._server.is_draining
-        head = _head(answer, self._server.date, keep_alive)
+        head = head_of(answer, self._server.date, keep_alive)
         if request.method == b"HEAD":
             self._transport.write(head)
         elif len(answer.body) > _COPY_LIMIT:
@@ -120,7 +119,7 @@ class Connection(asyncio.Protocol):
             return
         keep_alive = request.keep_alive and not self._server.is_draining
         stream = self._stream = _Stream(answer, request.takes_chunks, hold)
-        head = _head(answer, self._server.date, keep_alive, stream.is_chunked)
+        head = head_of(answer, self._server.date, keep_alive, stream.is_chunked)
         self._transport.write(head)
         self._progress = self._server.now
 
@@ -281,30 +280,3 @@ class _Stream:
         self.hold = hold
         self.sent = 0
         self.is_broken = False
-
-
-def _head(answer: Answer, date: bytes, keep_alive: bool, is_chunked: bool | None = None) -> bytes:
-    """The status line and the headers.
-
-    Args:
-        answer: the answer.
-        date: the Date header.
-        keep_alive: the connection may carry another request.
-        is_chunked: for a stream, whether it is chunked; None for a whole body.
-    """
-    text = f"HTTP/1.1 {answer.status} {_REASONS.get(answer.status, 'Unknown')}\r\n"
-    if is_chunked is None:
-        text += f"Content-Length: {len(answer.body)}\r\n"
-    elif is_chunked:
-        text += "Transfer-Encoding: chunked\r\n"
-    if answer.body or is_chunked is not None:
-        text += f"Content-Type: {answer.content_type}\r\n"
-    if answer.retry_after is not None:
-        text += f"Retry-After: {answer.retry_after}\r\n"
-    if answer.allow is not None:
-        text += f"Allow: {answer.allow}\r\n"
-    for name, value in answer.headers:
-        text += f"{name}: {value}\r\n"
-    if not keep_alive:
-        text += "Connection: close\r\n"
-    return text.encode("latin-1") + date + b"\r\n"

@@ -219,7 +219,7 @@ class Pool:
             self._failures = 0
         else:
             self._failures += 1
-        cause, details = _obituary(link, end)
+        cause, details = link.obituary(end)
         if not self._was_ready or (link.ready_at is None and self._is_hopeless()):
             self._give_up(cause, details)
             return
@@ -293,12 +293,3 @@ def pause_after(failures: int) -> float:
 
 def _load(link: WorkerLink) -> int:
     return len(link.calls)
-
-
-def _obituary(link: WorkerLink, end: str) -> tuple[str, str]:
-    """Cause and details for the log."""
-    if link.failure is not None:
-        return link.failure
-    if link.is_expired:
-        return "A worker took too long for a request and is replaced.", ""
-    return f"A worker {end}{' and is replaced' if link.ready_at else ' while it loaded the model'}.", ""

@@ -194,6 +194,18 @@ class WorkerLink(asyncio.Protocol):
         """End it now."""
         kill_worker(self.process)
 
+    def obituary(self, end: str) -> tuple[str, str]:
+        """Why it is no more, for the log: the cause, and details or nothing.
+
+        Args:
+            end: how the process ended.
+        """
+        if self.failure is not None:
+            return self.failure
+        if self.is_expired:
+            return "A worker took too long for a request and is replaced.", ""
+        return f"A worker {end}{' and is replaced' if self.ready_at else ' while it loaded the model'}.", ""
+
     def _tell(self, header: dict[str, Any]) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(head(header, 0))

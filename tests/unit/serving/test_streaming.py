@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import re
 import signal
 import socket
@@ -11,115 +10,9 @@ import time
 
 import pytest
 
-from tests.unit.serving.conftest import PATIENCE, Server, eventually
+from tests.unit.serving.conftest import PATIENCE, eventually
+from tests.unit.serving.streaming import ASYNC, STREAMING, request
 from tests.unit.serving.test_http import post, read_reply
-
-# The request says what to do, in words. Files let a test see and steer how far the handler is.
-STREAMING = """
-import asyncio, os, pathlib, sys, time
-BASE = pathlib.Path(os.environ["BASE"])
-
-def model_fn(model_dir):
-    return "a model"
-
-def wait(name):
-    (BASE / f"at-{name}").touch()
-    while not (BASE / f"go-{name}").exists():
-        time.sleep(0.01)
-
-def transform_fn(model, body, content_type, accept, context):
-    if body == "whole":
-        return "not a stream"
-    if body == "typed":
-        return iter(["data: 1\\n\\n"]), "text/event-stream"
-    if body == "headers":
-        context.set_response_status(code=202)
-        context.set_response_header(0, "X-Amzn-SageMaker-Custom-Attributes", "c=1")
-    return parts(body)
-
-def parts(body):
-    try:
-        if body == "early":
-            raise ValueError("nothing is sent yet")
-        if body == "empty":
-            return
-        yield "one,"
-        if body == "steps":
-            wait("one")
-        if body == "late":
-            raise RuntimeError("half is sent")
-        if body == "exit":
-            os._exit(3)
-        if body == "hang":
-            time.sleep(600)
-        if body == "wrong":
-            yield object()
-        if body == "endless":
-            while True:
-                yield "x"
-                time.sleep(0.01)
-        if body == "flood":
-            for number in range(1000):
-                (BASE / "flooded").write_text(str(number))
-                yield b"x" * 100_000
-        yield b""
-        yield b"two,"
-        yield bytearray(b"three")
-    finally:
-        if sys.exc_info()[0] is GeneratorExit:
-            (BASE / "closed").touch()
-"""
-
-ASYNC = """
-import asyncio, os, pathlib
-BASE = pathlib.Path(os.environ["BASE"])
-
-async def model_fn(model_dir):
-    return asyncio.Event()
-
-def input_fn(body, content_type):
-    return body
-
-async def predict_fn(data, model):
-    if data == "sleep":
-        (BASE / "began").touch()
-        try:
-            await asyncio.sleep(600)
-        finally:
-            (BASE / "cancelled").touch()
-    if data == "last":
-        model.set()
-    if data == "meet":
-        await model.wait()
-    if data == "cancelled":
-        raise asyncio.CancelledError
-    if data == "block":
-        import time
-        time.sleep(600)
-    return data
-
-async def output_fn(prediction, accept):
-    try:
-        yield prediction
-        if prediction == "stream":
-            (BASE / "began").touch()
-            await asyncio.sleep(600)
-        if prediction == "late":
-            raise RuntimeError("half is sent")
-        if prediction == "flood":
-            for number in range(1000):
-                (BASE / "flooded").write_text(str(number))
-                yield b"x" * 100_000
-        yield "."
-    finally:
-        (BASE / f"closed-{prediction}").touch()
-"""
-
-
-def request(server: Server, body: bytes) -> http.client.HTTPConnection:
-    client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
-    client.request("POST", "/invocations", body, {"Content-Type": "text/plain"})
-    return client
 
 
 @pytest.fixture
@@ -337,53 +230,3 @@ def output_fn(prediction, accept):
     server = start(handler, SAGEMAKER_MODEL_SERVER_WORKERS=1).wait_until_ready()
     reply = server.post(b"1")
     assert (reply.headers["transfer-encoding"], reply.body) == ("chunked", b"ABC")
-
-
-def test_an_async_handler_goes_on_with_others_while_one_awaits(start, tmp_path):
-    server = start(ASYNC, SAGEMAKER_MODEL_SERVER_WORKERS=1).wait_until_ready()
-    clients = [request(server, b"meet") for _ in range(5)]
-    eventually(lambda: b"\nrequests_running 5\n" in server.request("GET", "/metrics").body, "all five run")
-    assert server.post(b"last").body == b"last."
-    assert [client.getresponse().read() for client in clients] == [b"meet."] * 5
-
-
-def test_no_more_requests_than_the_concurrency_are_in_an_async_worker(start, tmp_path):
-    server = start(ASYNC, SAGEMAKER_MODEL_SERVER_WORKERS=1, SAGEMAKER_MODEL_SERVER_CONCURRENCY=2)
-    server.wait_until_ready()
-    clients = [request(server, b"meet") for _ in range(3)]
-    eventually(lambda: b"\nrequests_waiting 1\n" in server.request("GET", "/metrics").body, "one waits")
-    for client in clients:
-        client.close()
-    assert server.post(b"1").body == b"1."
-
-
-def test_a_client_of_an_async_handler_that_gives_up_cancels_its_request(start, tmp_path):
-    server = start(ASYNC, SAGEMAKER_MODEL_SERVER_WORKERS=1).wait_until_ready()
-    client = request(server, b"sleep")
-    eventually((tmp_path / "began").exists, "it runs")
-    client.close()
-    eventually((tmp_path / "cancelled").exists, "it is cancelled")
-    eventually(lambda: b"\nrequests_running 0\n" in server.request("GET", "/metrics").body, "it has ended")
-
-
-def test_an_error_of_an_async_handler_is_its_requests_own(start, tmp_path):
-    server = start(ASYNC, SAGEMAKER_MODEL_SERVER_WORKERS=1).wait_until_ready()
-    waiting = request(server, b"meet")
-    assert server.post(b"cancelled").json["error"].startswith("CancelledError")
-    with pytest.raises(http.client.IncompleteRead):
-        request(server, b"late").getresponse().read()
-    assert server.post(b"last").status == 200
-    assert waiting.getresponse().read() == b"meet."
-
-
-def test_a_time_out_in_an_async_worker_costs_the_others_nothing(start, tmp_path):
-    limits = {"SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS": 1, "SAGEMAKER_MODEL_SERVER_WORKERS": 1}
-    server = start(ASYNC, **limits).wait_until_ready()
-    workers = server.workers
-    slow = request(server, b"sleep")
-    response = slow.getresponse()
-    assert response.status == 504
-    assert "SAGEMAKER_MODEL_SERVER_TIMEOUT" in json.loads(response.read())["error"]
-    assert (tmp_path / "cancelled").exists() or eventually((tmp_path / "cancelled").exists, "cancelled")
-    assert server.post(b"1").status == 200
-    assert server.workers == workers
