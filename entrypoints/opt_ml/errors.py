@@ -28,3 +28,12 @@ class RequestError(Exception):
         self.status = status
         self.message = message
         self.details = details
+
+
+def is_out_of_memory(cause: str) -> bool:
+    """True for the text of an exception that says that memory, of the machine or of a GPU, is used up.
+
+    Frameworks have classes of their own for it (`torch.cuda.OutOfMemoryError`, `std::bad_alloc` from C++).
+    """
+    text = cause.lower()
+    return any(sign in text for sign in ("memoryerror", "out of memory", "outofmemory", "bad_alloc"))

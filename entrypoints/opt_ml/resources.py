@@ -1,4 +1,4 @@
-"""How many CPUs this container may really use."""
+"""How many CPUs and how much memory this container may really use."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
+_MEMINFO = Path("/proc/meminfo")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def usable_cpus(cgroup: Path = _CGROUP) -> int:
@@ -20,6 +22,72 @@ def usable_cpus(cgroup: Path = _CGROUP) -> int:
     count = float(len(os.sched_getaffinity(0)))
     quota = _quota(cgroup)
     return max(1, math.ceil(min(count, quota) if quota is not None else count))
+
+
+def memory_limit(cgroup: Path = _CGROUP, meminfo: Path = _MEMINFO) -> int:
+    """Bytes that this container may have in all: the cgroup's limit, or what the machine has if that is less.
+
+    Args:
+        cgroup: where the container's own cgroup is mounted, version 2 or version 1.
+        meminfo: the kernel's /proc/meminfo.
+    """
+    limit, machine = _memory_limit(cgroup), _table(meminfo).get("MemTotal:", 0) * 1024
+    return machine if limit is None else min(limit, machine)
+
+
+def available_memory(cgroup: Path = _CGROUP, meminfo: Path = _MEMINFO) -> int:
+    """Bytes that this container can still get before something is killed.
+
+    The page cache counts as free, because the kernel takes it back before it kills. The machine's memory
+    counts too: its containers share it (PIPE-08).
+
+    Args:
+        cgroup: where the container's own cgroup is mounted, version 2 or version 1.
+        meminfo: the kernel's /proc/meminfo.
+    """
+    machine = _table(meminfo).get("MemAvailable:", 0) * 1024
+    limit, used = _memory_limit(cgroup), _memory_used(cgroup)
+    return machine if limit is None or used is None else max(0, min(machine, limit - used))
+
+
+def own_memory(process: int) -> int:
+    """Bytes that only this process has: what its end gives back. 0 for one that has ended."""
+    try:
+        words = Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()
+    except OSError:
+        return 0
+    return (int(words[1]) - int(words[2])) * _PAGE  # resident without what is shared, such as libraries
+
+
+def _memory_limit(cgroup: Path) -> int | None:
+    """The limit in bytes, or None where there is none."""
+    version_2 = _numbers(cgroup / "memory.max")  # "max" where there is none
+    found = _numbers(cgroup / "memory" / "memory.limit_in_bytes") if version_2 is None else version_2
+    return found[0] if found else None
+
+
+def _memory_used(cgroup: Path) -> int | None:
+    """Bytes in use, without the page cache."""
+    for used, directory, prefix in (
+        ("memory.current", cgroup, ""),
+        ("memory.usage_in_bytes", cgroup / "memory", "total_"),
+    ):
+        numbers = _numbers(directory / used)
+        if numbers:
+            facts = _table(directory / "memory.stat")
+            cache = facts.get(f"{prefix}active_file", 0) + facts.get(f"{prefix}inactive_file", 0)
+            return max(0, numbers[0] - cache)
+    return None
+
+
+def _table(path: Path) -> dict[str, int]:
+    """First to second word of each line, where that is a number; empty where the file cannot be read."""
+    try:
+        lines = path.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return {}
+    pairs = (line.split()[:2] for line in lines)
+    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
 
 
 def _quota(cgroup: Path) -> float | None:

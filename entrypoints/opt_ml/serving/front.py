@@ -20,6 +20,7 @@ from opt_ml.serving.answers import Answer, error_answer
 from opt_ml.serving.connection import Connection
 from opt_ml.serving.jobs import Job
 from opt_ml.serving.metrics import Metrics
+from opt_ml.serving.multi_model.api import NO_MODEL_NAMED, MultiModel
 from opt_ml.serving.pool import Pool
 from opt_ml.serving.processes import Children
 from opt_ml.serving.request_reader import Request
@@ -31,6 +32,8 @@ _BACKLOG = 1024
 
 _PING = b"/ping"
 _INVOCATIONS = b"/invocations"
+_MODELS = b"/models"
+_INVOKE = b"/invoke"
 _METRICS = b"/metrics"
 _EXECUTION_PARAMETERS = b"/execution-parameters"
 _METHODS = {  # HOST-31, HOST-32
@@ -54,7 +57,11 @@ class Front:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
-        self._pool = Pool(settings, self._on_fatal, Children())
+        self._pool: Pool | MultiModel = (
+            MultiModel(settings, self._on_fatal)
+            if settings.is_multi_model
+            else Pool(settings, self._on_fatal, Children())
+        )
         self._log = AccessLog(sys.stdout.fileno())
         self._metrics = Metrics()
         self._stop = asyncio.Event()
@@ -91,6 +98,8 @@ class Front:
         """Route one request; see `Server.handle`."""
         path = _path(request.target)
         methods = _METHODS.get(path)
+        if isinstance(self._pool, MultiModel) and path.startswith(_MODELS):
+            return self._pool.handle(path, request, connection)
         if methods is None:  # HOST-35, HOST-81, BATCH-04
             connection.respond(error_answer(404, "No such path. POST /invocations or GET /ping."))
         elif request.method not in methods:
@@ -103,6 +112,8 @@ class Front:
             connection.respond(Answer(200, metrics.CONTENT_TYPE, text))
         elif path == _EXECUTION_PARAMETERS:
             connection.respond(Answer(200, body=execution_parameters(self._settings)))
+        elif isinstance(self._pool, MultiModel):
+            connection.respond(NO_MODEL_NAMED)
         else:
             body, request.body = request.body, b""
             job = Job(body, request.headers, connection)
@@ -116,7 +127,7 @@ class Front:
             return
         target = request.target[:200].decode("ascii", "backslashreplace")
         seconds = perf_counter() - request.received
-        if _path(request.target) == _INVOCATIONS:
+        if _path(request.target).endswith((_INVOCATIONS, _INVOKE)):
             self._metrics.observe(answer.status, seconds)
         self._log.write(
             f"{request.method.decode()} {target} {answer.status} {seconds * 1000:.1f}ms {sent}"

@@ -9,8 +9,9 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
-from opt_ml.errors import RequestError
+from opt_ml.errors import RequestError, is_out_of_memory
 from opt_ml.serving.answers import error_answer
+from opt_ml.serving.settings import is_multi_model
 
 
 def drive(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -32,7 +33,10 @@ async def caught(coroutine: Coroutine[Any, Any, Any]) -> Any:
     except MemoryError as error:
         print_traceback()
         cause = f"{describe(error)}: there is not enough memory for this request."
-        return error_answer(503, f"{cause} Send less at once, use fewer workers, or a larger instance.")
+        return error_answer(
+            507 if is_multi_model() else 503,  # of many models the platform unloads one then (MME-12)
+            f"{cause} Send less at once, use fewer workers, or a larger instance.",
+        )
     except BaseException as error:  # a handler that calls sys.exit fails one request, not its worker
         if is_cancelled(error):
             raise
@@ -40,7 +44,8 @@ async def caught(coroutine: Coroutine[Any, Any, Any]) -> Any:
         if isinstance(status, int) and 400 <= status <= 599:
             return error_answer(status, str(getattr(error, "message", error)))
         print_traceback()
-        return error_answer(500, describe(error))
+        cause = describe(error)
+        return error_answer(507 if is_multi_model() and is_out_of_memory(cause) else 500, cause)
 
 
 async def caught_text(coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, str | None]:

@@ -57,6 +57,11 @@ class Pool:
         return any(link.is_alive for link in self._links)
 
     @property
+    def processes(self) -> list[int]:
+        """The workers' process ids."""
+        return [link.process for link in self._links]
+
+    @property
     def is_busy(self) -> bool:
         """True while a request waits or runs."""
         return bool(self._queue) or any(link.calls for link in self._links)
@@ -202,7 +207,9 @@ class Pool:
 
     async def _start_worker(self) -> None:
         settings = self._settings
-        link = WorkerLink(self, settings.model_dir, settings.workers, settings.concurrency)
+        link = WorkerLink(
+            self, settings.model_dir, settings.sharers or settings.workers, settings.concurrency
+        )
         self._children.watch(link.process)
         self._links.add(link)
         await link.connect()

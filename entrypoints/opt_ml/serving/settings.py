@@ -11,6 +11,10 @@
 | SAGEMAKER_MAX_PAYLOAD_IN_MB | largest request body; 0 is no limit (BATCH-06) | 25, batch 100 (HOST-52) |
 | SAGEMAKER_MODEL_SERVER_QUEUE_SIZE | requests that may wait for a worker | 1000 |
 | SAGEMAKER_PROGRAM | the handler's file in model/code (HANDLER-01) | inference.py |
+| SAGEMAKER_MULTI_MODEL | `true`: models come and go by POST and DELETE /models (MME-02) | false |
+| SAGEMAKER_MODEL_JOB_QUEUE_SIZE | requests that may wait for one of the models (MME-21) | 100 |
+| SAGEMAKER_NUM_MODEL_WORKERS | workers that may hold the same one of the models | the workers |
+| OPT_ML_MODELS_MEMORY_MB | memory for all models; 507 beyond it (MME-07) | what the container has |
 | SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT | Accept where the client sends none (HANDLER-11) | the handler's |
 """
 
@@ -45,6 +49,12 @@ class Settings:
         idle_timeout: seconds after which a connection without progress is closed. Longer than the
             platform's own limit, so that the server is never the first to close a pooled connection.
         drain_timeout: seconds that requests in flight get after SIGTERM; SIGKILL comes at 30 (HOST-04).
+        sharers: worker processes that share the CPUs; None for `workers`.
+        is_multi_model: start without a model and load what POST /models names.
+        load_timeout: seconds that one of many models may take to load (MME-16).
+        model_queue_size: requests that may wait for one of many models.
+        most_copies: workers that may hold the same one of many models; None for all.
+        models_memory: bytes that the processes of many models may take, or None for what there is.
     """
 
     model_dir: Path
@@ -58,6 +68,12 @@ class Settings:
     drain_timeout: float = 27.0
     stream_timeout: float = 480.0
     concurrency: int = 64
+    sharers: int | None = None
+    is_multi_model: bool = False
+    load_timeout: float = 360.0
+    model_queue_size: int = 100
+    most_copies: int | None = None
+    models_memory: int | None = None
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -78,7 +94,16 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         stream_timeout=_number(environment, "SAGEMAKER_MODEL_SERVER_STREAM_TIMEOUT", 480, 1),
         concurrency=_number(environment, "SAGEMAKER_MODEL_SERVER_CONCURRENCY", 64, 1),
         queue_size=_number(environment, "SAGEMAKER_MODEL_SERVER_QUEUE_SIZE", 1000, 0),
+        is_multi_model=is_multi_model(environment),
+        model_queue_size=_number(environment, "SAGEMAKER_MODEL_JOB_QUEUE_SIZE", 100, 1),
+        most_copies=_number(environment, "SAGEMAKER_NUM_MODEL_WORKERS", 0, 1) or None,
+        models_memory=_number(environment, "OPT_ML_MODELS_MEMORY_MB", 0, 1) * MEGABYTE or None,
     )
+
+
+def is_multi_model(environment: Mapping[str, str] = os.environ) -> bool:
+    """True in a container of a multi-model endpoint (MME-02)."""
+    return environment.get("SAGEMAKER_MULTI_MODEL", "").strip().lower() == "true"
 
 
 def _number(

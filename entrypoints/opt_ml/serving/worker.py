@@ -6,11 +6,9 @@ It ends when the front closes the socket, and dies with the front whatever it is
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import gc
 import os
-import signal
 import socket
 import sys
 import traceback
@@ -23,10 +21,9 @@ from opt_ml.serving.handler import load_handler
 from opt_ml.serving.invocation import Model
 from opt_ml.serving.outcomes import describe
 from opt_ml.serving.worker_async import serve_at_once
-from opt_ml.serving.worker_socket import SOCKET
+from opt_ml.serving.worker_socket import SOCKET, die_with
 from opt_ml.serving.worker_sync import serve_one_by_one
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _OUT_OF_THE_WAY = 64  # the least number of our descriptor; a handler that writes to 3 does not mean the front
 
 
@@ -37,7 +34,7 @@ def main(model_dir: str, front: int) -> int:
         model_dir: what `model_fn` gets.
         front: process id of the front.
     """
-    _die_with(front)
+    die_with(front)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     with _take_socket() as connection:
@@ -80,13 +77,6 @@ def _take_socket() -> socket.socket:
     os.close(SOCKET)
     os.register_at_fork(after_in_child=connection.close)
     return connection
-
-
-def _die_with(front: int) -> None:
-    # The end of the socket is only seen between requests; a worker in a long prediction needs the signal.
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != front:  # it died before the line above
-        os._exit(1)
 
 
 if __name__ == "__main__":
