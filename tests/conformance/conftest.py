@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.conformance.endpoints import Handlers
 from tests.conformance.profile import Profile, csv_text, payload, read_profile, table
 from tests.conformance.script_jobs import ScriptJobs
 from toolkit.endpoint import START_LIMIT, Endpoint
@@ -22,6 +23,8 @@ from toolkit.job import Channel, JobResult, TrainingJob, execute, plan
 
 DEFAULT_IMAGE = "ensemble-cpu"
 ROWS = 80
+# fixture -> what the image's profile must claim for the tests that use it
+CAPABILITIES = {"scripts": "script_mode", "handlers": "handlers"}
 
 MakeJob = Callable[..., TrainingJob]
 
@@ -31,10 +34,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.docker)
-    of_scripts = [item for item in items if "scripts" in getattr(item, "fixturenames", ())]
-    if of_scripts and not chosen_profile(config).script_mode:
-        config.hook.pytest_deselected(items=of_scripts)
-        items[:] = [item for item in items if item not in of_scripts]
+    for fixture, capability in CAPABILITIES.items():
+        needing = [item for item in items if fixture in getattr(item, "fixturenames", ())]
+        if needing and not getattr(chosen_profile(config), capability):
+            config.hook.pytest_deselected(items=needing)
+            items[:] = [item for item in items if item not in needing]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -125,6 +129,12 @@ def make_job(
 def scripts(make_job: MakeJob, tmp_path_factory: pytest.TempPathFactory) -> ScriptJobs:
     """Jobs of a user's own program; its tests are left out where the profile has no script_mode."""
     return ScriptJobs(make_job, tmp_path_factory.mktemp("scripts"))
+
+
+@pytest.fixture(scope="module")
+def handlers(image: str, start_limit: float, tmp_path_factory: pytest.TempPathFactory) -> Handlers:
+    """Endpoints of a user's own handler; its tests are left out where the profile has no handlers."""
+    return Handlers(image, tmp_path_factory.mktemp("handlers"), start_limit)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 PROFILES = Path(__file__).parent / "profiles"
 FEATURES = 4
+LONGEST_FIELD = 100_000  # characters; Python's csv module takes 131,072
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Profile:
         wrong_requests: name -> wrong request.
         metric: a name that the log of a job must hold.
         script_mode: whether `train` runs the user's program where a job names one.
+        handlers: whether `serve` uses the model's own code/inference.py.
     """
 
     hyperparameters: dict[str, str]
@@ -61,6 +63,7 @@ class Profile:
     wrong_requests: dict[str, Request]
     metric: str
     script_mode: bool = False
+    handlers: bool = False
 
 
 def read_profile(name: str) -> Profile:
@@ -79,6 +82,7 @@ def read_profile(name: str) -> Profile:
         wrong_requests={name: Request(**request) for name, request in serving["wrong_requests"].items()},
         metric=training["metric"],
         script_mode=training.get("script_mode", False),
+        handlers=serving.get("handlers", False),
     )
 
 
@@ -101,3 +105,10 @@ def csv_text(rows: list[list[str]]) -> str:
 def payload(rows: int) -> bytes:
     """A request of `rows` rows, features only."""
     return csv_text([row[:FEATURES] for row in table(rows, seed=3)]).encode()
+
+
+def large_payload(size: int) -> bytes:
+    """A request of about `size` bytes, and not many rows: the numbers have a great many decimal zeros."""
+    rows = -(-size // (FEATURES * LONGEST_FIELD))
+    zeros = "0" * (size // (rows * FEATURES) - 8)
+    return csv_text([[value + zeros for value in row[:FEATURES]] for row in table(rows, seed=3)]).encode()

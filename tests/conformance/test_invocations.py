@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conformance.profile import Profile, Request
+from tests.conformance.profile import Profile, Request, large_payload
 from toolkit.endpoint import Endpoint, Response
 from toolkit.http_client import send
 
@@ -74,6 +74,24 @@ def test_a_body_of_six_megabytes_is_taken(endpoint: Endpoint, rows: Rows, profil
     one = rows(1000)
     body = one * (6_000_000 // len(one))
     assert_answers(endpoint.invoke(body, "text/csv", profile.accept), body.count(b"\n"), profile)
+
+
+@pytest.mark.contract("HOST-51", "HOST-52")
+def test_a_body_of_twenty_five_megabytes_is_taken(endpoint: Endpoint, profile: Profile) -> None:
+    body = large_payload(25 * 2**20)
+    assert_answers(endpoint.invoke(body, "text/csv", profile.accept), body.count(b"\n"), profile)
+
+
+@pytest.mark.contract("HOST-61")
+def test_each_of_many_records_gets_the_answer_that_it_gets_alone(
+    endpoint: Endpoint, rows: Rows, profile: Profile
+) -> None:
+    records = rows(1000).splitlines(keepends=True)
+    together = endpoint.invoke(b"".join(records), "text/csv", profile.accept).text.split()
+    assert len(together) == len(records)
+    for number in (0, 1, 499, 998, 999):
+        alone = endpoint.invoke(records[number], "text/csv", profile.accept).text
+        assert float(together[number]) == pytest.approx(float(alone), rel=1e-5)
 
 
 @pytest.mark.contract("HOST-33")

@@ -132,6 +132,8 @@ class Handler(BaseHTTPRequestHandler):
             if FAULT == "slow-ping" and threading.active_count() > 6:
                 time.sleep(5)
             self.answer(200 if self.model or FAULT == "static-ping" else 503, b"")
+        elif self.path == "/metrics" and FAULT == "metrics-a-request":
+            self.answer(200, "".join(f"request_{number} 1\n" for number in range(self.server.seen)).encode())
         elif FAULT == "unknown-path-kills":
             os._exit(3)
         else:
@@ -145,6 +147,7 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == "/invocations":
             with self.server.busy:
                 self.server.requests += 1
+                self.server.seen += 1
             self.invoke(body)
             with self.server.busy:
                 self.server.requests -= 1
@@ -167,6 +170,8 @@ class Handler(BaseHTTPRequestHandler):
         }
         if not accepted & {"*/*", "text/csv"} and FAULT != "ignores-accept":
             return self.answer(406, json.dumps({"error": "only text/csv"}).encode())
+        if FAULT == "small-limit" and len(body) > 8_000_000:
+            return self.answer(413, json.dumps({"error": "too large"}).encode())
         if FAULT == "dies-at-garbage" and b"," not in body:
             os._exit(5)
         try:
@@ -199,6 +204,13 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def handle_expect_100(self):
+        """The interim answer to `Expect: 100-continue`."""
+        if FAULT != "refuses-to-expect":
+            return super().handle_expect_100()
+        self.send_error(417)
+        return False
+
     def log_message(self, *_):
         """No access log."""
 
@@ -210,7 +222,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self.requests = 0
+        self.requests = self.seen = 0
         self.busy = threading.Condition()
 
     def finish_requests(self):
@@ -230,6 +242,12 @@ def serve():
         Path("/root/cache").write_text("")
     if FAULT == "needs-network":
         assert Path("/sys/class/net/eth0").exists(), "no network"
+    if FAULT == "listens-elsewhere":
+        Handler.management = Server((host, 8081), Handler)
+    if FAULT == "takes-memory":
+        Handler.cache = b"x" * 1_200_000_000
+    if FAULT == "reads-batch-word":
+        assert os.environ.get("SAGEMAKER_BATCH", "false") in {"true", "false"}, "SAGEMAKER_BATCH is unknown"
     stop = (
         signal.SIG_IGN
         if FAULT == "ignores-sigterm"

@@ -26,8 +26,11 @@ before the status is sent, so an error until then is an answer like any other; a
 broken off (HOST-68). A client that goes away closes the generator, at its next `yield`. What predict_fn
 yields goes to the user's output_fn as the iterator that it is, to loop over; without one each part is sent.
 
-A user's function that is absent falls back to the image's. `output_fn` and `transform_fn` return bytes,
-str, or (body, content type). Rules for what a user's own function receives, as in the AWS toolkits:
+A user's function that is absent falls back to the image's, except beside a `model_fn` of the user's: the
+image's steps know the image's own model only, so then it falls back to the default. `output_fn` and
+`transform_fn` return bytes, str, or (body, content type).
+
+Rules for what a user's own function receives, as in the AWS toolkits:
 `body` is str for text types and bytes otherwise (HANDLER-07); a missing Content-Type is
 `application/json`, and a missing or `*/*` Accept is `application/json` (HANDLER-11), or
 SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT. The image's functions always get bytes, `application/octet-stream`
@@ -122,6 +125,8 @@ def load_handler(model_dir: Path) -> Handler:
     users = _functions(import_program(path, model_dir / "code"), str(path), True) if path else {}
     built_in = find_built_in("opt_ml.handler")
     images = _functions(built_in, "the image's handler", False) if built_in is not None else {}
+    if "model_fn" in users:  # the image's steps know the image's model only
+        images = {}
     model_fn = users.get("model_fn") or images.get("model_fn")
     if model_fn is None:
         raise UserError(_no_model_fn(model_dir, path))

@@ -80,11 +80,19 @@ def test_a_bug_on_import_comes_through(load):
 @pytest.mark.contract("HANDLER-03")
 def test_steps_fall_back_to_the_image_and_then_to_the_default(load):
     handler = load(
-        "def model_fn(d): return lambda data: data",
-        model_fn=lambda directory: 1 / 0,
+        "def predict_fn(data, model): return data * model",
+        model_fn=lambda directory: 2,
         output_fn=lambda prediction, accept: f"{prediction.tolist()} {accept}",
     )
-    assert answer(handler).body == b"[[1.0, 2.0]] */*"
+    assert answer(handler).body == b"[[2.0, 4.0]] */*"
+
+
+@pytest.mark.contract("HANDLER-03", "HANDLER-08")
+def test_beside_a_users_model_fn_absent_steps_are_the_defaults(load):
+    images = {name: lambda *arguments: 1 / 0 for name in ("model_fn", "input_fn", "predict_fn", "output_fn")}
+    assert answer(load("def model_fn(d): return lambda data: data * 2", **images)).body == b"[[2.0,4.0]]"
+    transform = {"transform_fn": lambda *arguments: 1 / 0}
+    assert answer(load("def model_fn(d): return lambda data: data", **transform)).body == b"[[1.0,2.0]]"
 
 
 @pytest.mark.contract("HANDLER-04")
@@ -96,8 +104,12 @@ def test_a_users_step_sets_the_images_transform_fn_aside_and_the_other_way_round
     images = {"input_fn": lambda b, c: 1 / 0}
     assert answer(load(steps, transform_fn=lambda m, b, c, a: "image")).body == b"steps"
     assert answer(load(transform, **images)).body == b"transform"
-    plain = load("def model_fn(d): return None", transform_fn=lambda m, b, c, a: "image")
-    assert answer(plain).body == b"image"
+
+
+@pytest.mark.contract("HANDLER-04")
+def test_the_images_transform_fn_is_used_where_the_user_has_none_of_its_functions(load):
+    images = {"model_fn": lambda d: None, "transform_fn": lambda m, b, c, a: "image"}
+    assert answer(load("NAME = 'without functions'", **images)).body == b"image"
 
 
 @pytest.mark.contract("HANDLER-07", "HANDLER-11", "HOST-57")
@@ -120,8 +132,8 @@ def test_users_functions_get_text_for_text_types_and_the_images_get_bytes(
     )
     assert answer(load(source), body, content_type).body.decode() == users
     if images:
-        image = {"transform_fn": lambda m, b, c, a: f"{b!r} {c}"}
-        plain = load("def model_fn(d): pass", **image)
+        image = {"model_fn": lambda d: None, "transform_fn": lambda m, b, c, a: f"{b!r} {c}"}
+        plain = load("NAME = 'without functions'", **image)
         assert answer(plain, body, content_type).body.decode() == images
 
 
