@@ -10,12 +10,11 @@ from typing import Any
 from opt_ml.serving.answers import Answer, error_answer
 from opt_ml.serving.job_queue import JobQueue
 from opt_ml.serving.jobs import Call, Job
-from opt_ml.serving.processes import Children, describe_end
+from opt_ml.serving.processes import Children, describe_end, pause_after
 from opt_ml.serving.settings import Settings
 from opt_ml.serving.worker_link import WorkerLink
 
 _SHORT_LIFE = 5.0  # seconds; a worker that dies sooner than that after its load waits before its next start
-_LONGEST_PAUSE = 10.0  # seconds
 _STARTS = 5  # failed in a row, with no other worker alive, before the container gives up
 _CANCEL_PATIENCE = 10.0  # seconds in which a worker ends what nobody wants any more
 
@@ -291,11 +290,6 @@ class Pool:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def pause_after(failures: int) -> float:
-    """Seconds to wait before the next start of a worker; a float holds no power of a large number."""
-    return min(0.05 * 2.0 ** min(failures, 10), _LONGEST_PAUSE)
 
 
 def _load(link: WorkerLink) -> int:

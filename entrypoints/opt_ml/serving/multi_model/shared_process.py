@@ -13,8 +13,7 @@ from opt_ml.serving.multi_model.host_link import Group, HostLink, HostLostError
 from opt_ml.serving.multi_model.memory import LoadError, Memory
 from opt_ml.serving.multi_model.shared import SharedModel
 from opt_ml.serving.multi_model.turns import Turns
-from opt_ml.serving.pool import pause_after
-from opt_ml.serving.processes import Children, describe_end
+from opt_ml.serving.processes import Children, describe_end, pause_after
 from opt_ml.serving.settings import Settings
 
 _SHORT_LIFE = 5.0  # seconds; a process that dies sooner than that waits before its next start
