@@ -163,6 +163,7 @@ class Engine:
                 )
 
     def _create(self, spec: RunSpec) -> DockerContainer:
+        shares = spec.network.startswith("container:")
         aliases = {spec.network: self._client.api.create_endpoint_config(aliases=list(spec.aliases))}
         try:
             return self._client.containers.create(
@@ -173,8 +174,10 @@ class Engine:
                 mounts=[
                     Mount(bind.target, str(bind.source), type="bind", read_only=bind.read_only)
                     for bind in spec.binds
-                ],
-                network=spec.network,
+                ]
+                + [Mount(directory, None, type="volume") for directory in spec.volumes],
+                network=None if shares else spec.network,
+                network_mode=spec.network if shares else None,
                 networking_config=aliases if spec.aliases else None,
                 hostname=spec.hostname,
                 ports={f"{inside}/tcp": (LOOPBACK, outside or 0) for inside, outside in spec.ports.items()},

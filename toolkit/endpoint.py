@@ -8,27 +8,30 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from toolkit.artifacts import model_directory
 from toolkit.containers import Container, engine
 from toolkit.errors import ToolkitError, WorkError
-from toolkit.http_client import INVOCATION_LIMIT, RelayedConnection, Response, send
+from toolkit.http_client import INVOCATION_LIMIT, Response
 from toolkit.job_log import OnLine
+from toolkit.model_mounts import model_binds
+from toolkit.model_server import InvocationError, ModelServer
+from toolkit.relay import SCRIPT, RelayedConnection
 from toolkit.run_spec import LOOPBACK, Bind, RunSpec
+from toolkit.surroundings import INSTANCE, Surroundings
 
-__all__ = ["Endpoint", "EndpointError", "InvocationError", "Response", "Stop"]
+__all__ = ["Endpoint", "EndpointError", "InvocationError", "Response", "Stop", "Surroundings"]
 
 PORT = 8080  # HOST-30
 START_LIMIT = 480.0  # seconds until /ping must be 200 (HOST-41)
-PING_LIMIT = 2.0  # seconds for one answer to /ping (HOST-40)
 STOP_GRACE = 30  # seconds from SIGTERM to SIGKILL (HOST-04)
 PROBE_INTERVAL = 0.2  # seconds between two probes; the platform's own is not documented
 
@@ -38,22 +41,20 @@ PING_FAILURE = (
     'Please check CloudWatch logs for this endpoint."'
 )
 
-# Runs inside a container that has no network: argv is the port and the length of the request.
-_RELAY = """
-import socket, sys
-server = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
-server.sendall(sys.stdin.buffer.read(int(sys.argv[2])))
-while part := server.recv(65536):
-    sys.stdout.buffer.write(part)
-"""
+_SOUNDS_WRONG = re.compile(r"error|exception|cannot|failed", re.IGNORECASE)
 
 
 class EndpointError(WorkError):
-    """The container did not become healthy: CreateEndpoint would end as `Failed`."""
+    """The container did not become healthy: CreateEndpoint would end as `Failed`.
 
+    Args:
+        message: all that there is to say.
+        cause: the line of the container's log that says most, or the first line of the message.
+    """
 
-class InvocationError(WorkError):
-    """A request had no answer: SageMaker would raise ModelError or a time-out."""
+    def __init__(self, message: str, cause: str = "") -> None:
+        super().__init__(message)
+        self.cause = cause or message.partition("\n")[0]
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Stop:
     duration: float
 
 
-class Endpoint:
+class Endpoint(ModelServer):
     """A container that runs `serve`, from start to removal, as a context manager.
 
     Args:
@@ -82,6 +83,7 @@ class Endpoint:
         isolated: no network at all (HOST-114, HOST-115). Requests then go through `python3` inside.
         user: `uid[:gid]` to run as; None for the image's own.
         read_only: nothing but /tmp can be written (HOST-93).
+        surroundings: what else differs from an instance of its own.
         start_limit: seconds until /ping must be 200 (HOST-41).
         on_line: receives each line of the container's log as it comes, in another thread.
         wait: False returns from the start before the container is healthy.
@@ -101,6 +103,7 @@ class Endpoint:
         isolated: bool = False,
         user: str | None = None,
         read_only: bool = False,
+        surroundings: Surroundings = INSTANCE,
         start_limit: float = START_LIMIT,
         on_line: OnLine | None = None,
         wait: bool = True,
@@ -112,6 +115,7 @@ class Endpoint:
         self._isolated = isolated
         self._user = user
         self._read_only = read_only
+        self._surroundings = surroundings
         self._start_limit = start_limit
         self._on_line = on_line
         self._wait = wait
@@ -123,12 +127,12 @@ class Endpoint:
 
     def __enter__(self) -> Self:
         with ExitStack() as resources:
-            directory = resources.enter_context(model_directory(self._model)) if self._model else None
-            self.container: Container = resources.enter_context(engine().run(self.spec(directory)))
+            binds = resources.enter_context(model_binds(self._model, self._surroundings.code))
+            self.container: Container = resources.enter_context(engine().run(self.spec(binds)))
             self._started = time.monotonic()
             self._reader = threading.Thread(target=self._read_log, daemon=True)
             self._reader.start()
-            if not self._isolated:
+            if not (self._isolated or self._surroundings.network):
                 self._port = self.container.published_port(self._inside_port)
             if self._wait:
                 self.wait_until_healthy()
@@ -142,25 +146,38 @@ class Endpoint:
             self.stop()
 
     @property
+    def port(self) -> int | None:
+        """The port on loopback; None where none was asked for and the container is not started."""
+        return self._port
+
+    @property
     def url(self) -> str:
         """Where the endpoint answers, such as `http://127.0.0.1:8080`."""
         return f"http://{LOOPBACK}:{self._port or self._inside_port}"
 
-    def spec(self, directory: Path | None) -> RunSpec:
-        """What `docker run` is told; `directory` is mounted read-only at /opt/ml/model (HOST-21)."""
+    def spec(self, binds: tuple[Bind, ...]) -> RunSpec:
+        """What `docker run` is told; `binds` are those of the model (HOST-21)."""
+        around = self._surroundings
+        publishes = not (self._isolated or around.network)
+        others = dict.fromkeys(around.also_published)
+        temporary = ("/tmp",) if self._read_only else ()  # noqa: S108 - a directory of the container
         return RunSpec(
             image=self._image,
             command=("serve",),
             purpose="endpoint",
             environment=self._environment,
-            binds=(Bind(directory, "/opt/ml/model", read_only=True),) if directory else (),
-            network="none" if self._isolated else "bridge",
-            ports={} if self._isolated else {self._inside_port: self._port},
-            tmpfs=("/tmp",) if self._read_only else (),  # noqa: S108 - a directory of the container
+            binds=(*binds, *around.binds),
+            network=around.network or ("none" if self._isolated else "bridge"),
+            hostname=around.hostname,
+            ports={self._inside_port: self._port, **others} if publishes else {},
+            tmpfs=() if around.is_tmp_on_disk else temporary,
+            volumes=temporary if around.is_tmp_on_disk else (),
             user=self._user,
             read_only=self._read_only,
+            cpus=around.cpus,
+            memory=around.memory,
             # HOST-14: up to half of the memory
-            shm_size=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2,
+            shm_size=(around.memory or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) // 2,
         )
 
     def wait_until_healthy(self) -> None:
@@ -188,55 +205,6 @@ class Endpoint:
             f"/ping was not 200 within {self._start_limit:.0f} s; the last probe got: {answer}."
         )
 
-    def ping(self) -> Response:
-        """GET /ping, with the platform's limit of 2 s (HOST-40).
-
-        Raises:
-            OSError: no connection, or no answer in time.
-        """
-        return self.request("GET", "/ping", timeout=PING_LIMIT)
-
-    def invoke(
-        self,
-        body: bytes | Iterable[bytes],
-        content_type: str | None = None,
-        accept: str | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Response:
-        """POST /invocations (HOST-31).
-
-        Args:
-            body: bytes; or an iterable of parts, sent with chunked encoding (BATCH-07).
-            content_type: None leaves the header out (HOST-57).
-            accept: None leaves the header out.
-            headers: further headers.
-
-        Raises:
-            InvocationError: no connection, no answer within 60 s (HOST-50), or one that is not HTTP.
-        """
-        given = {"Content-Type": content_type, "Accept": accept, **(headers or {})}
-        sent = {name: value for name, value in given.items() if value is not None}
-        try:
-            return self.request("POST", "/invocations", sent, body)
-        except (OSError, http.client.HTTPException) as error:
-            cause = str(error) or type(error).__name__
-            raise InvocationError(f"the container gave no answer to /invocations: {cause}.") from error
-
-    def request(
-        self,
-        method: str,
-        path: str,
-        headers: Mapping[str, str] | None = None,
-        body: bytes | Iterable[bytes] = b"",
-        timeout: float = INVOCATION_LIMIT,
-    ) -> Response:
-        """Any request, on a connection of its own."""
-        connection = self.connect(timeout)
-        try:
-            return send(connection, method, path, headers or {}, body)
-        finally:
-            connection.close()
-
     def connect(self, timeout: float = INVOCATION_LIMIT) -> http.client.HTTPConnection:
         """A new connection, for `toolkit.http_client.send` or for raw requests; `timeout` in seconds."""
         if self._isolated:
@@ -252,15 +220,15 @@ class Endpoint:
         self._reader.join()
         return self.container.wait()
 
-    def stop(self) -> Stop:
-        """SIGTERM, and SIGKILL 30 s later (HOST-04); a second call gives the first one's result."""
+    def stop(self, grace: float = STOP_GRACE) -> Stop:
+        """SIGTERM, and SIGKILL `grace` seconds later (HOST-04); a second call changes nothing."""
         if self._stop is None:
             began = time.monotonic()
-            self.container.stop(STOP_GRACE)
+            self.container.stop(grace)
             exit_code = self.container.wait()
             self._reader.join()
             duration = time.monotonic() - began
-            self._stop = Stop(duration < STOP_GRACE and exit_code != 137, exit_code, round(duration, 3))
+            self._stop = Stop(duration < grace and exit_code != 137, exit_code, round(duration, 3))
         return self._stop
 
     def _read_log(self) -> None:
@@ -271,14 +239,15 @@ class Endpoint:
 
     def _relay(self, request: bytes) -> bytes:
         size = str(len(request))
-        return self.container.exec(["python3", "-c", _RELAY, str(self._inside_port), size], request)
+        return self.container.exec(["python3", "-c", SCRIPT, str(self._inside_port), size], request)
 
     def _unhealthy(self, reason: str) -> EndpointError:
         if not self.container.is_running():
             self._reader.join()
         tail = "\n".join(f"    {line}" for line in self._lines[-LAST_LINES:]) or "    (it printed nothing)"
         return EndpointError(
-            f"{reason}\n  SageMaker would say: {PING_FAILURE}\n  The container's last lines:\n{tail}"
+            f"{reason}\n  SageMaker would say: {PING_FAILURE}\n  The container's last lines:\n{tail}",
+            next((line for line in self._lines if _SOUNDS_WRONG.search(line)), "\n".join(self._lines[-1:])),
         )
 
 

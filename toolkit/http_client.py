@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import http.client
-import io
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
-from urllib.parse import urlsplit
-
-from toolkit.errors import ToolkitError
+from typing import Self
 
 INVOCATION_LIMIT = 60.0  # seconds for one answer to /invocations (HOST-50)
+_PART = 1 << 16  # bytes of a body that are read at once
 
 
 @dataclass(frozen=True)
@@ -33,12 +31,6 @@ class Response:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-class Exchange(Protocol):
-    """Carries the bytes of one request to a server and brings back those of the answer."""
-
-    def __call__(self, request: bytes) -> bytes: ...  # noqa: D102 - the class says it
-
-
 def send(
     connection: http.client.HTTPConnection,
     method: str,
@@ -46,7 +38,7 @@ def send(
     headers: Mapping[str, str],
     body: bytes | Iterable[bytes] = b"",
 ) -> Response:
-    """Send one request and read the whole answer; the connection is closed.
+    """Send one request and read the whole answer.
 
     Args:
         connection: fresh, or kept alive by an earlier answer.
@@ -60,6 +52,19 @@ def send(
         OSError: no connection, or no answer in time.
         http.client.HTTPException: the answer is not HTTP.
     """
+    begin(connection, method, path, headers, body)
+    answer = connection.getresponse()
+    return Response(answer.status, _lowered(answer), answer.read())
+
+
+def begin(
+    connection: http.client.HTTPConnection,
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    body: bytes | Iterable[bytes] = b"",
+) -> None:
+    """Send one request, as `send` does, and wait for nothing."""
     connection.putrequest(method, path, skip_accept_encoding=True)
     for name, value in headers.items():
         connection.putheader(name, value)
@@ -68,82 +73,62 @@ def send(
     elif body or method == "POST":
         connection.putheader("Content-Length", str(len(body)))
     connection.endheaders(body, encode_chunked=not isinstance(body, bytes))
-    answer = connection.getresponse()
-    lowered = {name.lower(): value for name, value in answer.getheaders()}
-    return Response(answer.status, lowered, answer.read())
 
 
-def invoke(url: str, body: bytes, content_type: str | None, accept: str | None) -> Response:
-    """POST `body` to /invocations of an endpoint that runs already.
+def _lowered(answer: http.client.HTTPResponse) -> dict[str, str]:
+    return {name.lower(): value for name, value in answer.getheaders()}
+
+
+class OpenAnswer:
+    """An answer whose head has come, and whose body is read as it comes; closes its connection at the end.
 
     Args:
-        url: `http://HOST[:PORT]`, with or without `/invocations`.
-        body: the payload.
-        content_type: None leaves the header out.
-        accept: None leaves the header out.
+        connection: on which the request has been sent, by `begin`.
+        limit: seconds from now in which head and body must have come.
+
+    Attributes:
+        status: of the answer.
+        headers: with names in lower case.
 
     Raises:
-        ToolkitError: not such a URL, nothing listens there, or no answer within 60 s (HOST-50).
-    """
-    host, port = _host_and_port(url)
-    connection = http.client.HTTPConnection(host, port, timeout=INVOCATION_LIMIT)
-    given = {"Content-Type": content_type, "Accept": accept}
-    try:
-        sent = {name: value for name, value in given.items() if value is not None}
-        return send(connection, "POST", "/invocations", sent, body)
-    except (OSError, http.client.HTTPException) as error:
-        raise ToolkitError(
-            f"Nothing answers at http://{host}:{port} ({error}).",
-            "Start an endpoint first (./build.py serve IMAGE), or name an image to start one for it.",
-        ) from None
-    finally:
-        connection.close()
-
-
-def _host_and_port(url: str) -> tuple[str, int]:
-    try:
-        parts = urlsplit(url if "//" in url else f"http://{url}")
-        if parts.scheme == "http" and parts.hostname:
-            return parts.hostname, parts.port or 80
-    except ValueError:  # a port that is no number
-        pass
-    raise ToolkitError(
-        f"--url {url}: this is not http://HOST:PORT.", "For example: --url http://127.0.0.1:8080"
-    )
-
-
-class RelayedConnection(http.client.HTTPConnection):
-    """A connection whose bytes travel by `exchange` instead of a socket of this process.
-
-    For a container without a network: what runs inside it can reach its loopback, this process cannot.
+        TimeoutError: the limit is over; at the start, or while the body is read.
+        OSError: the connection has gone.
+        http.client.HTTPException: the answer is not HTTP, or ends early.
     """
 
-    def __init__(self, host: str, exchange: Exchange) -> None:
-        super().__init__(host)
-        self._exchange = exchange
+    def __init__(self, connection: http.client.HTTPConnection, limit: float) -> None:
+        self._connection = connection
+        self._socket = connection.sock  # http.client forgets it where the answer ends the connection
+        self._deadline = time.monotonic() + limit
+        self._allow()
+        self._answer = connection.getresponse()
+        self.status = self._answer.status
+        self.headers: Mapping[str, str] = _lowered(self._answer)
 
-    def endheaders(self, message_body: Any = None, *, encode_chunked: bool = False) -> None:
-        """One exchange carries one request: the server is asked to close after its answer."""
-        self.putheader("Connection", "close")
-        super().endheaders(message_body, encode_chunked=encode_chunked)
+    def __enter__(self) -> Self:
+        return self
 
-    def connect(self) -> None:
-        """Collect the request; it is sent when the answer is asked for."""
-        self.sock = _RelaySocket(self._exchange)
+    def __exit__(self, *_: object) -> None:
+        self._answer.close()
+        self._connection.close()
 
+    def read(self) -> bytes:
+        """The whole body."""
+        return b"".join(self.parts())
 
-class _RelaySocket:
-    """The part of a socket that http.client uses."""
+    def parts(self) -> Iterator[bytes]:
+        """The body as it comes, without the bounds of its chunks."""
+        while True:
+            self._allow()
+            part = self._answer.read1(_PART)
+            if not part:
+                break
+            yield part
+        if self._answer.length:  # `read1` takes the end of the connection for the end of the body
+            raise http.client.IncompleteRead(b"", self._answer.length)
 
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
-        self._request = bytearray()
-
-    def sendall(self, data: bytes) -> None:
-        self._request += data
-
-    def makefile(self, mode: str) -> io.BytesIO:
-        return io.BytesIO(self._exchange(bytes(self._request)))
-
-    def close(self) -> None:
-        """Nothing is held open."""
+    def _allow(self) -> None:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self._socket.settimeout(left)

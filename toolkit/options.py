@@ -104,3 +104,24 @@ def read_payload(name: str) -> bytes:
         raise ToolkitError(
             f"--payload {name} cannot be read: {error.strerror}.", "Use - for standard input."
         ) from None
+
+
+def read_environment_file(path: Path) -> dict[str, str]:
+    """Lines of NAME=VALUE, as `docker run --env-file` reads them; empty lines and comments (#) do not count.
+
+    Raises:
+        ToolkitError: no such file, or a line of another form, with its number.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ToolkitError(f"--env-file {path} cannot be read: {error.strerror}.") from None
+    values = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        name, sign, value = line.partition("=")
+        if not (name.strip() and sign):
+            raise ToolkitError(f"--env-file {path} line {number}: {line[:60]!r} is not NAME=VALUE.")
+        values[name.strip()] = value
+    return values

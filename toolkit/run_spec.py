@@ -27,10 +27,11 @@ class RunSpec:
         image: local reference, such as `opt-ml/ensemble-cpu:latest`.
         command: replaces CMD and is appended to ENTRYPOINT (TRAIN-01, HOST-01).
         purpose: value of the label `LABEL`, for example the job's name.
-        network: `bridge`, `none`, or the name of a network.
+        network: `bridge`, `none`, the name of a network, or `container:NAME` to share another one's.
         aliases: names under which other containers of `network` find this one.
         ports: port in the container -> port on loopback, None for one that the engine chooses.
         tmpfs: directories that are writable memory.
+        volumes: directories that are writable disk, gone with the container.
         user: `uid` or `uid:gid`; None for the image's own.
         cpus: number of CPUs, may be a fraction.
         memory, shm_size: bytes.
@@ -47,6 +48,7 @@ class RunSpec:
     hostname: str | None = None
     ports: Mapping[int, int | None] = field(default_factory=dict)
     tmpfs: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
     user: str | None = None
     read_only: bool = False
     cpus: float | None = None
@@ -62,6 +64,7 @@ class RunSpec:
         words += ["--user", self.user] if self.user else []
         words += ["--read-only"] if self.read_only else []
         words += [f"--tmpfs={directory}" for directory in self.tmpfs]
+        words += [f"--volume={directory}" for directory in self.volumes]
         words += [f"--cpus={self.cpus:g}"] if self.cpus else []
         words += [f"--memory={self.memory}"] if self.memory else []
         words += [f"--shm-size={self.shm_size}"] if self.shm_size else []

@@ -14,7 +14,7 @@ from tests.integration import tiny_image
 from toolkit.containers import engine
 from toolkit.endpoint import Endpoint, EndpointError
 from toolkit.errors import ToolkitError
-from toolkit.http_client import invoke
+from toolkit.hosting.client import Call, EndpointClient
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def endpoint(tiny: str, model: Path) -> Iterator[Endpoint]:
 
 def test_an_endpoint_answers_where_its_url_says(endpoint: Endpoint) -> None:
     assert endpoint.url.startswith("http://127.0.0.1:")
-    assert invoke(endpoint.url, b"1,2\n", "text/csv", None).body == b"5.0"
+    assert EndpointClient(endpoint.url).invoke(Call(b"1,2\n", "text/csv")).body == b"5.0"
 
 
 def test_the_log_is_kept(endpoint: Endpoint) -> None:
@@ -127,5 +127,5 @@ def test_a_model_that_is_not_there_is_named(tiny: str) -> None:
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1", "http://", "127.0.0.1:1"])
 def test_an_url_without_an_endpoint_is_named(url: str) -> None:
     with pytest.raises(ToolkitError) as caught:
-        invoke(url, b"", "text/csv", None)
+        EndpointClient(url)
     assert url in str(caught.value)

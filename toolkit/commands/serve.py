@@ -3,72 +3,124 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from toolkit.hosting.local_endpoint import EndpointConfig, LocalEndpoint
 
 HELP = "Serve a model on this machine, as a SageMaker endpoint would."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The image, its model and where it listens."""
-    parser.add_argument(
-        "image", help="an image of this repository (ensemble-cpu), or any local image reference"
-    )
-    parser.add_argument(
-        "--model",
-        metavar="PATH",
-        help="a model.tar.gz, a directory, or jobs/NAME (default: the newest completed job of the image)",
-    )
-    parser.add_argument(
-        "--jobs", default="jobs", metavar="DIR", help="where the default model is looked for (jobs)"
-    )
+    """What is served, where it runs and where it listens."""
+    from toolkit.hosting import arguments
+
+    arguments.add_model_arguments(parser)
     parser.add_argument("--port", type=int, default=8080, help="port on 127.0.0.1; 0 for any free one (8080)")
+    parser.add_argument("--name", metavar="ENDPOINT", help="of the endpoint (default: the image's name)")
+    parser.add_argument("--code", metavar="DIR", help="your handler, in the place of the model's code/")
     parser.add_argument(
-        "--environment", action="append", default=[], metavar="NAME=VALUE", help="(repeatable)"
+        "--reload", action="store_true", help="start the server again when a file below --code changes"
     )
+    parser.add_argument("--quiet", action="store_true", help="no line for each request")
     parser.add_argument("--dry-run", action="store_true", help="print the docker run line and stop")
+    arguments.add_container_arguments(parser.add_argument_group("the container"))
+    arguments.add_kind_arguments(parser.add_argument_group("other kinds of endpoint"))
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until Ctrl-C (0) or until the container ends by itself (1)."""
-    import shlex
-    import sys
+    """Serve until Ctrl-C (0) or until the containers do not come back (1)."""
     from pathlib import Path
 
-    from toolkit.artifacts import newest_model
-    from toolkit.endpoint import Endpoint
-    from toolkit.images import local_reference
+    from toolkit.errors import ToolkitError
+    from toolkit.hosting.arguments import endpoint_config
+    from toolkit.hosting.local_endpoint import LocalEndpoint
     from toolkit.interrupts import terminate_like_interrupt
-    from toolkit.options import parse_pairs
 
     terminate_like_interrupt()
-    image = local_reference(arguments.image)
-    model = Path(arguments.model) if arguments.model else newest_model(Path(arguments.jobs), image)
-    endpoint = Endpoint(
-        image,
-        model,
-        environment=parse_pairs("--environment", arguments.environment),
-        port=arguments.port or None,
-        on_line=lambda line: print(line, flush=True),
-    )
+    if arguments.reload and not arguments.code:
+        raise ToolkitError(
+            "--reload needs --code.", "Name the directory of your handler: --code DIR --reload"
+        )
+    code = Path(arguments.code) if arguments.code else None
+    config = endpoint_config(arguments, arguments.port or None, code)
     if arguments.dry_run:
-        directory = model.absolute()
-        if model.is_file():
-            directory = Path.cwd() / "model"
-            print(shlex.join(["mkdir", str(directory)]))
-            print(shlex.join(["tar", "-xzf", str(model), "-C", str(directory)]))
-        print(endpoint.spec(directory).command_line())
+        _print_lines(config)
         return 0
-    print(f"Serving {model} with {image}", flush=True)
+    for definition in config.definitions:
+        print(
+            f"Starting {definition.image} with {config.models or definition.model or 'no model'}", flush=True
+        )
+    endpoint = LocalEndpoint(config, _say, shows_requests=not arguments.quiet)
     with endpoint:
-        print(f"Ready in {endpoint.started_in:.1f} s at {endpoint.url}; Ctrl-C stops it. Try:", flush=True)
-        request = "curl -H 'Content-Type: text/csv' --data-binary @FILE"
-        print(f"  {request} {endpoint.url}/invocations", flush=True)
+        _announce(endpoint)
         try:
-            exit_code = endpoint.wait()
+            _keep(endpoint, code if arguments.reload else None)
         except KeyboardInterrupt:
-            print("Stopping: SIGTERM now, SIGKILL in 30 s.", flush=True)
-            stop = endpoint.stop()
-            how = "ended by itself" if stop.by_itself else "had to be killed"
-            print(f"Stopped in {stop.duration:.1f} s: the container {how}, exit code {stop.exit_code}.")
-            return 0
-    print(f"error: the container ended by itself, exit code {exit_code}.", file=sys.stderr)
-    return 1
+            _say("Stopping: SIGTERM now, SIGKILL in 30 s.")
+            for stop in endpoint.fleet.stop():
+                how = "ended by itself" if stop.by_itself else "had to be killed"
+                _say(f"Stopped in {stop.duration:.1f} s: the container {how}, exit code {stop.exit_code}.")
+        finally:
+            if table := endpoint.requests.table():
+                print(table, flush=True)
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _keep(endpoint: LocalEndpoint, code: object) -> None:
+    from pathlib import Path
+
+    from toolkit.hosting.code_watch import CodeWatch
+    from toolkit.hosting.keeper import Keeper
+
+    watch = CodeWatch(code) if isinstance(code, Path) else None
+    Keeper(endpoint.fleet, _say, watch).run()
+
+
+def _announce(endpoint: LocalEndpoint) -> None:
+    """Where to ask, and how."""
+    name, fleet = endpoint.config.name, endpoint.fleet
+    _say(f"Ready in {fleet.started_in:.1f} s at {endpoint.url}; Ctrl-C stops it. Try:")
+    more = " --target-model NAME" if endpoint.config.models else ""
+    more += f" --target-container {fleet.definitions[0].hostname}" if endpoint.config.is_direct else ""
+    _say(f"  ./build.py invoke --url {endpoint.url} --body FILE --content-type text/csv{more}")
+    if not more:
+        _say(f"  curl -H 'Content-Type: text/csv' --data-binary @FILE {endpoint.url}/invocations")
+    _say(f'  boto3.client("sagemaker-runtime", endpoint_url="{endpoint.url}").invoke_endpoint(')
+    _say(f'      EndpointName="{name}", ContentType="text/csv", Body=...)')
+    if not endpoint.config.instance.isolated:
+        for index, definition in enumerate(fleet.definitions):
+            _say(f"The {definition.hostname} container itself listens on {fleet.url(index)}.")
+
+
+def _print_lines(config: EndpointConfig) -> None:
+    """What would be run by hand, for each container."""
+    import shlex
+    from dataclasses import replace
+    from pathlib import Path
+
+    from toolkit.errors import ToolkitError
+    from toolkit.hosting.fleet import Fleet
+    from toolkit.model_mounts import MODEL
+    from toolkit.run_spec import Bind
+
+    if config.models:
+        raise ToolkitError(
+            "A multi-model endpoint has no line of its own: models are unpacked when they are asked for."
+        )
+    instance = replace(config.instance, port=config.port)
+    fleet = Fleet(config.definitions, instance, lambda *_: None)
+    for index, definition in enumerate(config.definitions):
+        binds: tuple[Bind, ...] = ()
+        if model := definition.model:
+            directory = model.absolute()
+            if model.is_file():
+                directory = Path.cwd() / ("model" if len(config.definitions) == 1 else f"model-{index + 1}")
+                print(shlex.join(["mkdir", str(directory)]))
+                print(shlex.join(["tar", "-xzf", str(model), "-C", str(directory)]))
+            binds = (Bind(directory, MODEL, read_only=True),)
+        print(fleet.spec(index, binds).command_line())

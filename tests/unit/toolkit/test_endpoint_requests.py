@@ -8,8 +8,12 @@ import pytest
 
 from toolkit.endpoint import Endpoint
 from toolkit.errors import ToolkitError
-from toolkit.http_client import RelayedConnection, Response, invoke, send
+from toolkit.hosting.client import EndpointClient
+from toolkit.http_client import Response, send
+from toolkit.relay import RelayedConnection
+from toolkit.run_spec import Bind
 
+MODEL = Bind(Path("/models/one"), "/opt/ml/model", read_only=True)
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: Text/CSV; charset=utf-8\r\nContent-Length: 3\r\n\r\n1\n2"
 
 
@@ -63,14 +67,14 @@ def test_the_media_type_of_an_answer_is_without_parameters() -> None:
 
 @pytest.mark.contract("HOST-01", "HOST-21")
 def test_the_model_is_mounted_read_only_and_the_port_is_on_loopback() -> None:
-    line = Endpoint("an-image", port=8081, environment={"A": "b"}).spec(Path("/models/one")).command_line()
+    line = Endpoint("an-image", port=8081, environment={"A": "b"}).spec((MODEL,)).command_line()
     assert line.startswith("docker run --rm --shm-size=")
     assert line.endswith("-p 127.0.0.1:8081:8080 -e A=b -v /models/one:/opt/ml/model:ro an-image serve")
 
 
 @pytest.mark.contract("PIPE-01")
 def test_the_port_that_the_environment_names_is_published() -> None:
-    spec = Endpoint("an-image", environment={"SAGEMAKER_BIND_TO_PORT": "9999"}).spec(None)
+    spec = Endpoint("an-image", environment={"SAGEMAKER_BIND_TO_PORT": "9999"}).spec(())
     assert dict(spec.ports) == {9999: None}
 
 
@@ -81,7 +85,7 @@ def test_a_port_that_is_no_number_is_named() -> None:
 
 @pytest.mark.contract("HOST-93", "HOST-115")
 def test_a_narrow_endpoint_has_no_network_and_writes_only_below_tmp() -> None:
-    spec = Endpoint("an-image", isolated=True, read_only=True, user="31415").spec(None)
+    spec = Endpoint("an-image", isolated=True, read_only=True, user="31415").spec(())
     assert (spec.network, dict(spec.ports), spec.tmpfs, spec.read_only, spec.user) == (
         "none",
         {},
@@ -94,4 +98,4 @@ def test_a_narrow_endpoint_has_no_network_and_writes_only_below_tmp() -> None:
 @pytest.mark.parametrize("url", ["http://127.0.0.1:808O", "https://127.0.0.1", "http://", "ftp://x"])
 def test_a_url_that_is_none_is_told_without_a_traceback(url):
     with pytest.raises(ToolkitError, match="this is not http://HOST:PORT"):
-        invoke(url, b"1", None, None)
+        EndpointClient(url)

@@ -1,0 +1,272 @@
+"""Endpoints with the runtime API in front, in real containers of the tiny image, asked by boto3."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.client import BaseClient
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from tests.integration import tiny_image
+from toolkit.artifacts import pack
+from toolkit.endpoint import Surroundings
+from toolkit.errors import ToolkitError
+from toolkit.hosting.client import Call, EndpointClient
+from toolkit.hosting.fleet import ContainerDefinition, Instance
+from toolkit.hosting.keeper import Keeper
+from toolkit.hosting.limits import MB, Limits, Serverless
+from toolkit.hosting.local_endpoint import EndpointConfig, LocalEndpoint
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("model")
+    (directory / "model.json").write_text(json.dumps({"mean": 5.0, "features": 2}))
+    return directory
+
+
+@contextmanager
+def running(config: EndpointConfig) -> Iterator[tuple[LocalEndpoint, list[str]]]:
+    said: list[str] = []
+    with LocalEndpoint(config, said.append) as endpoint:
+        yield endpoint, said
+
+
+def boto(endpoint: LocalEndpoint) -> BaseClient:
+    return boto3.client(
+        "sagemaker-runtime",
+        endpoint_url=endpoint.url,
+        region_name="us-east-1",
+        aws_access_key_id="none",
+        aws_secret_access_key="none",
+        config=Config(retries={"max_attempts": 0}),
+    )
+
+
+@pytest.fixture(scope="module")
+def endpoint(tiny: str, model: Path) -> Iterator[LocalEndpoint]:
+    limits = Limits(payload=1 * MB, certain_payload=1 << 19)
+    with running(EndpointConfig("an-endpoint", (ContainerDefinition(tiny, model),), limits=limits)) as (
+        one,
+        _,
+    ):
+        yield one
+
+
+def error_of(call: Callable[[], Any]) -> dict[str, Any]:
+    with pytest.raises(ClientError) as caught:
+        call()
+    return caught.value.response
+
+
+@pytest.mark.contract("HOST-53")
+def test_boto3_gets_body_and_content_type_of_the_container(endpoint: LocalEndpoint) -> None:
+    answer = boto(endpoint).invoke_endpoint(EndpointName="an-endpoint", ContentType="text/csv", Body=b"1,2\n")
+    assert answer["Body"].read() == b"5.0"
+    assert (answer["ContentType"], answer["InvokedProductionVariant"]) == ("text/csv", "AllTraffic")
+
+
+@pytest.mark.contract("HOST-54")
+def test_an_error_of_the_container_becomes_a_model_error(endpoint: LocalEndpoint) -> None:
+    error = error_of(
+        lambda: boto(endpoint).invoke_endpoint(
+            EndpointName="an-endpoint", ContentType="text/csv", Body=b"1,two\n"
+        )
+    )
+    assert error["ResponseMetadata"]["HTTPStatusCode"] == 424
+    assert error["Error"]["Code"] == "ModelError"
+    assert error["OriginalStatusCode"] == 400
+    assert "'two' is no number" in error["OriginalMessage"]
+    assert error["Error"]["Message"].startswith("Received client error (400) from primary with message")
+
+
+@pytest.mark.contract("HOST-65")
+def test_a_response_stream_is_what_botocore_parses(endpoint: LocalEndpoint) -> None:
+    answer = boto(endpoint).invoke_endpoint_with_response_stream(
+        EndpointName="an-endpoint", ContentType="text/csv", Body=b"1,2\n" * 50_000
+    )
+    body = b"".join(event["PayloadPart"]["Bytes"] for event in answer["Body"])
+    assert body.count(b"5.0") == 50_000
+    assert answer["ContentType"] == "text/csv"
+
+
+@pytest.mark.contract("HOST-54")
+def test_a_response_stream_that_cannot_begin_is_a_model_error(endpoint: LocalEndpoint) -> None:
+    error = error_of(
+        lambda: boto(endpoint).invoke_endpoint_with_response_stream(
+            EndpointName="an-endpoint", Body=b"1,two\n"
+        )
+    )
+    assert (error["Error"]["Code"], error["OriginalStatusCode"]) == ("ModelError", 400)
+
+
+@pytest.mark.contract("HOST-51")
+def test_a_payload_above_the_limit_is_refused(endpoint: LocalEndpoint) -> None:
+    error = error_of(
+        lambda: boto(endpoint).invoke_endpoint(EndpointName="an-endpoint", Body=b"1,2\n" * (1 << 19))
+    )
+    assert error["ResponseMetadata"]["HTTPStatusCode"] == 413
+    assert "exceeded 1048576 bytes" in str(error)
+
+
+def test_another_name_is_no_endpoint_here(endpoint: LocalEndpoint) -> None:
+    error = error_of(lambda: boto(endpoint).invoke_endpoint(EndpointName="another", Body=b"1,2\n"))
+    assert error["Error"]["Code"] == "ValidationError"
+    assert "Endpoint another of account" in error["Error"]["Message"]
+
+
+@pytest.mark.contract("HOST-60")
+def test_a_target_model_is_refused_where_there_is_one_model(endpoint: LocalEndpoint) -> None:
+    error = error_of(
+        lambda: boto(endpoint).invoke_endpoint(EndpointName="an-endpoint", TargetModel="a", Body=b"1,2\n")
+    )
+    assert "not a multi-model endpoint" in error["Error"]["Message"]
+
+
+def test_the_bare_path_keeps_the_error_of_the_container(endpoint: LocalEndpoint) -> None:
+    with pytest.raises(Exception) as caught:
+        bare = EndpointClient(endpoint.fleet.url())
+        bare.invoke(Call(b"1,two\n", "text/csv"))
+    assert caught.value.fields["OriginalStatusCode"] == 400
+
+
+@pytest.mark.contract("HOST-50")
+def test_an_answer_that_is_late_is_a_model_error_without_a_status(tiny: str, model: Path) -> None:
+    config = EndpointConfig("slow", (ContainerDefinition(tiny, model),), limits=Limits(invocation=0.5))
+    with running(config) as (endpoint, _):
+        error = error_of(  # the tiny image takes 20 us a row
+            lambda: boto(endpoint).invoke_endpoint(EndpointName="slow", Body=b"1,2\n" * 200_000)
+        )
+        endpoint.fleet.stop(grace=0)  # it still works on the answer that nobody waits for
+    assert (error["Error"]["Code"], error["OriginalStatusCode"]) == ("ModelError", 0)
+    assert "timed out while waiting for a response from container primary" in error["OriginalMessage"]
+
+
+@pytest.mark.contract("HOST-12")
+def test_a_container_that_ends_is_started_again(tiny: str, model: Path) -> None:
+    with (
+        tiny_image.variant("dies", "ENV FAULT=dies-at-garbage") as image,
+        running(EndpointConfig("dies", (ContainerDefinition(image, model),))) as (endpoint, _),
+    ):
+        before, back = endpoint.fleet.url(), threading.Event()
+        said: list[str] = []
+
+        def say(line: str) -> None:
+            said.append(line)
+            if line.startswith("Healthy again"):
+                back.set()
+                raise KeyboardInterrupt
+
+        error = error_of(lambda: boto(endpoint).invoke_endpoint(EndpointName="dies", Body=b"garbage"))
+        with pytest.raises(KeyboardInterrupt):
+            Keeper(endpoint.fleet, say).run()
+        answer = boto(endpoint).invoke_endpoint(EndpointName="dies", Body=b"1,2\n")
+        assert answer["Body"].read() == b"5.0"
+        assert endpoint.fleet.url() == before
+    assert error["OriginalStatusCode"] == 0
+    assert "exit code 5" in said[0]
+    assert back.is_set()
+
+
+@pytest.mark.contract("HOST-90", "HOST-91", "HOST-92", "HOST-93")
+def test_a_serverless_endpoint_is_small_and_unprivileged(tiny: str, model: Path, tmp_path: Path) -> None:
+    serverless = Serverless(1024, max_concurrency=1)
+    archive = tmp_path / "model.tar.gz"
+    assert pack(model, archive) == []
+    around = Surroundings(cpus=serverless.cpus, memory=serverless.memory, is_tmp_on_disk=True)
+    instance = Instance(around, user="993:990", read_only=True)
+    config = EndpointConfig(
+        "small", (ContainerDefinition(tiny, archive),), instance=instance, limits=serverless.limits
+    )
+    script = (
+        "import os, pathlib; pathlib.Path('/tmp/x').write_text('x'); print(os.getuid(), end=' ');"
+        "print(pathlib.Path('/sys/fs/cgroup/memory.max').read_text().strip()"
+        " if pathlib.Path('/sys/fs/cgroup/memory.max').exists() else"
+        " pathlib.Path('/sys/fs/cgroup/memory/memory.limit_in_bytes').read_text().strip())"
+    )
+    with running(config) as (endpoint, _):
+        container = endpoint.fleet._endpoints[0].container
+        assert container.exec(["python3", "-c", script], b"").split() == [b"993", str(1024 * MB).encode()]
+        with pytest.raises(ToolkitError, match="Read-only file system"):
+            container.exec(["python3", "-c", "open('/opt/x', 'w')"], b"")
+        too_large = error_of(
+            lambda: boto(endpoint).invoke_endpoint(EndpointName="small", Body=b"1,2\n" * (1 << 20) + b"1,2\n")
+        )
+    assert too_large["ResponseMetadata"]["HTTPStatusCode"] == 413
+
+
+def test_more_requests_than_max_concurrency_are_throttled(tiny: str, model: Path) -> None:
+    def outcome(endpoint: LocalEndpoint) -> str:
+        try:
+            boto(endpoint).invoke_endpoint(EndpointName="one", Body=b"1,2\n" * 50_000)  # a second
+        except ClientError as error:
+            return str(error.response["Error"]["Code"])
+        return "answered"
+
+    config = EndpointConfig("one", (ContainerDefinition(tiny, model),), limits=Limits(concurrency=1))
+    with running(config) as (endpoint, _), ThreadPoolExecutor(4) as threads:
+        outcomes = list(threads.map(lambda _: outcome(endpoint), range(4)))
+    assert set(outcomes) == {"answered", "ThrottlingException"}
+
+
+@pytest.fixture
+def pipeline(tiny: str, tmp_path: Path) -> tuple[ContainerDefinition, ...]:
+    """The first gives one column, 22 characters each row; the second takes one."""
+    for name, model in (
+        ("first", {"mean": 1 / 3e300, "features": 2}),
+        ("second", {"mean": 8.0, "features": 1}),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.json").write_text(json.dumps(model))
+    return tuple(ContainerDefinition(tiny, tmp_path / name, hostname=name) for name in ("first", "second"))
+
+
+@pytest.mark.contract("PIPE-01", "PIPE-05", "PIPE-08")
+def test_a_pipeline_hands_each_answer_to_the_next_container(pipeline: Any) -> None:
+    with running(EndpointConfig("chain", pipeline)) as (endpoint, _):
+        answer = boto(endpoint).invoke_endpoint(
+            EndpointName="chain", ContentType="text/csv", Body=b"1,2\n3,4\n"
+        )
+        assert answer["Body"].read() == b"8.0\n8.0"
+        error = error_of(
+            lambda: boto(endpoint).invoke_endpoint(EndpointName="chain", ContentType="text/csv", Body=b"1\n")
+        )
+        too_much = error_of(
+            lambda: boto(endpoint).invoke_endpoint(
+                EndpointName="chain", ContentType="text/csv", Body=b"1,2\n" * 250_000
+            )
+        )
+    assert "from first with message" in error["Error"]["Message"]
+    assert "maximum limit of 5 MB" in too_much["OriginalMessage"]
+
+
+@pytest.mark.contract("PIPE-07")
+def test_in_direct_mode_the_client_names_the_container(pipeline: Any) -> None:
+    with running(EndpointConfig("named", pipeline, is_direct=True)) as (endpoint, _):
+        answer = boto(endpoint).invoke_endpoint(
+            EndpointName="named", TargetContainerHostname="second", ContentType="text/csv", Body=b"1\n"
+        )
+        assert answer["Body"].read() == b"8.0"
+        error = error_of(lambda: boto(endpoint).invoke_endpoint(EndpointName="named", Body=b"1\n"))
+    assert "first, second" in error["Error"]["Message"]
+
+
+@pytest.mark.contract("PIPE-03")
+def test_an_image_without_the_label_is_refused_in_a_pipeline(tiny: str, model: Path) -> None:
+    label = "LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=false"
+    with tiny_image.variant("unlabelled", label) as image:
+        definitions = (
+            ContainerDefinition(tiny, model, hostname="a"),
+            ContainerDefinition(image, model, hostname="b"),
+        )
+        with pytest.raises(ToolkitError, match="accept-bind-to-port=true"):
+            LocalEndpoint(EndpointConfig("x", definitions), print).__enter__()
