@@ -28,7 +28,16 @@ from toolkit.relay import SCRIPT, RelayedConnection
 from toolkit.run_spec import LOOPBACK, Bind, RunSpec
 from toolkit.surroundings import INSTANCE, Surroundings
 
-__all__ = ["Endpoint", "EndpointError", "InvocationError", "Response", "Stop", "Surroundings"]
+__all__ = [
+    "Bind",
+    "Endpoint",
+    "EndpointError",
+    "InvocationError",
+    "Response",
+    "RunSpec",
+    "Stop",
+    "Surroundings",
+]
 
 PORT = 8080  # HOST-30
 START_LIMIT = 480.0  # seconds until /ping must be 200 (HOST-41)

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from toolkit.endpoint import Endpoint
-from toolkit.run_spec import Bind, RunSpec
+from toolkit.endpoint import Bind, Endpoint, RunSpec
 
 HANDLERS = Path(__file__).parent / "handlers"
 PATIENCE = 60.0  # seconds until something that must happen counts as missing; no test waits this long
@@ -41,9 +40,9 @@ class Surrounded(Endpoint):
         self._changes = dict(changes or {})
         self._further_binds = binds
 
-    def spec(self, directory: Path | None) -> RunSpec:
+    def spec(self, binds: tuple[Bind, ...]) -> RunSpec:
         """What `docker run` is told."""
-        usual = super().spec(directory)
+        usual = super().spec(binds)
         return replace(usual, binds=(*usual.binds, *self._further_binds), **self._changes)
 
 
