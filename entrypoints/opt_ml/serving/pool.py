@@ -7,16 +7,18 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+from opt_ml.errors import UserError
 from opt_ml.serving.answers import Answer, error_answer
+from opt_ml.serving.deadlines import Overdue, overdue
 from opt_ml.serving.job_queue import JobQueue
 from opt_ml.serving.jobs import Call, Job
+from opt_ml.serving.packages import Packages
 from opt_ml.serving.processes import Children, describe_end, pause_after
 from opt_ml.serving.settings import Settings
 from opt_ml.serving.worker_link import WorkerLink
 
 _SHORT_LIFE = 5.0  # seconds; a worker that dies sooner than that after its load waits before its next start
 _STARTS = 5  # failed in a row, with no other worker alive, before the container gives up
-_CANCEL_PATIENCE = 10.0  # seconds in which a worker ends what nobody wants any more
 
 
 class Pool:
@@ -36,6 +38,7 @@ class Pool:
         self._idle: list[WorkerLink] = []
         self._queue = JobQueue(settings.queue_size, settings.queue_bytes)
         self._children = children
+        self._packages = Packages(settings.model_dir, children)
         self._failures = 0  # starts in a row that came to nothing, and short lives
         self._predictions = 0
         self._deaths = 0
@@ -46,7 +49,18 @@ class Pool:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Start all workers at once; `is_ready` tells when the first has loaded."""
+        """Install what the model asks for, then start all workers; `is_ready` says when one has loaded.
+
+        It goes on after the return: the front has to answer /ping meanwhile.
+        """
+        self._keep(self._start())
+
+    async def _start(self) -> None:
+        try:
+            await self._packages.install()
+        except UserError as error:
+            self._give_up(str(error), getattr(error, "details", ""))
+            return
         for _ in range(self._settings.workers):
             await self._replace()
 
@@ -113,32 +127,18 @@ class Pool:
             job.finish(error_answer(503, cause, retry_after=1))
         for link in self._links:
             for call in list(link.calls.values()):
-                if not link.is_expired:
-                    self._expire(link, call, now)
+                late = overdue(call, link.concurrency > 1, self._settings, now)
+                if late is not None and not link.is_expired:
+                    self._end(link, call, late)
 
-    def _expire(self, link: WorkerLink, call: Call, now: float) -> None:
-        settings = self._settings
-        if call.is_cancelled:
-            if call.since < now - _CANCEL_PATIENCE:
-                self._expire_worker(link)
-        elif call.is_streaming and call.began < now - settings.stream_timeout:  # HOST-66
-            limit = f"{settings.stream_timeout:g} seconds (SAGEMAKER_MODEL_SERVER_STREAM_TIMEOUT)"
-            self._fail(call, 504, f"The stream took longer than {limit}.")
+    def _end(self, link: WorkerLink, call: Call, late: Overdue) -> None:
+        if late.cause:
+            self._fail(call, 504, late.cause)
+        if late.ends_worker:
+            link.is_expired = True
+            link.kill()
+        else:
             link.cancel(call)
-        elif not call.is_held and call.since < now - settings.timeout:
-            cause = (
-                f"The prediction took longer than {settings.timeout:g} seconds "
-                "(SAGEMAKER_MODEL_SERVER_TIMEOUT)."
-            )
-            self._fail(call, 504, cause)
-            if link.concurrency > 1:
-                link.cancel(call)  # the others need not suffer for it
-            else:
-                self._expire_worker(link)
-
-    def _expire_worker(self, link: WorkerLink) -> None:
-        link.is_expired = True
-        link.kill()
 
     def _fail(self, call: Call, status: int, cause: str, retry_after: int | None = None) -> None:
         """Answer for a call that will not end well, or break off its stream."""
@@ -194,6 +194,7 @@ class Pool:
     async def close(self) -> None:
         """End all workers: those at work at once, the others by themselves, by force after a second."""
         self._is_closing = True
+        self._packages.close()
         for link in self._links:
             if link.calls:
                 link.kill()
@@ -205,10 +206,7 @@ class Pool:
             link.kill()
 
     async def _start_worker(self) -> None:
-        settings = self._settings
-        link = WorkerLink(
-            self, settings.model_dir, settings.sharers or settings.workers, settings.concurrency
-        )
+        link = WorkerLink(self, self._settings, self._packages.variables())
         self._children.watch(link.process)
         self._links.add(link)
         await link.connect()

@@ -21,6 +21,7 @@ _THREAD_VARIABLES = (
     "BLIS_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
+_LONGEST_PAUSE = 10.0  # seconds
 
 _LONGEST_PAUSE = 10.0  # seconds
 
@@ -37,7 +38,9 @@ def thread_limits(workers: int, cpus: int, environment: Mapping[str, str]) -> di
     return {name: value for name, value in limits.items() if not environment.get(name)}
 
 
-def start_worker(module: str, arguments: Sequence[str], workers: int) -> tuple[int, socket.socket]:
+def start_worker(
+    module: str, arguments: Sequence[str], workers: int, variables: Mapping[str, str] | None = None
+) -> tuple[int, socket.socket]:
     """Start one worker process; returns its process id and our end of the socket pair.
 
     The worker leads a process group of its own: Ctrl-C on a terminal then reaches the front only, and
@@ -47,13 +50,14 @@ def start_worker(module: str, arguments: Sequence[str], workers: int) -> tuple[i
         module: what the process runs.
         arguments: its arguments; the front's process id follows them.
         workers: how many share the CPUs.
+        variables: of its environment, beside our own.
     """
     ours, theirs = socket.socketpair()
     with theirs:
         process = os.posix_spawn(
             sys.executable,
             [sys.executable, "-P", "-m", module, *arguments, str(os.getpid())],
-            {**os.environ, **thread_limits(workers, usable_cpus(), os.environ)},
+            {**os.environ, **thread_limits(workers, usable_cpus(), os.environ), **(variables or {})},
             file_actions=[(os.POSIX_SPAWN_DUP2, theirs.fileno(), SOCKET)],
             setpgroup=0,
             setsigmask=[],
@@ -102,6 +106,11 @@ class Children:
             await asyncio.sleep(0.005)
         self._watched.discard(process)
         return self._ended.pop(process, None)
+
+
+def pause_after(failures: int) -> float:
+    """Seconds to wait before the next start of a worker; a float holds no power of a large number."""
+    return min(0.05 * 2.0 ** min(failures, 10), _LONGEST_PAUSE)
 
 
 def describe_end(status: int | None) -> str:

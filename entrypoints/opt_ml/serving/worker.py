@@ -6,9 +6,7 @@ It ends when the front closes the socket, and dies with the front whatever it is
 
 from __future__ import annotations
 
-import fcntl
 import gc
-import os
 import socket
 import sys
 import traceback
@@ -21,10 +19,8 @@ from opt_ml.serving.handler import load_handler
 from opt_ml.serving.invocation import Model
 from opt_ml.serving.outcomes import describe
 from opt_ml.serving.worker_async import serve_at_once
-from opt_ml.serving.worker_socket import SOCKET, die_with
+from opt_ml.serving.worker_socket import die_with, take_socket
 from opt_ml.serving.worker_sync import serve_one_by_one
-
-_OUT_OF_THE_WAY = 64  # the least number of our descriptor; a handler that writes to 3 does not mean the front
 
 
 def main(model_dir: str, front: int) -> int:
@@ -37,7 +33,7 @@ def main(model_dir: str, front: int) -> int:
     die_with(front)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    with _take_socket() as connection:
+    with take_socket() as connection:
         try:
             return _serve(model_dir, connection)
         except (BrokenPipeError, ConnectionResetError):  # the front has closed its end: nobody is waiting
@@ -69,14 +65,6 @@ def _serve(model_dir: str, connection: socket.socket) -> int:
         else:
             serve_one_by_one(model, connection)
     return 0
-
-
-def _take_socket() -> socket.socket:
-    """Our end of the socket pair, which no process that the handler starts or forks may hold open."""
-    connection = socket.socket(fileno=fcntl.fcntl(SOCKET, fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY))
-    os.close(SOCKET)
-    os.register_at_fork(after_in_child=connection.close)
-    return connection
 
 
 if __name__ == "__main__":

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, Protocol
 
 from opt_ml.serving.answers import Answer
 from opt_ml.serving.frames import FrameBuffer, FrameError, cut, head
 from opt_ml.serving.jobs import Call, Job
 from opt_ml.serving.processes import kill_worker, start_worker
+from opt_ml.serving.settings import Settings
 
 _COPY_LIMIT = 1 << 16
 
@@ -40,9 +40,8 @@ class WorkerLink(asyncio.Protocol):
 
     Args:
         owner: see `Owner`.
-        model_dir: what the worker's `model_fn` gets.
-        workers: how many share this machine.
-        concurrency: calls that it may work on at once where its handler is asynchronous.
+        settings: of the pool.
+        variables: of its environment, beside our own.
 
     Attributes:
         calls: what it works on, by number.
@@ -55,14 +54,24 @@ class WorkerLink(asyncio.Protocol):
         is_lost: its socket is closed.
     """
 
-    def __init__(self, owner: Owner, model_dir: Path, workers: int, concurrency: int) -> None:
+    def __init__(
+        self,
+        owner: Owner,
+        settings: Settings,
+        variables: Mapping[str, str],
+    ) -> None:
         self._owner = owner
         self._buffer = FrameBuffer()
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._last_number = 0
-        self._async_concurrency = concurrency
-        self.process, self._socket = start_worker("opt_ml.serving.worker", [str(model_dir)], workers)
+        self._settings = settings
+        self.process, self._socket = start_worker(
+            "opt_ml.serving.worker",
+            [str(settings.model_dir)],
+            settings.sharers or settings.workers,
+            variables,
+        )
         self.calls: dict[int, Call] = {}
         self.joins = False
         self.wants_headers = False
@@ -121,7 +130,7 @@ class WorkerLink(asyncio.Protocol):
             case "ready":
                 self.joins = header["joins"]
                 self.wants_headers = header["wants_headers"]
-                self.concurrency = self._async_concurrency if header["is_async"] else 1
+                self.concurrency = self._settings.concurrency if header["is_async"] else 1
                 self._owner.on_ready(self)
             case "failed":
                 self._owner.on_failed(self, header["cause"], body.decode(errors="replace"))

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import signal
+import socket
 
 SOCKET = 3
 """File descriptor of the worker's end of the socket pair."""
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_OUT_OF_THE_WAY = 64  # the least number of our descriptor; a handler that writes to 3 does not mean the front
+
+
+def take_socket() -> socket.socket:
+    """Our end of the socket pair, which no process that we start or fork may hold open."""
+    connection = socket.socket(fileno=fcntl.fcntl(SOCKET, fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY))
+    os.close(SOCKET)
+    os.register_at_fork(after_in_child=connection.close)
+    return connection
 
 
 def die_with(front: int) -> None:

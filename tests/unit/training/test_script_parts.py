@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opt_ml import pip
 from opt_ml.environment import read_environment
 from opt_ml.errors import UserError
+from opt_ml.pip import InstallError, has_route
 from opt_ml.training.script import launchers, program, requirements, variables
 from opt_ml.training.script.arguments import masked, to_arguments
 from opt_ml.training.script.cause import describe
 from opt_ml.training.script.process import Ended
-from opt_ml.training.script.requirements import has_route
 
 TRACEBACK = """Traceback (most recent call last):
   File "train.py", line 1, in <module>
@@ -243,9 +244,9 @@ def test_a_container_without_a_route_is_known(tmp_path: Path, ipv4, ipv6, route)
     ],
 )
 def test_only_what_a_network_would_mend_is_laid_to_its_absence(tmp_path, monkeypatch, said, is_network):
-    monkeypatch.setattr(requirements, "has_route", lambda: False)
+    monkeypatch.setattr(pip, "has_route", lambda: False)
     monkeypatch.setattr(requirements, "run_process", lambda *_: Ended(1, said.encode(), False))
     (tmp_path / "requirements.txt").touch()
-    with pytest.raises(requirements.InstallError) as caught:
+    with pytest.raises(InstallError) as caught:
         requirements.install(program.SCRIPT, tmp_path)
     assert ("network" in str(caught.value)) is is_network

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import signal
 
+from opt_ml import pip
 from opt_ml.training.script.process import Ended
 
 _KILLED = 128 + signal.SIGKILL
 _RANK = re.compile(r"^\[rank\d+\]:\s?")  # PyTorch puts it before each line of a rank's traceback
 _EXCEPTION = re.compile(r"([A-Za-z_]\w*\.)*[A-Za-z_]\w*(Error|Exception|Interrupt|Exit|Warning|Fault)\b(:|$)")
 _ANY_EXCEPTION = re.compile(r"([A-Za-z_]\w*\.)*[A-Za-z_]\w*(:|$)")
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 # argparse, with exit code 2: `train.py: error: unrecognized arguments: --epochs 3`.
 _USAGE = re.compile(r"\S.*: error: .")
 _USAGE_CODE = 2
@@ -45,8 +45,7 @@ def describe(program: str, ended: Ended) -> str:
 
 def readable_lines(stderr: bytes) -> list[str]:
     """The lines as a terminal would show them: no colours, and of a progress bar its last state."""
-    text = _ESCAPES.sub("", stderr.decode(errors="backslashreplace"))
-    return [_RANK.sub("", line.rstrip("\r").rpartition("\r")[2]) for line in text.split("\n")]
+    return [_RANK.sub("", line) for line in pip.readable_lines(stderr)]
 
 
 def last_exception(lines: list[str]) -> str:

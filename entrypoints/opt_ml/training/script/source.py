@@ -53,8 +53,8 @@ def _bring_from_path(source: Path, code_dir: Path) -> None:
 def _bring_from_s3(location: str, code_dir: Path) -> None:
     import tempfile
 
+    from opt_ml.aws import download
     from opt_ml.training.script.archive import unpack
-    from opt_ml.training.script.aws import download
 
     with tempfile.TemporaryDirectory(prefix="source-") as scratch:
         archive = Path(scratch) / os.path.basename(location)  # noqa: PTH119 - a URL

@@ -1,4 +1,4 @@
-"""What a job needs of AWS: its source from S3, and the index of a CodeArtifact repository.
+"""What a container needs of AWS: its source from S3, and the index of a CodeArtifact repository.
 
 boto3 is imported only here and only when asked: most jobs need none of it, and it takes half a second.
 """

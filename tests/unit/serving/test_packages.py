@@ -1,0 +1,138 @@
+"""requirements.txt of a model: installed before the workers start, or the log says first why not."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import signal
+import socket
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.unit.serving.conftest import eventually, is_alive
+
+HANDLER = """
+import helper_of_tests
+
+def model_fn(model_dir): return None
+def transform_fn(model, body, content_type, accept):
+    import numpy, sys
+    return f"{helper_of_tests.__file__} {numpy.__file__}"
+"""
+OFFLINE = {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": "/dev/null", "PIP_FIND_LINKS": ""}
+
+
+def wheel(directory: Path, name: str = "helper_of_tests", requires: str = "") -> None:
+    """A wheel with one empty module."""
+    directory.mkdir(parents=True, exist_ok=True)
+    information = f"{name}-1.0.dist-info"
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{requires}"
+    files = {
+        f"{name}.py": "",
+        f"{information}/METADATA": metadata,
+        f"{information}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    digests = {
+        path: base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+        for path, text in files.items()
+    }
+    record = "".join(f"{path},sha256={digest},\n" for path, digest in digests.items())
+    with zipfile.ZipFile(directory / f"{name}-1.0-py3-none-any.whl", "w") as archive:
+        for path, text in {**files, f"{information}/RECORD": record}.items():
+            archive.writestr(path, text)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    (tmp_path / "model" / "code").mkdir(parents=True)
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def temporary(tmp_path: Path) -> Path:
+    directory = tmp_path / "temporary"
+    directory.mkdir()
+    return directory
+
+
+@pytest.mark.contract("HANDLER-13", "MHCS-04", "HOST-21", "HOST-93")
+@pytest.mark.parametrize("place", ["code", "."])
+def test_what_the_image_lacks_is_installed_below_tmp_and_what_it_has_is_left(start, model, temporary, place):
+    wheel(model / place / "requirements", requires="Requires-Dist: numpy>=1\n")
+    (model / place / "requirements.txt").write_text("helper_of_tests\n")
+    before = sorted(model.rglob("*"))
+    server = start(HANDLER, TMPDIR=temporary, SAGEMAKER_MODEL_SERVER_WORKERS=2, **OFFLINE).wait_until_ready()
+    helper, numpy = server.post(b"1").body.decode().split()
+    assert Path(helper).is_relative_to(temporary)
+    import numpy as ours
+
+    assert numpy == ours.__file__
+    assert [path for path in sorted(model.rglob("*")) if path.name != "inference.py"] == before
+    assert "Successfully installed helper" in server.log
+    assert server.stop() == 0
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.contract("HANDLER-13", "HOST-114", "HOST-46")
+def test_a_package_that_cannot_be_had_is_the_first_line_of_the_log_and_the_end(start, model, temporary):
+    (model / "code" / "requirements.txt").write_text("no-such-package-of-tests==1\n")
+    server = start(HANDLER, TMPDIR=temporary, **OFFLINE)
+    assert server.process.wait(60) == 1
+    first = server.log.splitlines()[0]
+    assert first.startswith("InstallRequirementsError: ")
+    assert "no-such-package-of-tests" in first
+    assert str(model / "code" / "requirements.txt") in first
+    assert "Traceback" not in server.log
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.contract("HOST-43", "HOST-05")
+def test_ping_is_503_meanwhile_and_a_stop_signal_stops_pip(start, model, temporary):
+    (model / "code" / "requirements.txt").write_text("helper_of_tests\n")
+    with socket.create_server(("127.0.0.1", 0)) as index:  # takes connections and never answers
+        address = f"http://127.0.0.1:{index.getsockname()[1]}/simple"
+        variables = OFFLINE | {"PIP_NO_INDEX": "", "PIP_INDEX_URL": address, "NO_PROXY": "127.0.0.1"}
+        server = start(HANDLER, TMPDIR=temporary, **variables)
+        index.settimeout(60)
+        connection, _ = index.accept()
+        with connection:
+            assert server.ping() == 503
+            assert server.post(b"1").status == 503
+            installers = server.workers
+            assert len(installers) == 1
+            assert server.stop(signal.SIGTERM) == 0
+            assert connection.recv(1000).startswith(b"GET /simple/helper")
+            assert connection.recv(1000) == b""  # pip is gone
+    eventually(lambda: not any(is_alive(process) for process in installers), "no orphan is left")
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.contract("MHCS-04")
+def test_nothing_is_installed_where_that_is_switched_off(start, model):
+    (model / "code" / "requirements.txt").write_text("no-such-package-of-tests==1\n")
+    handler = HANDLER.replace("import helper_of_tests", "")
+    server = start(handler, STANDARD_AUTO_INSTALL_REQ="False", **OFFLINE).wait_until_ready()
+    assert server.stop() == 0
+
+
+@pytest.mark.contract("HANDLER-13")
+def test_without_an_index_to_reach_the_start_fails_soon(start, model, temporary):
+    (model / "code" / "requirements.txt").write_text("helper_of_tests\n")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # and nobody listens
+        address = f"http://127.0.0.1:{unused.getsockname()[1]}/simple"
+        variables = OFFLINE | {"PIP_NO_INDEX": "", "PIP_INDEX_URL": address, "NO_PROXY": "127.0.0.1"}
+        server = start(HANDLER, TMPDIR=temporary, **variables)
+        assert server.process.wait(60) == 1
+    assert server.log.startswith("InstallRequirementsError: ")
+    assert "has no network to an index" in server.log.splitlines()[0]
+
+
+@pytest.mark.contract("HANDLER-14")
+def test_a_repository_of_codeartifact_that_is_no_arn_is_named(start, model):
+    (model / "code" / "requirements.txt").write_text("helper_of_tests\n")
+    server = start(HANDLER, CA_REPOSITORY_ARN="my-repository", **OFFLINE)
+    assert server.process.wait(60) == 1
+    assert server.log.startswith("CA_REPOSITORY_ARN 'my-repository' is not arn:")
