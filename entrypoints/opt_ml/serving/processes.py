@@ -23,8 +23,6 @@ _THREAD_VARIABLES = (
 )
 _LONGEST_PAUSE = 10.0  # seconds
 
-_LONGEST_PAUSE = 10.0  # seconds
-
 
 def thread_limits(workers: int, cpus: int, environment: Mapping[str, str]) -> dict[str, str]:
     """Environment variables that share `cpus` among the thread pools of `workers`.
@@ -123,8 +121,3 @@ def describe_end(status: int | None) -> str:
     name = signal.Signals(-code).name
     hint = " (out of memory? Use fewer workers or a larger instance)" if name == "SIGKILL" else ""
     return f"was killed by {name}{hint}"
-
-
-def pause_after(failures: int) -> float:
-    """Seconds to wait before the next start of a worker; a float holds no power of a large number."""
-    return min(0.05 * 2.0 ** min(failures, 10), _LONGEST_PAUSE)
