@@ -20,7 +20,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from opt_ml.errors import RequestError
-from opt_ml.serving.binary import decode_npy, decode_parquet
 from opt_ml.serving.csv_text import decode_csv, promote_header
 from opt_ml.serving.encoding import ENCODABLE, encode_columns
 from opt_ml.serving.json_text import decode_json, decode_json_lines
@@ -39,7 +38,9 @@ from opt_ml.serving.media import (
     choose_accept,
     parse_media_type,
 )
+from opt_ml.serving.npy import decode_npy
 from opt_ml.serving.npz import decode_npz
+from opt_ml.serving.parquet import decode_parquet
 from opt_ml.serving.record_protobuf import decode_records
 from opt_ml.serving.table import Table
 

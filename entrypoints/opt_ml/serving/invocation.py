@@ -162,6 +162,8 @@ class Model:
                     file=sys.stderr,
                     flush=True,
                 )
+            except RequestError:
+                pass  # of one of them, which is asked again below and then has its answer
             except Exception:
                 print_traceback()
         predict_fn = self._handler.predict_fn

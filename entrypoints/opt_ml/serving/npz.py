@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opt_ml.errors import RequestError
-from opt_ml.serving.binary import read_npy, table_from_array
 from opt_ml.serving.media import MediaType
+from opt_ml.serving.npy import read_npy, table_from_array
 from opt_ml.serving.records import MOST_FIELDS, check_size, table_from_rows
 from opt_ml.serving.table import Table
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import fastparquet
 import numpy as np
 import pandas as pd
 import pytest
 from opt_ml.errors import RequestError
+from opt_ml.serving import parquet
 from opt_ml.serving.codecs import decode_table
 
 
@@ -48,3 +52,41 @@ def test_a_few_kilobytes_that_stand_for_a_huge_table_are_413(tmp_path):
         "rows": 200_000,
         "columns": 200,
     }
+
+
+@pytest.fixture
+def body(tmp_path) -> bytes:
+    fastparquet.write(str(tmp_path / "table.parquet"), pd.DataFrame({"a": [1.0, 2.0]}))
+    return (tmp_path / "table.parquet").read_bytes()
+
+
+def reader() -> int:
+    return parquet._READER._process.pid
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGSEGV, 400), (signal.SIGKILL, 413)])
+def test_a_file_that_ends_its_reader_is_refused_and_the_next_one_is_read(body, number, status):
+    decode_table(body, "application/x-parquet")
+    os.kill(reader(), number)
+    assert "Parquet" in refusal(body, "application/x-parquet", status).message
+    assert decode_table(body, "application/x-parquet").values.tolist() == [[1], [2]]
+
+
+def test_a_file_that_sends_its_reader_in_circles_is_refused_and_the_reader_replaced(body, monkeypatch):
+    decode_table(body, "application/x-parquet")
+    first = reader()
+    os.kill(first, signal.SIGSTOP)
+    monkeypatch.setattr(parquet, "_PATIENCE", 0.1)
+    assert "did not come to an end" in refusal(body, "application/x-parquet").message
+    monkeypatch.undo()
+    assert decode_table(body, "application/x-parquet").values.tolist() == [[1], [2]]
+    assert reader() != first
+
+
+def test_what_the_library_prints_of_a_damaged_file_stays_out_of_the_log(body, capfd):
+    for at in range(4, len(body), 7):
+        try:
+            decode_table(body[:at] + b"\x7f" + body[at + 1 :], "application/x-parquet")
+        except RequestError as error:
+            assert error.status in (400, 413)
+    assert capfd.readouterr() == ("", "")

@@ -1,4 +1,4 @@
-"""NumPy's npy format and Parquet to a table. Neither can carry code: pickled objects are refused."""
+"""NumPy's npy format to arrays and tables. It carries no code: pickled objects are refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from opt_ml.errors import RequestError
 from opt_ml.serving.media import MediaType
-from opt_ml.serving.records import check_size, table_from_rows
+from opt_ml.serving.records import table_from_rows
 from opt_ml.serving.table import Table
 
 _HEADER_READERS = {
@@ -109,44 +109,3 @@ def _to_list(values: NDArray[Any]) -> list[Any]:
         return list(values.tolist())
     except ValueError as error:  # code points that do not exist
         raise RequestError(400, f"The array holds text that is not Unicode ({error}).") from None
-
-
-def decode_parquet(body: bytes, media_type: MediaType) -> Table:
-    """The rows of a Parquet file, with its column names.
-
-    Raises:
-        RequestError: 415 where the image holds no Parquet reader; 400 for a file that cannot be read,
-            or a column that holds neither numbers nor text; 413 for far more fields than bytes.
-    """
-    try:
-        import fastparquet  # optional, and half a second to import
-    except ImportError as error:
-        raise RequestError(
-            415, f"This image cannot read Parquet: {error.name} is not installed. Send text/csv."
-        ) from None
-    try:
-        file = fastparquet.ParquetFile(io.BytesIO(body))
-        check_size(file.count(), len(file.columns), len(body))  # a run of equal values takes a few bytes
-        frame = file.to_pandas(index=False)
-    except RequestError:
-        raise
-    except Exception as error:  # the reader raises whatever a broken file trips over
-        cause = " ".join(str(error).split())[:200] or type(error).__name__
-        raise RequestError(400, f"The body is not a readable Parquet file ({cause}).") from None
-    names = tuple(str(name) for name in frame.columns)
-    columns = [_column(name, frame.iloc[:, index]) for index, name in enumerate(names)]
-    if all(column.dtype == np.float64 for column in columns) and len(frame) and names:
-        return Table(np.column_stack(columns), names)
-    return table_from_rows(list(zip(*(column.tolist() for column in columns), strict=True)), names)
-
-
-def _column(name: str, series: Any) -> NDArray[Any]:
-    """The values of one column: float64 with NaN, or object with texts and None."""
-    if series.dtype.kind in "biuf":
-        return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
-    values = [None if value is None or value != value else value for value in series.astype(object)]
-    if not all(value is None or isinstance(value, str | int | float) for value in values):
-        raise RequestError(400, f"Column {name!r} holds {series.dtype}. Send numbers or text.", column=name)
-    column = np.empty(len(values), dtype=object)
-    column[:] = values
-    return column
