@@ -22,7 +22,7 @@ from opt_ml.serving.media import MediaType
 from opt_ml.serving.records import narrow, ragged, table_from_rows
 from opt_ml.serving.table import Table
 
-_PLAIN = b"0123456789+-.eE, \n"
+PLAIN = b"0123456789+-.eE, \n"
 _BOM = b"\xef\xbb\xbf"
 # float() alone would also take 1_000 and digits of other scripts, which no CSV writer means as numbers.
 _NUMBER = re.compile(
@@ -77,7 +77,7 @@ def decode_numbers(body: bytes) -> Table | None:
         None for every other body: the slow path reads it, or names what is wrong with it.
     """
     body = body.replace(b"\r\n", b"\n").removesuffix(b"\n")
-    if body.translate(None, _PLAIN):
+    if body.translate(None, PLAIN):
         return None  # also keeps out what JSON would take and CSV would not: null, true, "1", [1]
     lines = body.split(b"\n")
     width = lines[0].count(b",") + 1

@@ -67,7 +67,7 @@ def find_quick(model_dir: Path, environment: Mapping[str, str] = os.environ) -> 
     Raises:
         UserError: OPT_ML_COMPILED is neither `on` nor `off`.
     """
-    if not _is_wanted(environment) or _brings_code(model_dir, environment):
+    if not is_wanted(environment) or _brings_code(model_dir, environment):
         return None
     try:
         load = find_built_in("opt_ml.quick")
@@ -81,7 +81,12 @@ def find_quick(model_dir: Path, environment: Mapping[str, str] = os.environ) -> 
     return quick
 
 
-def _is_wanted(environment: Mapping[str, str]) -> bool:
+def is_wanted(environment: Mapping[str, str] = os.environ) -> bool:
+    """False under OPT_ML_COMPILED=off, and for many models, which need the memory for themselves.
+
+    Raises:
+        UserError: OPT_ML_COMPILED is neither `on` nor `off`.
+    """
     word = environment.get("OPT_ML_COMPILED", "").strip().lower() or "on"
     if word not in ("on", "off"):
         raise UserError(f"OPT_ML_COMPILED={word!r} must be on or off.")

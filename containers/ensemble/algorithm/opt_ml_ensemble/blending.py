@@ -23,7 +23,8 @@ Predictions = Mapping[str, NDArray[np.float64]]
 Folds = Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]
 
 _LEARNED = frozenset({"weighted", "stacking"})
-_TIE_BREAK = 1e-3
+TIE_BREAK = 1e-3
+FLOOR = 1e-6  # of the probabilities whose logarithms are stacked
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Blend:
             votes = np.zeros_like(mean)
             for predicted in predictions.values():
                 votes[np.arange(len(votes)), predicted.argmax(axis=1)] += 1.0 / len(predictions)
-            return (votes + _TIE_BREAK * mean) / (1.0 + _TIE_BREAK)
+            return (votes + TIE_BREAK * mean) / (1.0 + TIE_BREAK)
         return mean
 
 
@@ -138,7 +139,7 @@ def _best_weights(task: Task, data: Data, predictions: Predictions) -> dict[str,
 def _meta_inputs(task: Task, predictions: Predictions) -> NDArray[np.float64]:
     if task == "regression":
         return np.column_stack(list(predictions.values()))
-    clipped = [np.clip(predicted, 1e-6, 1.0 - 1e-6) for predicted in predictions.values()]
+    clipped = [np.clip(predicted, FLOOR, 1.0 - FLOOR) for predicted in predictions.values()]
     if task == "binary":
         return np.column_stack([np.log(part[:, 1] / (1.0 - part[:, 1])) for part in clipped])
     return np.hstack([np.log(part) for part in clipped])

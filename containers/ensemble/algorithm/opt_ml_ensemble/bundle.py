@@ -2,15 +2,14 @@
 
 model.json      what was trained from what; the only file that says which others belong to it
 catboost.cbm, xgboost.ubj, <scikit-learn model>.skops, blend.skops (stacking only)
+compiled/       the same as one ONNX graph, see the package `compiled`
 metrics.json, report.html   for people and pipelines, not read when serving
 """
 
 from __future__ import annotations
 
-import json
 import platform
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,14 +18,13 @@ from typing import Any
 import numpy as np
 import skops.io
 from numpy.typing import NDArray
-from opt_ml.errors import UserError
 
 from opt_ml_ensemble.blending import Blend
+from opt_ml_ensemble.description import DESCRIPTION, FORMAT, read_description, reading, write_json
 from opt_ml_ensemble.models import MODELS, Model, Problem
 from opt_ml_ensemble.models.scikit_learn import load_trusted
 from opt_ml_ensemble.schema import Matrix, Schema
 
-FORMAT = 1
 _META = "blend.skops"
 _LIBRARIES = (
     "catboost",
@@ -48,7 +46,7 @@ class Bundle:
         schema: columns, label, task, classes.
         models: by name, in the order of the job's `models`.
         blend: how they become one.
-        output: what a request gets that does not ask; see `handler`.
+        output: what a request gets that does not ask; see `outputs`.
     """
 
     schema: Schema
@@ -89,7 +87,13 @@ def save_bundle(bundle: Bundle, directory: Path, facts: Mapping[str, Any]) -> No
         **facts,
         "versions": versions(),
     }
-    write_json(directory / "model.json", content)
+    write_json(directory / DESCRIPTION, content)
+
+
+def model_files(bundle: Bundle) -> list[str]:
+    """The names of the files that hold a saved ensemble."""
+    stacked = [_META] if bundle.blend.meta is not None else []
+    return [DESCRIPTION, *(model.file for model in bundle.models.values()), *stacked]
 
 
 def load_bundle(directory: Path) -> Bundle:
@@ -98,17 +102,9 @@ def load_bundle(directory: Path) -> Bundle:
     Raises:
         UserError: no model.json, one of another format, or a file that is missing or broken, by its name.
     """
-    path = directory / "model.json"
-    with _reading(path):
-        content = json.loads(path.read_text(encoding="utf-8"))
-        found = content.get("format")
-    if found != FORMAT:
-        raise UserError(
-            f"{path} has format {found!r}, this image reads {FORMAT}. "
-            "Serve it with the image that trained it."
-        )
-    with _reading(path):
-        schema = Schema.from_json(content["schema"])
+    description = read_description(directory)
+    schema, content = description.schema, description.content
+    with reading(directory / DESCRIPTION):
         problem = Problem(
             schema.task,
             content["problem"]["n_classes"],
@@ -118,35 +114,14 @@ def load_bundle(directory: Path) -> Bundle:
         )
         kinds = {name: MODELS[name] for name in content["models"]}
         blend = Blend(content["blend"]["kind"], schema.task, content["blend"]["weights"])
-        output = str(content["output"])
     models = {}
     for name, kind in kinds.items():
-        with _reading(directory / kind.file):
+        with reading(directory / kind.file):
             models[name] = kind.load(directory, problem)
     if blend.kind == "stacking":
-        with _reading(directory / _META):
+        with reading(directory / _META):
             blend = replace(blend, meta=load_trusted(directory / _META))
-    return Bundle(schema, models, blend, output)
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turns whatever a library raises at a file that is missing or broken into one line for the user."""
-    try:
-        yield
-    except MemoryError:
-        raise
-    except Exception as error:
-        if not path.exists():
-            raise UserError(
-                f"{path} does not exist. Serve a model that this image's train command wrote, with all files."
-            ) from None
-        # XGBoost appends its stack, line by line.
-        cause = next(iter(str(error).strip().splitlines()), "")[:300] or "no cause given"
-        raise UserError(
-            f"{path} cannot be read ({type(error).__name__}: {cause}). "
-            "Serve a model that this image's train command wrote, as it wrote it."
-        ) from None
+    return Bundle(schema, models, blend, description.output)
 
 
 def versions() -> dict[str, str]:
@@ -158,10 +133,3 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:  # xgboost has two names, of which an image holds one
             continue
     return found
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Readable JSON, UTF-8, with a line feed at the end."""
-    path.write_text(
-        json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
-    )

@@ -1,39 +1,33 @@
 """The image's handler: the functions of `opt_ml.serving.handler` for a trained ensemble.
 
-What an answer holds is chosen by the Accept parameter `output`, else by the environment variable
-ENSEMBLE_OUTPUT (batch transform cannot send Accept parameters everywhere), else by the objective that
-the model was trained with.
-
-| output | regression | classes |
-|---|---|---|
-| `predictions` | the number | as `labels` |
-| `labels` | 400 | the most probable class |
-| `probability` | 400 | of the second of two classes, as XGBoost's `binary:logistic` answers |
-| `probabilities` | 400 | one column a class |
-| `models` | the blend and every single model | the same, as classes |
+What an answer holds: see `outputs`. A batch is predicted by the compiled ensemble where that takes less time
+for so many rows, else by the models themselves.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from opt_ml.errors import RequestError, UserError
-from opt_ml.serving.codecs import ENCODABLE, choose_accept, decode_table, encode_columns
+from opt_ml.errors import RequestError
+from opt_ml.serving.codecs import decode_table, encode_columns
+from opt_ml.serving.quick import is_wanted
 from opt_ml.serving.table import Table
 
 from opt_ml_ensemble.bundle import Bundle, load_bundle
+from opt_ml_ensemble.compiled.loading import Compiled, Unusable, load_compiled
+from opt_ml_ensemble.compiled.timing import measure
+from opt_ml_ensemble.outputs import answer_columns, choose_output, default_output
 from opt_ml_ensemble.request import request_matrix
-from opt_ml_ensemble.schema import Matrix, Schema
+from opt_ml_ensemble.schema import Matrix
 
-OUTPUTS = ("predictions", "labels", "probability", "probabilities", "models")
-DEFAULT_ACCEPT = "text/csv"  # as SageMaker's own XGBoost answers; batch transform joins its lines
 MANY_ROWS = 1000
+_MEASURED = (1, 32, 256, MANY_ROWS)
 
 
 @dataclass(frozen=True)
@@ -43,11 +37,22 @@ class Served:
     Attributes:
         output: what an answer holds that nobody asked for otherwise.
         threads: for requests of MANY_ROWS or more; fewer rows are done before a second thread is awake.
+        compiled: the same as one graph, or None.
+        fast_sizes: numbers of rows, of those measured, that `compiled` takes less time for.
     """
 
     bundle: Bundle
     output: str
     threads: int
+    compiled: Compiled | None = None
+    fast_sizes: frozenset[int] = frozenset()
+
+    def predict(self, matrix: Matrix) -> NDArray[np.float64]:
+        """The blend's prediction, by whichever way is the faster for so many rows."""
+        measured = max((size for size in _MEASURED if size <= len(matrix)), default=1)
+        if self.compiled is not None and measured in self.fast_sizes:
+            return self.compiled.predict(matrix)
+        return self.bundle.predict(matrix, self.threads_for(matrix))
 
     def threads_for(self, matrix: Matrix) -> int:
         """Threads worth their while for so many rows."""
@@ -79,12 +84,25 @@ def model_fn(model_dir: str) -> Served:
         UserError: no ensemble there, or an ENSEMBLE_OUTPUT that the model cannot give.
     """
     bundle = load_bundle(Path(model_dir))
-    output = os.environ.get("ENSEMBLE_OUTPUT", "").strip().lower() or bundle.output
-    allowed = allowed_outputs(bundle.schema)
-    if output not in allowed:
-        raise UserError(f"ENSEMBLE_OUTPUT is {output!r}; this model can give: {', '.join(allowed)}.")
+    output = default_output(bundle.schema, bundle.output)
     threads = os.environ.get("OMP_NUM_THREADS", "")
-    return Served(bundle, output, int(threads) if threads.isdigit() and int(threads) else 1)
+    served = Served(bundle, output, int(threads) if threads.isdigit() and int(threads) else 1)
+    return _with_compiled(served, Path(model_dir))
+
+
+def _with_compiled(served: Served, model_dir: Path) -> Served:
+    """The compiled ensemble beside the models, where there is one and some batch is faster by it."""
+    try:
+        compiled = load_compiled(model_dir) if is_wanted() else None
+    except Unusable as found:
+        print(f"The compiled model is not used: {found}.", file=sys.stderr, flush=True)
+        return served
+    if compiled is None:
+        return served
+    natively = measure(served.predict, compiled.stored.rows, _MEASURED, rounds=2)
+    compiledly = measure(compiled.predict, compiled.stored.rows, _MEASURED, rounds=2)
+    fast = frozenset(size for size in _MEASURED if compiledly[size] < natively[size])
+    return Served(served.bundle, served.output, served.threads, compiled, fast) if fast else served
 
 
 def input_fn(body: bytes, content_type: str) -> Table:
@@ -99,7 +117,7 @@ def predict_fn(data: Table, model: Served) -> Prediction:
         RequestError: 400 for columns that do not fit the model.
     """
     matrix = request_matrix(data, model.bundle.schema)
-    return Prediction(model, matrix, model.bundle.predict(matrix, model.threads_for(matrix)))
+    return Prediction(model, matrix, model.predict(matrix))
 
 
 def predict_batch_fn(data: Sequence[Table], model: Served) -> list[Prediction | RequestError]:
@@ -109,7 +127,7 @@ def predict_batch_fn(data: Sequence[Table], model: Served) -> list[Prediction | 
     if not matrices:
         return [item for item in found if isinstance(item, RequestError)]
     joined = np.concatenate(matrices)
-    blended = model.bundle.predict(joined, model.threads_for(joined))
+    blended = model.predict(joined)
     ends = np.cumsum([len(matrix) for matrix in matrices])
     parts = iter(zip(matrices, np.split(blended, ends[:-1]), strict=True))
     return [item if isinstance(item, RequestError) else Prediction(model, *next(parts)) for item in found]
@@ -128,42 +146,7 @@ def output_fn(prediction: Prediction, accept: str) -> tuple[bytes, str]:
     Raises:
         RequestError: 406 for an unknown type, 400 for an output that the model cannot give.
     """
-    media_type = choose_accept(accept, ENCODABLE, DEFAULT_ACCEPT)
-    output = media_type.parameters.get("output", prediction.served.output).lower()
-    allowed = allowed_outputs(prediction.served.bundle.schema)
-    if output not in allowed:
-        raise RequestError(
-            400,
-            f"Accept asks for output={output[:100]}, which this model cannot give. "
-            f"Use one of: {', '.join(allowed)}.",
-        )
-    return encode_columns(_columns(prediction, output), media_type)
-
-
-def allowed_outputs(schema: Schema) -> tuple[str, ...]:
-    """The values of `output` that fit the task."""
-    if schema.task == "regression":
-        return ("predictions", "models")
-    return OUTPUTS if schema.task == "binary" else tuple(name for name in OUTPUTS if name != "probability")
-
-
-def _columns(prediction: Prediction, output: str) -> dict[str, NDArray[Any]]:
-    schema, blended = prediction.served.bundle.schema, prediction.blended
-    if schema.task == "regression":
-        single = {"prediction": blended}
-        return {**single, **prediction.each()} if output == "models" else single
-    if output == "probability":
-        return {"probability": blended[:, 1]}
-    if output == "probabilities":
-        return {str(name): np.ascontiguousarray(blended[:, code]) for code, name in enumerate(schema.classes)}
-    labels = {"label": _labels(schema, blended)}
-    if output == "models":
-        labels |= {name: _labels(schema, found) for name, found in prediction.each().items()}
-    return labels
-
-
-def _labels(schema: Schema, probabilities: NDArray[np.float64]) -> NDArray[Any]:
-    kinds = {type(name) for name in schema.classes}
-    classes = np.array(schema.classes, dtype=object if str in kinds else None)
-    chosen: NDArray[Any] = classes[probabilities.argmax(axis=1)]
-    return chosen
+    served = prediction.served
+    schema = served.bundle.schema
+    media_type, output = choose_output(accept, schema, served.output)
+    return encode_columns(answer_columns(schema, output, prediction.blended, prediction.each), media_type)

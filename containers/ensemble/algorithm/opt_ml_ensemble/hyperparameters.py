@@ -108,13 +108,7 @@ _JOB = (
     Hyperparameter(
         "num_class", "integer", None, "For jobs written for XGBoost: checked against the label.", 0
     ),
-    Hyperparameter(
-        "models",
-        "list",
-        DEFAULT_MODELS,
-        "The models to train and blend.",
-        choices=MODELS,
-    ),
+    Hyperparameter("models", "list", DEFAULT_MODELS, "The models to train and blend.", choices=MODELS),
     Hyperparameter("blend", "choice", "weighted", "How the models' predictions become one.", choices=BLENDS),
     Hyperparameter(
         "k_fold",
@@ -153,6 +147,13 @@ _JOB = (
     ),
     Hyperparameter("nthread", "integer", None, "Threads for training. Default: every usable CPU.", 1),
     Hyperparameter(
+        "exact",
+        "choice",
+        "false",
+        "Leave out the compiled copy, which answers faster and equal within a tolerance.",
+        choices=("false", "true"),
+    ),
+    Hyperparameter(
         "host_timeout",
         "integer",
         900,
@@ -176,9 +177,7 @@ _SHARED = (
     _shared("max_depth", "integer", "Depth of a tree, at most.", 1, 64),
     _shared("min_child_weight", "number", "Smallest weight of a leaf (XGBoost).", 0),
     _shared("subsample", "number", "Share of the rows that each boosted tree sees.", 0, 1, above=True),
-    _shared(
-        "colsample_bytree", "number", "Share of the columns that each tree or split sees.", 0, 1, above=True
-    ),
+    _shared("colsample_bytree", "number", "Share of the columns of a tree or split.", 0, 1, above=True),
     _shared("gamma", "number", "Smallest gain of a split (XGBoost).", 0, aliases=("min_split_loss",)),
     _shared("alpha", "number", "L1 penalty on leaf weights (XGBoost).", 0, aliases=("reg_alpha",)),
     _shared("lambda", "number", "L2 penalty on leaf weights.", 0, aliases=("reg_lambda",)),

@@ -20,8 +20,10 @@ from opt_ml.training.checkpoints import Checkpoints
 from opt_ml.training.staging import staged_model
 
 from opt_ml_ensemble.boosting import LocalRounds
-from opt_ml_ensemble.bundle import save_bundle, write_json
+from opt_ml_ensemble.bundle import save_bundle
+from opt_ml_ensemble.compiled.export import compile_model
 from opt_ml_ensemble.dataset import build_schema, encode
+from opt_ml_ensemble.description import write_json
 from opt_ml_ensemble.files import Rows, read_channel
 from opt_ml_ensemble.fitting import Start
 from opt_ml_ensemble.hosts.member import follow
@@ -240,10 +242,12 @@ def _write(environment: Environment, settings: Settings, job: Job, outcome: Outc
     }
     with staged_model(environment.model_dir) as staging:
         save_bundle(outcome.bundle, staging, content)
+        if settings["exact"] == "false":
+            print(compile_model(outcome.bundle, staging, job.train.matrix), flush=True)
         write_json(staging / "metrics.json", outcome.metrics)
         write_report(staging / "report.html", outcome, job.rows, environment.job_name)
         _copy_reports(staging, environment.output_data_dir)
-        size = sum(path.stat().st_size for path in staging.iterdir()) / 1e6
+        size = sum(path.stat().st_size for path in staging.rglob("*") if path.is_file()) / 1e6
     print(f"Model ({size:.1f} MB) in {environment.model_dir}, report.html and metrics.json beside it.")
 
 

@@ -37,7 +37,7 @@ def failure(model_dir) -> str:
 
 
 def test_the_model_has_these_files_and_can_be_loaded(model_dir):
-    assert {path.name for path in model_dir.iterdir()} == {*FILES, "metrics.json", "report.html"}
+    assert {path.name for path in model_dir.iterdir()} == {*FILES, "metrics.json", "report.html", "compiled"}
     assert list(load_bundle(model_dir).models) == MODELS.split(",")
 
 

@@ -12,4 +12,15 @@ MODELS: dict[str, type[Model]] = {
     for kind in (CatBoostModel, XGBoostModel, ExtraTrees, RandomForest, HistGradientBoosting, Linear)
 }
 
-__all__ = ["MODELS", "Curve", "Model", "Problem"]
+__all__ = [
+    "MODELS",
+    "CatBoostModel",
+    "Curve",
+    "ExtraTrees",
+    "HistGradientBoosting",
+    "Linear",
+    "Model",
+    "Problem",
+    "RandomForest",
+    "XGBoostModel",
+]

@@ -72,7 +72,11 @@ class _Rounds:
 
 
 class CatBoostModel(Model):
-    """Gradient boosting on symmetric trees; categories by ordered target statistics."""
+    """Gradient boosting on symmetric trees; categories by ordered target statistics.
+
+    Attributes:
+        numeric, categorical: positions of the columns, in the order that CatBoost numbers them.
+    """
 
     name = "catboost"
     file = "catboost.cbm"
@@ -80,8 +84,8 @@ class CatBoostModel(Model):
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
-        self._numeric = [i for i in range(problem.n_features) if i not in problem.categorical]
-        self._categorical = list(problem.categorical)
+        self.numeric = [i for i in range(problem.n_features) if i not in problem.categorical]
+        self.categorical = list(problem.categorical)
         self._model = CatBoost()
 
     def fit(
@@ -138,12 +142,27 @@ class CatBoostModel(Model):
         """CatBoost's PredictionValuesChange."""
         raw = np.zeros(self.problem.n_features)
         # In the order of FeaturesData: the numeric columns first.
-        raw[self._numeric + self._categorical] = self._model.get_feature_importance()
+        raw[self.numeric + self.categorical] = self._model.get_feature_importance()
         return shares(raw)
 
     def save(self, directory: Path) -> None:
         """Write catboost.cbm."""
         self._model.save_model(str(directory / self.file), format="cbm")
+
+    def json(self, n_codes: Mapping[int, int]) -> bytes:
+        """The model in CatBoost's JSON, with the hash of every category.
+
+        Args:
+            n_codes: by position of a column of categories, how many codes it has.
+        """
+        rows = np.zeros((max(n_codes.values(), default=0) + 1, self.problem.n_features), dtype=np.float32)
+        for position in self.categorical:
+            codes = np.arange(len(rows), dtype=np.float32)
+            rows[:, position] = np.where(codes < n_codes[position], codes, np.nan)
+        with tempfile.TemporaryDirectory(prefix="catboost-") as scratch:
+            path = Path(scratch) / "model.json"
+            self._model.save_model(str(path), format="json", pool=Pool(self._features(rows)))
+            return path.read_bytes()
 
     @classmethod
     def load(cls, directory: Path, problem: Problem) -> CatBoostModel:
@@ -177,12 +196,12 @@ class CatBoostModel(Model):
         return Pool(self._features(data.matrix), label=data.label, weight=data.weight)
 
     def _features(self, matrix: Matrix) -> Matrix | FeaturesData:
-        if not self._categorical:
+        if not self.categorical:
             # CatBoost makes the array that it is given read-only; other models need theirs writable.
             return matrix.view()
-        codes = matrix[:, self._categorical]
+        codes = matrix[:, self.categorical]
         known = ~np.isnan(codes)
         texts = np.full(codes.shape, _MISSING, dtype=object)
         texts[known] = [b"%d" % code for code in codes[known].astype(np.int64)]
-        numeric = np.ascontiguousarray(matrix[:, self._numeric]) if self._numeric else None
+        numeric = np.ascontiguousarray(matrix[:, self.numeric]) if self.numeric else None
         return FeaturesData(num_feature_data=numeric, cat_feature_data=texts)

@@ -65,17 +65,21 @@ def load_trusted(path: Path) -> Any:
 
 
 class ScikitLearnModel(Model):
-    """What the scikit-learn models share: one estimator, one file."""
+    """What the scikit-learn models share: one estimator, one file.
+
+    Attributes:
+        estimator: scikit-learn's own; None before `fit`.
+    """
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
-        self._estimator: Any = None
+        self.estimator: Any = None
 
     def predict(self, matrix: Matrix, threads: int = 1) -> NDArray[np.float64]:
         """Predict; see `Model.predict`."""
         if self.problem.task == "regression":
-            return np.asarray(self._estimator.predict(matrix), dtype=np.float64)
-        return self._every_class(np.asarray(self._estimator.predict_proba(matrix), dtype=np.float64))
+            return np.asarray(self.estimator.predict(matrix), dtype=np.float64)
+        return self._every_class(np.asarray(self.estimator.predict_proba(matrix), dtype=np.float64))
 
     def importance(self) -> NDArray[np.float64] | None:
         """None: the estimator measures none."""
@@ -83,7 +87,7 @@ class ScikitLearnModel(Model):
 
     def save(self, directory: Path) -> None:
         """Write `<name>.skops`."""
-        skops.io.dump(self._estimator, directory / self.file, compression=zipfile.ZIP_DEFLATED)
+        skops.io.dump(self.estimator, directory / self.file, compression=zipfile.ZIP_DEFLATED)
 
     @classmethod
     def load(cls, directory: Path, problem: Problem) -> ScikitLearnModel:
@@ -93,10 +97,10 @@ class ScikitLearnModel(Model):
         return model
 
     def _use(self, estimator: Any) -> None:
-        self._estimator = estimator
+        self.estimator = estimator
 
     def _every_class(self, found: NDArray[np.float64]) -> NDArray[np.float64]:
-        return every_class(found, self._estimator.classes_, self.problem.n_classes)
+        return every_class(found, self.estimator.classes_, self.problem.n_classes)
 
 
 class Forest(ScikitLearnModel):
@@ -149,7 +153,7 @@ class Forest(ScikitLearnModel):
 
     def importance(self) -> NDArray[np.float64] | None:
         """Mean decrease of impurity."""
-        return shares(self._estimator.feature_importances_)
+        return shares(self.estimator.feature_importances_)
 
     def _use(self, estimator: Any) -> None:
         super()._use(estimator)
@@ -264,8 +268,8 @@ class Linear(ScikitLearnModel):
 
     def importance(self) -> NDArray[np.float64] | None:
         """Size of the coefficients, those of a category's values added up."""
-        size = np.abs(np.atleast_2d(self._estimator["model"].coef_)).sum(axis=0)
-        columns = self._estimator["columns"]
+        size = np.abs(np.atleast_2d(self.estimator["model"].coef_)).sum(axis=0)
+        columns = self.estimator["columns"]
         raw = np.zeros(self.problem.n_features)
         numeric = self._numeric()
         raw[numeric] = size[: len(numeric)]

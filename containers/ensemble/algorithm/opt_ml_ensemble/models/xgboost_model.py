@@ -118,9 +118,9 @@ class XGBoostModel(Model):
             raw[int(name[1:])] = gain
         return shares(raw)
 
-    def raw(self) -> bytes:
-        """The content of xgboost.ubj."""
-        return bytes(self._booster.save_raw("ubj"))
+    def raw(self, kind: str = "ubj") -> bytes:
+        """The content of xgboost.ubj, or the same as `json`."""
+        return bytes(self._booster.save_raw(kind))
 
     def save(self, directory: Path) -> None:
         """Write xgboost.ubj."""
