@@ -73,7 +73,7 @@ class ModelServer(ABC):
             connection.close()
 
     def open(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes, limit: float
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | Iterable[bytes], limit: float
     ) -> OpenAnswer:
         """Any request, whose answer is read as it comes; head and body must have come in `limit` seconds.
 

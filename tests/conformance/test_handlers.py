@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 from tests.conformance.endpoints import HANDLERS, Handlers, Surrounded, eventually_logged
-from toolkit.endpoint import Endpoint, EndpointError
-from toolkit.run_spec import Bind
+from toolkit.endpoint import Bind, Endpoint, EndpointError
 
 ADDITIONAL = "/opt/ml/additional-model-data-sources/draft"
 

@@ -1,0 +1,117 @@
+"""Puts the records of one file together to request bodies (BATCH-12, BATCH-16)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from toolkit.transform.processing import filtered
+from toolkit.transform.records import RecordError, split
+from toolkit.transform.settings import Resolved, TransformJob
+
+_PART = 1 << 16  # bytes of a file that are sent as one chunk
+
+
+@dataclass(frozen=True)
+class Payload:
+    """One request.
+
+    Attributes:
+        body: makes the body, for each try anew: bytes, or parts that are sent with chunked encoding.
+        inputs: makes the records as they stood in the file, for a join.
+        records: how many; 0 where they are counted only on the way.
+        size: bytes of the file that it covers.
+    """
+
+    body: Callable[[], bytes | Iterator[bytes]]
+    inputs: Callable[[], Iterator[bytes]]
+    records: int
+    size: int
+
+
+def payloads(path: Path, job: TransformJob, how: Resolved) -> Iterator[Payload]:
+    """The requests of a file, in their order; an empty file has none.
+
+    With a limit one payload is in memory at a time; without one the file is read while it is sent.
+
+    Raises:
+        RecordError: a record or the whole file is above the limit, or the file is broken.
+        ProcessingError: the input filter does not fit a record.
+    """
+    if job.split_type != "None" and (how.max_payload or how.strategy == "SingleRecord"):
+        yield from _of_records(path, job, how)
+        return
+    size = path.stat().st_size
+    if not size:
+        return
+    if how.max_payload and size > how.max_payload:
+        raise RecordError(
+            f"the file has {size} bytes, more than --max-payload ({how.max_payload >> 20} MB), and "
+            "--split-type is None"
+        )
+    if job.split_type == "None":
+        yield _of_file(path, job, how, size)
+    else:
+        yield Payload(lambda: _stream(path, job), lambda: _contents(path, job), 0, size)
+
+
+def _of_records(path: Path, job: TransformJob, how: Resolved) -> Iterator[Payload]:
+    is_single = how.strategy == "SingleRecord"
+    # Padding is removed from single records alone; lines keep their ends (BATCH-16).
+    is_bare = is_single and job.split_type != "Line"
+    sent: list[bytes] = []
+    inputs: list[bytes] = []
+    size = covered = 0
+    with path.open("rb") as stream:
+        for record in split(stream, job.split_type, how.max_payload):
+            body = record.content if is_bare else record.framed
+            if not job.input_filter.is_root:
+                body = filtered(record.content, job.input_filter, job.format) + b"\n"
+            if sent and (is_single or size + len(body) > how.max_payload):
+                yield _of_parts(sent, inputs, covered, not how.max_payload)
+                sent, inputs, size, covered = [], [], 0, 0
+            sent.append(body)
+            inputs.append(record.content if job.join_source == "Input" else b"")
+            size += len(body)
+            covered += len(record.framed)
+    if sent:
+        yield _of_parts(sent, inputs, covered, not how.max_payload)
+
+
+def _of_parts(sent: list[bytes], inputs: list[bytes], size: int, is_chunked: bool) -> Payload:
+    whole = b"".join(sent)
+    return Payload(lambda: iter([whole]) if is_chunked else whole, lambda: iter(inputs), len(inputs), size)
+
+
+def _of_file(path: Path, job: TransformJob, how: Resolved, size: int) -> Payload:
+    """A file that is one record."""
+
+    def body() -> bytes | Iterator[bytes]:
+        if not job.input_filter.is_root:
+            whole = filtered(path.read_bytes(), job.input_filter, job.format)
+            return whole if how.max_payload else iter([whole])
+        return path.read_bytes() if how.max_payload else _parts(path.open("rb"))
+
+    return Payload(body, lambda: iter([path.read_bytes()]), 1, size)
+
+
+def _parts(stream: BinaryIO) -> Iterator[bytes]:
+    with closing(stream):
+        while part := stream.read(_PART):
+            yield part
+
+
+def _stream(path: Path, job: TransformJob) -> Iterator[bytes]:
+    """All records of a file as one body of any length."""
+    if job.input_filter.is_root:
+        return _parts(path.open("rb"))
+    return (filtered(content, job.input_filter, job.format) + b"\n" for content in _contents(path, job))
+
+
+def _contents(path: Path, job: TransformJob) -> Iterator[bytes]:
+    with path.open("rb") as stream:
+        for record in split(stream, job.split_type, 0):
+            yield record.content
