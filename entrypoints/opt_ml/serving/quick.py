@@ -25,6 +25,7 @@ from typing import NamedTuple, Protocol
 from opt_ml.algorithm import find_built_in
 from opt_ml.errors import UserError
 from opt_ml.serving.answers import Answer
+from opt_ml.serving.settings import is_multi_model
 
 
 class QuickRequest(NamedTuple):
@@ -59,7 +60,16 @@ JOINED_BYTES = 1 << 18
 
 
 def find_quick(model_dir: Path, environment: Mapping[str, str] = os.environ) -> Quick | None:
-    """The quick path for the model in `model_dir`, or None where workers do everything.
+    """The quick path of a single-model endpoint, or None where workers do everything.
+
+    Raises:
+        UserError: see `quick_path_of`.
+    """
+    return None if is_multi_model(environment) else quick_path_of(model_dir, environment)
+
+
+def quick_path_of(model_dir: Path, environment: Mapping[str, str] = os.environ) -> Quick | None:
+    """The quick path for the model in `model_dir`, or None where it has none.
 
     A quick path that fails to load is no reason not to serve: the workers have the model itself. Why it
     failed is written to stderr.
@@ -90,8 +100,7 @@ def is_wanted(environment: Mapping[str, str] = os.environ) -> bool:
     word = environment.get("OPT_ML_COMPILED", "").strip().lower() or "on"
     if word not in ("on", "off"):
         raise UserError(f"OPT_ML_COMPILED={word!r} must be on or off.")
-    is_multi_model = environment.get("SAGEMAKER_MULTI_MODEL", "").strip().lower() == "true"
-    return word == "on" and not is_multi_model
+    return word == "on"
 
 
 def _brings_code(model_dir: Path, environment: Mapping[str, str]) -> bool:

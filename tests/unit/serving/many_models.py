@@ -61,6 +61,36 @@ def output_fn(prediction, accept):
     return prediction, "text/plain"
 """
 
+# Two words at most are answered quickly, others by the handler.
+QUICK = """
+import json, os, pathlib
+from opt_ml.serving.answers import Answer, error_answer
+
+def load_quick(model_dir):
+    model = json.loads((model_dir / "model.json").read_text())
+    if "quick" not in model:
+        return None
+    if model["quick"] == "broken":
+        raise OSError("no compiled model")
+    return Quick(model)
+
+class Quick:
+    most_rows = 4
+    def __init__(self, model):
+        self.model = model
+    def answer(self, requests):
+        if self.model["quick"] == "bug":
+            raise KeyError("bug")
+        assert len(requests) <= self.most_rows
+        return [self.one(request.body.decode(), len(requests)) for request in requests]
+    def one(self, text, count):
+        if text == "bad":
+            return error_answer(400, "row 1: bad")
+        if text.count(" ") > 1:
+            return None
+        return Answer(200, "text/plain", f"quick {text} of {count} by {os.getpid()}".encode())
+"""
+
 OWN_CODE = """
 import os, helper
 def model_fn(model_dir): return helper.NAME
@@ -84,7 +114,10 @@ class ManyModels:
         facts.mkdir(parents=True, exist_ok=True)
         (package / "built_in.py").write_text(HANDLER, encoding="utf-8")
         (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: built-in\nVersion: 1\n")
-        (facts / "entry_points.txt").write_text("[opt_ml.handler]\nbuilt_in = built_in\n")
+        (package / "quick_path.py").write_text(QUICK, encoding="utf-8")
+        (facts / "entry_points.txt").write_text(
+            "[opt_ml.handler]\nbuilt_in = built_in\n[opt_ml.quick]\nbuilt_in = quick_path:load_quick\n"
+        )
         self.base = base
         self.server: Server = start(
             None,

@@ -11,13 +11,16 @@ with these headers:
 | host | `{"event": "failed", "key": ..., "cause": ..., "is_users": bool}` | a traceback, or empty |
 | front | `{"unload": key}` | |
 | host | `{"event": "unloaded", "key": ...}` | |
-| front | `{"groups": [[key, [[Content-Type, Accept, length, headers], ...]], ...]}` | the requests |
-| host | `{"event": "answers", "groups": [[seconds, [answer, ...]], ...]}` | the answers |
+| front | `{"call": n, "groups": [[key, [request, ...]], ...]}` | the requests |
+| host | `{"event": "answers", "call": n, "groups": [[seconds, [facts, ...]], ...]}` | the answers |
+| host | `{"event": "late", "late": [n, place], "answer": facts}` | an answer |
 
-An answer is `[status, Content-Type, length, headers]`.
+A request is `[Content-Type, Accept, length, headers]`. The facts of an answer are `[status, Content-Type,
+length, headers]`, or null where it needs frameworks that are not loaded yet: it comes late. Its place is that
+among all requests of the call.
 
-Requests are answered in the main thread; a second one loads and unloads, so that a model that takes long
-holds up nobody.
+Requests are answered in the main thread; a second one loads, unloads and answers late, so that what takes
+long holds up nobody.
 """
 
 from __future__ import annotations
@@ -34,12 +37,12 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from opt_ml.errors import UserError, is_out_of_memory
+from opt_ml.errors import UserError
 from opt_ml.serving import frames
-from opt_ml.serving.answers import Answer, error_answer
-from opt_ml.serving.jobs import RequestFacts
+from opt_ml.serving.answers import Answer
+from opt_ml.serving.invocation import Request
 from opt_ml.serving.multi_model.hosted import HostedModel
-from opt_ml.serving.worker_socket import SOCKET, die_with
+from opt_ml.serving.worker_socket import die_with, take_socket
 
 _OOM_SCORE = 500  # of 1000: the kernel ends a host before the front, which can start it again
 
@@ -55,8 +58,7 @@ def main(front: int) -> int:
         Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE), encoding="ascii")
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    with socket.socket(fileno=SOCKET) as connection:
-        connection.set_inheritable(False)
+    with take_socket() as connection:
         try:
             return Host(connection).run()
         except (BrokenPipeError, ConnectionResetError):  # the front has closed its end: nobody is waiting
@@ -84,32 +86,39 @@ class Host:
         while (frame := reader.next()) is not None:
             header, body = frame
             if "groups" in header:
-                self._answer(header["groups"], body)
+                self._answer(header, body)
             else:
                 self._orders.put(header)
         return 0
 
-    def _answer(self, groups: list[tuple[int, list[RequestFacts]]], body: bytes) -> None:
-        described = [facts for _, requests in groups for facts in requests]
-        bodies = iter(frames.cut(body, (facts[2] for facts in described)))
+    def _answer(self, header: dict[str, Any], body: bytes) -> None:
+        bodies = iter(frames.cut(body, (facts[2] for _, requests in header["groups"] for facts in requests)))
         done = []
         parts = []
-        for key, requests in groups:
+        count = 0
+        for key, described in header["groups"]:
+            requests = [Request(next(bodies), facts[0], facts[1], facts[3]) for facts in described]
             began = perf_counter()
-            answers = _answers(self._models[key], [(next(bodies), facts) for facts in requests])
-            facts = [(one.status, one.content_type, len(one.body), one.headers) for one in answers]
-            done.append((perf_counter() - began, facts))
-            parts += [one.body for one in answers]
-        self._send({"event": "answers", "groups": done}, b"".join(parts))
+            answers = self._models[key].answer(requests)
+            done.append((perf_counter() - began, [facts_of(answer) for answer in answers]))
+            parts += [answer.body for answer in answers if answer is not None]
+            for request, answer in zip(requests, answers, strict=True):
+                if answer is None:
+                    self._orders.put({"late": [header["call"], count], "key": key, "request": request})
+                count += 1
+        self._send({"event": "answers", "call": header["call"], "groups": done}, b"".join(parts))
 
     def _follow_orders(self) -> None:
-        """In the second thread: load and unload, one after the other."""
+        """In the second thread: what takes long, one after the other."""
         while True:
-            order = self._orders.get()
-            if "load" in order:
-                self._load(order["load"], order["directory"])
-            else:
-                self._unload(order["unload"])
+            match self._orders.get():
+                case {"load": key, "directory": directory}:
+                    self._load(key, directory)
+                case {"unload": key}:
+                    self._unload(key)
+                case {"late": place, "key": key, "request": request}:
+                    [answer] = self._models[key].answer_natively([request])
+                    self._send({"event": "late", "late": place, "answer": facts_of(answer)}, answer.body)
 
     def _load(self, key: int, directory: str) -> None:
         failed: dict[str, Any] = {"event": "failed", "key": key, "is_users": False}
@@ -139,14 +148,9 @@ class Host:
             frames.send(self._connection, header, body)
 
 
-def _answers(model: HostedModel, requests: list[tuple[bytes, RequestFacts]]) -> list[Answer]:
-    try:
-        return model.answer(requests)
-    except Exception as error:  # of a model that is loaded only now, or of a quick path
-        sys.stderr.write(traceback.format_exc())
-        sys.stderr.flush()
-        cause = f"{type(error).__name__}: {error}"
-        return [error_answer(507 if is_out_of_memory(cause) else 500, cause)] * len(requests)
+def facts_of(answer: Answer | None) -> tuple[Any, ...] | None:
+    """An answer without its body."""
+    return None if answer is None else (answer.status, answer.content_type, len(answer.body), answer.headers)
 
 
 def _give_back() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from opt_ml.errors import is_out_of_memory
-from opt_ml.serving.answers import Answer
+from opt_ml.serving.answers import Answer, error_answer
 from opt_ml.serving.frames import FrameBuffer, cut, head
 from opt_ml.serving.jobs import Job
 from opt_ml.serving.multi_model.memory import LoadError
@@ -37,8 +37,13 @@ class Owner(Protocol):
     def on_ready(self) -> None:
         """It waits for orders."""
 
-    def on_answers(self, groups: Sequence[Group], seconds: list[float], answers: list[list[Answer]]) -> None:
-        """What it worked on is done: how long each group took, and its answers."""
+    def on_answers(
+        self, groups: Sequence[Group], seconds: list[float], answers: list[list[Answer | None]]
+    ) -> None:
+        """What it worked on is done: how long each group took, and its answers, None where one comes late."""
+
+    def on_late(self, model: SharedModel, job: Job, answer: Answer) -> None:
+        """An answer that was None in `on_answers`."""
 
     def on_lost(self) -> None:
         """The socket is closed: nothing more will come."""
@@ -49,6 +54,7 @@ class HostLink(asyncio.Protocol):
 
     Attributes:
         groups: what it works on; empty while it is idle.
+        late: requests whose answers come late, by their place.
         loaded: keys of the models that it has.
         since: event loop time at which it began with that.
         ready_at: event loop time at which it was ready for orders, or None.
@@ -66,6 +72,8 @@ class HostLink(asyncio.Protocol):
         self._orders: dict[tuple[str, int], asyncio.Future[dict[str, Any]]] = {}
         self.process, self._socket = start_worker(_MODULE, [], workers)
         self.groups: Sequence[Group] = ()
+        self.late: dict[tuple[int, int], tuple[SharedModel, Job]] = {}
+        self._call = 0
         self.loaded: set[int] = set()
         self.since = 0.0
         self.ready_at: float | None = None
@@ -126,7 +134,8 @@ class HostLink(asyncio.Protocol):
             for group in groups
         ]
         bodies = [job.body for group in groups for job in group.jobs]
-        self._write(head({"groups": described}, sum(map(len, bodies))), *bodies)
+        self._call += 1
+        self._write(head({"call": self._call, "groups": described}, sum(map(len, bodies))), *bodies)
 
     def close(self) -> None:
         """Let it end after what it does now."""
@@ -143,6 +152,24 @@ class HostLink(asyncio.Protocol):
         self.is_starved = True
         self.kill()
 
+    def expire(self, now: float, timeout: float) -> None:
+        """Answer for requests that take longer than `timeout` seconds, and end what works on them.
+
+        A request whose answer comes late waits for a load, which others wait for, too: it is only answered.
+        """
+        answer = error_answer(
+            504, f"The prediction took longer than {timeout:g} seconds (SAGEMAKER_MODEL_SERVER_TIMEOUT)."
+        )
+        for _, job in self.late.values():
+            if job.since < now - timeout:
+                job.finish(answer)
+        if self.groups and self.since < now - timeout and not self.is_expired:
+            self.is_expired = True
+            for group in self.groups:
+                for job in group.jobs:
+                    job.finish(answer)
+            self.kill()
+
     def explain(self, end: str) -> LoadError:
         """Why it died while it loaded a model.
 
@@ -158,7 +185,11 @@ class HostLink(asyncio.Protocol):
     def _on_frame(self, header: dict[str, Any], body: bytes) -> None:
         match header["event"]:
             case "answers":
-                self._on_answers(header["groups"], body)
+                if not self.is_expired:
+                    self._on_answers(header["call"], header["groups"], body)
+            case "late":
+                model, job = self.late.pop((header["late"][0], header["late"][1]))
+                self._owner.on_late(model, job, _answer(header["answer"], body))
             case "loaded":
                 self.loaded.add(header["key"])
                 self._settle("load", header)
@@ -172,15 +203,17 @@ class HostLink(asyncio.Protocol):
             case "ready":
                 self._owner.on_ready()
 
-    def _on_answers(self, groups: list[tuple[float, list[Any]]], body: bytes) -> None:
+    def _on_answers(self, call: int, groups: list[tuple[float, list[Any]]], body: bytes) -> None:
         done, self.groups = self.groups, ()
-        bodies = iter(cut(body, (facts[2] for _, answers in groups for facts in answers)))
+        every = [facts for _, found in groups for facts in found]
+        jobs = [(group.model, job) for group in done for job in group.jobs]
+        for place, facts in enumerate(every):
+            if facts is None:
+                self.late[call, place] = jobs[place]
+        bodies = iter(cut(body, (facts[2] for facts in every if facts is not None)))
         answers = [
-            [
-                Answer(status, content_type, next(bodies), headers=tuple(map(tuple, headers)))
-                for status, content_type, _, headers in answers
-            ]
-            for _, answers in groups
+            [None if facts is None else _answer(facts, next(bodies)) for facts in found]
+            for _, found in groups
         ]
         self._owner.on_answers(done, [seconds for seconds, _ in groups], answers)
 
@@ -206,3 +239,8 @@ class HostLink(asyncio.Protocol):
 def _load_error(header: dict[str, Any], traceback: bytes) -> LoadError:
     status = 400 if header["is_users"] else 507 if is_out_of_memory(header["cause"]) else 500
     return LoadError(status, header["cause"], traceback.decode(errors="replace"))
+
+
+def _answer(facts: list[Any], body: bytes) -> Answer:
+    status, content_type, _, headers = facts
+    return Answer(status, content_type, body, headers=tuple(map(tuple, headers)))

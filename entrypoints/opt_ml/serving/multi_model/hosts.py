@@ -131,8 +131,7 @@ class Hosts:
         model.queue.append(job)
         self._queued[model] = None
         model.offer()
-        if len(model.queue) >= _COPY_AT and model.homes:
-            self._copy(model)
+        self._copy_if_hot(model)
 
     def cancel(self, job: Job, model: SharedModel) -> None:
         """The client has gone: a waiting job is dropped, a running one ends for nobody."""
@@ -151,6 +150,7 @@ class Hosts:
                 model.settle()
             if not model.queue:
                 del self._queued[model]
+            self._copy_if_hot(model)
         for process in self.shared:
             process.expire(now)
         self._drop_copies(now - _COPY_LIFE)
@@ -187,8 +187,10 @@ class Hosts:
         if self._estimate.of(size) > self._memory.left():
             await asyncio.gather(*self._unload_copies(self._loop.time()))
 
-    def _copy(self, model: SharedModel) -> None:
+    def _copy_if_hot(self, model: SharedModel) -> None:
         """Let an idle process help with a model that many ask for."""
+        if len(model.queue) < _COPY_AT or not model.homes:
+            return
         most = self._settings.most_copies or len(self.shared)
         free = [one for one in self.shared if one.is_idle and model.key not in one.models]
         if free and not model.is_copying and len(model.homes) < most:

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from opt_ml.resources import own_memory
 from opt_ml.serving.answers import Answer, error_answer
+from opt_ml.serving.jobs import Job
 from opt_ml.serving.multi_model.host_link import Group, HostLink, HostLostError
 from opt_ml.serving.multi_model.memory import LoadError, Memory
 from opt_ml.serving.multi_model.shared import SharedModel
@@ -74,7 +75,9 @@ class SharedProcess:
     @property
     def running(self) -> int:
         """Requests that it works on."""
-        return 0 if self.link is None else sum(len(group.jobs) for group in self.link.groups)
+        if self.link is None:
+            return 0
+        return len(self.link.late) + sum(len(group.jobs) for group in self.link.groups)
 
     async def live(self) -> None:
         """Start the process, and start it again whenever it dies, until `close`."""
@@ -142,18 +145,8 @@ class SharedProcess:
 
     def expire(self, now: float) -> None:
         """End the process where a request takes longer than the time-out."""
-        link = self.link
-        if link is None or not link.groups or link.is_expired or link.since >= now - self._settings.timeout:
-            return
-        link.is_expired = True
-        cause = (
-            f"The prediction took longer than {self._settings.timeout:g} seconds "
-            "(SAGEMAKER_MODEL_SERVER_TIMEOUT)."
-        )
-        for group in link.groups:
-            for job in group.jobs:
-                job.finish(error_answer(504, cause))
-        link.kill()
+        if self.link is not None:
+            self.link.expire(now, self._settings.timeout)
 
     def bring_back(self) -> None:
         """Load what it shall have and has not."""
@@ -183,19 +176,24 @@ class SharedProcess:
         self._ready.set()
         self.bring_back()
 
-    def on_answers(self, groups: Sequence[Group], seconds: list[float], answers: list[list[Answer]]) -> None:
+    def on_answers(
+        self, groups: Sequence[Group], seconds: list[float], answers: list[list[Answer | None]]
+    ) -> None:
         """See `host_link.Owner`."""
-        if self.link is None or self.link.is_expired:
-            return
         self.predictions += len(groups)
         for group, took in zip(groups, seconds, strict=True):
             group.model.measure(took)
         self.give_work()  # before the answers are written: the process need not wait for that
         for group, found in zip(groups, answers, strict=True):
-            group.model.running -= len(group.jobs)
             for job, answer in zip(group.jobs, found, strict=True):
-                job.finish(answer)
-            group.model.settle()
+                if answer is not None:
+                    self.on_late(group.model, job, answer)
+
+    def on_late(self, model: SharedModel, job: Job, answer: Answer) -> None:
+        """See `host_link.Owner`."""
+        model.running -= 1
+        job.finish(answer)
+        model.settle()
 
     def on_lost(self) -> None:
         """See `host_link.Owner`."""
@@ -272,13 +270,16 @@ class SharedProcess:
         link.end.set_result(end)
 
     def _answer_for_dead(self, link: HostLink, end: str) -> None:
+        cause = f"The model's process {end} during this request."
+        for model, job in link.late.values():
+            model.running -= 1
+            job.finish(error_answer(503, cause, retry_after=1))
+            model.settle()
         jobs = [(group.model, job) for group in link.groups for job in group.jobs]
         for model, job in reversed(jobs):
             model.running -= 1
             if len(jobs) == 1 or link.is_expired:
-                job.finish(
-                    error_answer(503, f"The model's process {end} during this request.", retry_after=1)
-                )
+                job.finish(error_answer(503, cause, retry_after=1))
             elif job.is_wanted:
                 job.is_alone = True  # one of them did it; its neighbours shall never notice
                 model.queue.appendleft(job)
