@@ -12,7 +12,6 @@ SOCKET = 3
 """File descriptor of the worker's end of the socket pair."""
 _OUT_OF_THE_WAY = 64  # the least number of our descriptor; a handler that writes to 3 does not mean the front
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_OUT_OF_THE_WAY = 64  # the least number of our descriptor; a handler that writes to 3 does not mean the front
 
 
 def take_socket() -> socket.socket:
@@ -29,11 +28,3 @@ def die_with(front: int) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != front:  # it died before the line above
         os._exit(1)
-
-
-def take_socket() -> socket.socket:
-    """Our end of the socket pair, which no process that the handler starts or forks may hold open."""
-    connection = socket.socket(fileno=fcntl.fcntl(SOCKET, fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY))
-    os.close(SOCKET)
-    os.register_at_fork(after_in_child=connection.close)
-    return connection

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tests.unit.serving.conftest import ENTRYPOINTS, Reply, Server, Start
+from tests.unit.serving.wheels import wheel
 
 # What a model does stands in its model.json. `wait` blocks until the test touches a file.
 HANDLER = """
@@ -128,8 +129,8 @@ class ManyModels:
             **variables,
         ).wait_until_ready()
 
-    def make(self, folder: str, code: str | None = None, **model: Any) -> str:
-        """A model's directory; its url."""
+    def make(self, folder: str, code: str | None = None, requires: str | None = None, **model: Any) -> str:
+        """A model's directory, with code of its own and a version of helper_of_tests; its url."""
         directory = self.base / "models" / folder / "model"
         directory.mkdir(parents=True)
         (directory / "model.json").write_text(json.dumps({"says": folder, **model}))
@@ -137,6 +138,9 @@ class ManyModels:
             (directory / "code").mkdir()
             (directory / "code" / "inference.py").write_text(code)
             (directory / "code" / "helper.py").write_text(f"NAME = {folder!r}")
+        if requires is not None:
+            (directory / "requirements.txt").write_text(f"helper_of_tests=={requires}")
+            wheel(directory / "requirements", version=requires)
         return str(directory)
 
     def load(self, name: str, url: str | None = None, **model: Any) -> Reply:

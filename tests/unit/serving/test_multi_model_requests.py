@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.serving.conftest import end_all, eventually, is_alive, starter
 from tests.unit.serving.many_models import OWN_CODE, ManyModels, later, process_of
+from tests.unit.serving.wheels import OFFLINE
 
 
 @pytest.fixture
@@ -38,6 +39,19 @@ def test_models_with_code_of_their_own_do_not_see_each_other(many):
     assert many.unload("left").status == 200
     assert not is_alive(processes["left"])
     assert many.invoke("right").status == 200
+
+
+@pytest.mark.contract("MME-20", "MME-15")
+def test_models_have_requirements_of_their_own(start, tmp_path):
+    many = ManyModels(start, tmp_path, **OFFLINE)
+    code = OWN_CODE.replace("helper.NAME", "__import__('helper_of_tests').VERSION")
+    for version in ("1.0", "2.0"):
+        assert many.load(version, code=code, requires=version).status == 200
+    assert [many.invoke(version).body.split()[0] for version in ("1.0", "2.0")] == [b"1.0", b"2.0"]
+    refused = many.load("absent", code=code, requires="3.0 --wrong")
+    assert refused.status in (400, 500)
+    assert "requirements.txt" in refused.json["error"]
+    assert many.names() == ["1.0", "2.0"]
 
 
 def test_requests_that_arrive_meanwhile_are_predicted_together(start, tmp_path):

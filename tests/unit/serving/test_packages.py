@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import signal
 import socket
-import zipfile
 from pathlib import Path
 
 import pytest
 
 from tests.unit.serving.conftest import eventually, is_alive
+from tests.unit.serving.wheels import OFFLINE, wheel
 
 HANDLER = """
 import helper_of_tests
@@ -21,27 +19,6 @@ def transform_fn(model, body, content_type, accept):
     import numpy, sys
     return f"{helper_of_tests.__file__} {numpy.__file__}"
 """
-OFFLINE = {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": "/dev/null", "PIP_FIND_LINKS": ""}
-
-
-def wheel(directory: Path, name: str = "helper_of_tests", requires: str = "") -> None:
-    """A wheel with one empty module."""
-    directory.mkdir(parents=True, exist_ok=True)
-    information = f"{name}-1.0.dist-info"
-    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{requires}"
-    files = {
-        f"{name}.py": "",
-        f"{information}/METADATA": metadata,
-        f"{information}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    digests = {
-        path: base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
-        for path, text in files.items()
-    }
-    record = "".join(f"{path},sha256={digest},\n" for path, digest in digests.items())
-    with zipfile.ZipFile(directory / f"{name}-1.0-py3-none-any.whl", "w") as archive:
-        for path, text in {**files, f"{information}/RECORD": record}.items():
-            archive.writestr(path, text)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from opt_ml.resources import own_memory
 from opt_ml.serving.answers import error_answer
 from opt_ml.serving.jobs import Job
 from opt_ml.serving.multi_model.memory import LoadError, Memory
+from opt_ml.serving.packages import requirements_files
 from opt_ml.serving.pool import Pool
 from opt_ml.serving.processes import Children
 from opt_ml.serving.settings import Settings
@@ -23,10 +24,9 @@ _PAUSE = 5.0  # seconds between two attempts to bring a model back
 
 def brings_code(directory: Path, environment: Mapping[str, str]) -> bool:
     """True for a model that is not served by the image's own handler alone (HANDLER-01, HANDLER-13)."""
-    code = directory / "code"
-    return bool(environment.get("SAGEMAKER_PROGRAM")) or any(
-        (code / name).is_file() for name in ("inference.py", "requirements.txt")
-    )
+    is_named = bool(environment.get("SAGEMAKER_PROGRAM"))
+    has_program = is_named or (directory / "code" / "inference.py").is_file()
+    return has_program or bool(requirements_files(directory, environment))
 
 
 class DedicatedModel:
