@@ -12,7 +12,7 @@ DEV := .venv/dev.stamp
 # The SageMaker Python SDKs 2 and 3 exclude each other, and nothing of them may meet the toolkit.
 SDKS := .venv/sdk-v2.stamp .venv/sdk-v3.stamp
 
-.PHONY: help demo test setup sdks doctor lint lock clean
+.PHONY: help demo test bench-serving setup sdks doctor lint lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ serve-%: doctor ## Serve the newest model that this image trained (ARGUMENTS="--
 test-%: doctor $(DEV) $(SDKS) ## Build an image and test it: the container contract, and what only its family does
 	@./build.py build $*
 	@$(PYTHON) -m pytest tests/conformance tests/images --image $* $(ARGUMENTS)
+
+bench-serving: $(DEV) ## Measure our server beside others (ARGUMENTS="--quick"; benchmarks/serving/README.md)
+	@$(PYTHON) -m benchmarks.serving $(ARGUMENTS)
 
 setup: $(SETUP) ## Make the Python environment of build.py (.venv)
 

@@ -48,6 +48,7 @@ def find_locks() -> list[Lock]:
         _lock("tests/distributed/requirements.txt", "tests/distributed/requirements.in", *anywhere),
         _lock("entrypoints/build-requirements.txt", "entrypoints/build-requirements.in", *anywhere),
     ]
+    locks += _benchmark_locks()
     for image in matrix().values():
         if image.variant.requirements is None:
             continue
@@ -64,6 +65,19 @@ def find_locks() -> list[Lock]:
         locks.append(
             _lock(f"{folder}/{stem}.txt", f"{folder}/{stem}.in", "entrypoints/pyproject.toml", *options)
         )
+    return locks
+
+
+def _benchmark_locks() -> list[Lock]:
+    """Those of the servers that benchmarks/serving measures, on the model libraries of the ensemble image."""
+    folder = Path("benchmarks/serving/requirements")
+    options = ["--excludes", str(folder / "excludes.txt")]
+    options += ["--python-version", IMAGE_PYTHON, "--python-platform", UV_PLATFORMS["linux/amd64"]]
+    locks = []
+    for path in sorted((ROOT / folder).glob("*.in"), key=lambda path: (path.stem != "models", path.stem)):
+        overrides = folder / f"{path.stem}.overrides"
+        more = ["--override", str(overrides)] if (ROOT / overrides).exists() else []
+        locks.append(_lock(f"{folder}/{path.stem}.txt", f"{folder}/{path.name}", *options, *more))
     return locks
 
 

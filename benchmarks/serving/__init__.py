@@ -1,0 +1,1 @@
+"""Our `serve` beside the servers that people use today: `python -m benchmarks.serving`."""
