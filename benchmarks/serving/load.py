@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,13 +52,13 @@ def write_bodies(path: Path, bodies: Sequence[bytes]) -> None:
 
 
 def run_load(server: Server, bodies: Path, connections: int, seconds: float) -> Load:
-    """Ask `server` as fast as it answers, over `connections` at once.
+    """Ask `server` as fast as it answers, over `connections` at once; wrk knows whole seconds only.
 
     Raises:
         subprocess.CalledProcessError: wrk could not run.
     """
     launch = server.launch
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "20s", "--latency"]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{math.ceil(seconds)}s", "--timeout", "20s", "--latency"]
     command += ["-s", str(_SCRIPT), f"http://127.0.0.1:{server.port}{launch.invocations}", "--"]
     command += [str(bodies), launch.content_type, launch.accept]
     result = subprocess.run(command, check=True, capture_output=True, text=True)

@@ -113,6 +113,15 @@ class Server:
                     found.append(int(path.parent.name))
         return found
 
+    def find_processes(self, word: bytes) -> list[int]:
+        """Ids of those of its processes whose command line holds `word`."""
+        found = []
+        for process in self.processes():
+            with suppress(OSError):
+                if word in Path(f"/proc/{process}/cmdline").read_bytes():
+                    found.append(process)
+        return found
+
     def memory(self) -> float:
         """Their proportional set size (PSS) in MB: pages that several share count once."""
         total = 0
@@ -161,9 +170,9 @@ class Server:
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on just now; multi-model-server takes none above 49151."""
-    for port in random.sample(range(20000, 49152), 100):
+    """A TCP port that nobody listens on just now; multi-model-server takes none above 32766."""
+    for port in random.sample(range(20000, 32767), 100):
         with socket.socket() as listener, suppress(OSError):
             listener.bind(("127.0.0.1", port))
             return port
-    raise RuntimeError("no free TCP port found below 49152")
+    raise RuntimeError("no free TCP port found below 32767")
