@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 PROFILES = Path(__file__).parent / "profiles"
@@ -42,6 +42,21 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """Where an image is meant to differ, and cannot help it: the tests that show it must fail there.
+
+    Attributes:
+        tests: their names, with or without the parameters in brackets.
+        reason: what decides it.
+        hangs: the tests would wait for what never comes, so they are not run.
+    """
+
+    tests: list[str]
+    reason: str
+    hangs: bool = False
+
+
+@dataclass(frozen=True)
 class Profile:
     """What the suite needs to know about an image.
 
@@ -52,6 +67,7 @@ class Profile:
         accept: media type of the answers.
         wrong_requests: name -> wrong request.
         metric: a name that the log of a job must hold.
+        differences: where its serving engine differs from the native one.
         script_mode: whether `train` runs the user's program where a job names one.
         handlers: whether `serve` uses the model's own code/inference.py.
     """
@@ -62,6 +78,7 @@ class Profile:
     accept: str
     wrong_requests: dict[str, Request]
     metric: str
+    differences: list[Difference]
     script_mode: bool = False
     handlers: bool = False
 
@@ -73,6 +90,9 @@ def read_profile(name: str) -> Profile:
         known = ", ".join(sorted(found.stem for found in PROFILES.glob("*.toml")))
         raise FileNotFoundError(f"There is no {path}. Name one of {known} with --profile, or write it.")
     document = tomllib.loads(path.read_text(encoding="utf-8"))
+    differences = [Difference(**row) for row in document.pop("differences", [])]
+    if "like" in document:  # the rest is that of another image
+        return replace(read_profile(document["like"]), differences=differences)
     training, serving = document["training"], document["serving"]
     return Profile(
         hyperparameters=training["hyperparameters"],
@@ -81,6 +101,7 @@ def read_profile(name: str) -> Profile:
         accept=serving["accept"],
         wrong_requests={name: Request(**request) for name, request in serving["wrong_requests"].items()},
         metric=training["metric"],
+        differences=differences,
         script_mode=training.get("script_mode", False),
         handlers=serving.get("handlers", False),
     )

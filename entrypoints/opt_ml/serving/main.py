@@ -6,6 +6,7 @@ answered (HOST-05); 1 where the model cannot be loaded, with the cause in the fi
 
 from __future__ import annotations
 
+import os
 import sys
 
 import uvloop
@@ -18,7 +19,15 @@ from opt_ml.serving.settings import Settings, read_settings
 def main() -> int:
     """Serve until told to stop; the console script `serve`. Returns the exit code."""
     try:
-        return run(read_settings())
+        settings = read_settings()
+        engine = os.environ.get("OPT_ML_SERVING_ENGINE") or "native"
+        if engine == "mms":
+            from opt_ml.serving.engines.mms import run_mms
+
+            return run_mms(settings)
+        if engine != "native":
+            raise UserError(f"OPT_ML_SERVING_ENGINE={engine} is neither native nor mms.")
+        return run(settings)
     except UserError as error:
         print(error, file=sys.stderr)
         return 1

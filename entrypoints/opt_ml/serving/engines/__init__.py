@@ -1,0 +1,1 @@
+"""Other servers over the same handlers, chosen by OPT_ML_SERVING_ENGINE."""

@@ -1,0 +1,75 @@
+"""What multi-model-server's Python workers import: `handle`, over the same `Model` as the native workers."""
+
+from __future__ import annotations
+
+import gc
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from opt_ml.errors import UserError
+from opt_ml.serving.answers import Answer
+from opt_ml.serving.engines.mms_link import Busy, Event, tell
+from opt_ml.serving.handler import load_handler
+from opt_ml.serving.invocation import Model, Request
+from opt_ml.serving.outcomes import caught, describe
+from opt_ml.serving.streams import Stream
+
+_loaded: tuple[Model, Busy] | None = None
+
+
+def handle(data: list[Mapping[str, Any]] | None, context: Any) -> list[bytes] | None:
+    """Load the model where `data` is None, else answer requests (multi-model-server's custom service).
+
+    Args:
+        data: one mapping a request; `body` holds what came.
+        context: multi-model-server's; it has the headers, and takes status and headers of the answers.
+    """
+    global _loaded
+    if data is None:
+        _loaded = _load(str(context.system_properties["model_dir"])), Busy()
+        return None
+    assert _loaded is not None  # noqa: S101 - the server loads before it sends requests
+    model, busy = _loaded
+    with busy.shown():
+        return [_answer(model, index, fields, context) for index, fields in enumerate(data)]
+
+
+def _load(model_dir: str) -> Model:
+    try:
+        model = Model(load_handler(Path(model_dir)), model_dir)
+        model.run(model.load())
+    except UserError as error:
+        tell(Event("failed", str(error)))
+        raise
+    except BaseException as error:  # a model_fn may also say sys.exit
+        tell(Event("failed", describe(error), traceback.format_exc()))
+        raise
+    gc.freeze()
+    tell(Event("ready"))
+    return model
+
+
+def _answer(model: Model, index: int, fields: Mapping[str, Any], context: Any) -> bytes:
+    headers = {name.lower(): value for name, value in context.get_all_request_header(index).items()}
+    body = bytes(fields.get("body", b""))
+    request = Request(body, headers.get("content-type"), headers.get("accept"), headers)
+    answer = model.run(_whole(model, request))
+    _put_head(answer, index, context)
+    return bytes(answer.body)
+
+
+async def _whole(model: Model, request: Request) -> Answer:
+    """The answer; a stream is collected first, because this server sends whole answers only."""
+    answer = await model.answer(request)
+    return await caught(answer.whole()) if isinstance(answer, Stream) else answer
+
+
+def _put_head(answer: Answer, index: int, context: Any) -> None:
+    context.set_response_status(code=answer.status, idx=index)
+    context.set_response_content_type(index, answer.content_type)
+    for name, value in answer.headers:
+        context.set_response_header(index, name, value)
+    if answer.retry_after is not None:
+        context.set_response_header(index, "Retry-After", str(answer.retry_after))
