@@ -74,6 +74,25 @@ def test_locks_carry_hashes_and_no_address():
         assert "://" not in text, f"{path} names an address"
 
 
+def locked_versions(path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return dict(line.split()[0].split("==") for line in lines if "==" in line and not line.startswith(" "))
+
+
+@pytest.mark.parametrize(
+    ("lock", "below"),
+    [
+        ("containers/mms/requirements/ensemble-cpu.txt", "containers/ensemble/requirements/cpu.txt"),
+        ("benchmarks/serving/requirements/models.txt", "containers/ensemble/requirements/cpu.txt"),
+    ],
+)
+def test_a_lock_on_top_of_another_has_its_versions(lock, below):
+    ours, theirs = locked_versions(ROOT / lock), locked_versions(ROOT / below)
+    shared = ours.keys() & theirs.keys()
+    assert "numpy" in shared
+    assert {name: ours[name] for name in shared} == {name: theirs[name] for name in shared}
+
+
 def test_scripts_have_unix_line_ends():
     # A carriage return in a script is `/usr/bin/env: 'python\r'` in the container.
     assert [path for path in FILES if b"\r\n" in path.read_bytes()] == []
