@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
-# The server's own: a second one of these would make two answers of one, or none.
-_SERVERS_OWN = frozenset({"connection", "content-length", "content-type", "date", "transfer-encoding"})
+SERVERS_OWN = frozenset({"connection", "content-length", "content-type", "date", "transfer-encoding"})
+"""Headers that a handler cannot set: a second one of these would make two answers of one, or none."""
 
 
 class Context:
@@ -90,6 +90,6 @@ class Context:
         text = str(value)
         if not _HEADER_NAME.fullmatch(key) or not text.isascii() or not text.isprintable():
             raise ValueError(f"set_response_header got {key!r}: {text[:100]!r}; send printable ASCII")
-        if key.lower() in _SERVERS_OWN:
+        if key.lower() in SERVERS_OWN:
             raise ValueError(f"set_response_header got {key!r}, which the server sets by itself")
         self.response_headers[key] = text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,23 @@ def decode_values(body: bytes, content_type: str) -> NDArray[Any]:
     deep = _DEEP.get(name)
     values = deep(body) if deep is not None else None
     return decode_table(body, content_type).values if values is None else values
+
+
+def decode_inputs(body: bytes, content_type: str) -> Any:
+    """What a user's predict_fn gets: as `decode_values`, but a JSON object with `inputs` as the dict it is.
+
+    Clients of the Hugging Face toolkit send it, `{"inputs": ..., "parameters": {...}}`, and its predict_fn
+    gets it (HANDLER-42).
+
+    Raises:
+        RequestError: as `decode_values`.
+    """
+    if parse_media_type(content_type).type == JSON:
+        with suppress(orjson.JSONDecodeError):
+            content = orjson.loads(body)
+            if isinstance(content, dict) and "inputs" in content:
+                return content
+    return decode_values(body, content_type)
 
 
 def _deep_npy(body: bytes) -> NDArray[Any] | None:

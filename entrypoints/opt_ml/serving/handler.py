@@ -3,7 +3,8 @@
 | function | default |
 |---|---|
 | `model_fn(model_dir: str)` | none: it must come from the user or the image |
-| `input_fn(body, content_type)` | `decode_table(...).values`, shape (rows, columns) |
+| `pre_model_fn(model_dir)`, `model_warmup_fn(model_dir, model)` | none; before and after `model_fn` |
+| `input_fn(body, content_type)` | `defaults.decode_values`, an array; see also `defaults.decode_inputs` |
 | `predict_fn(data, model)` | `model.predict(data)`, or `model(data)` |
 | `output_fn(prediction, accept)` | see `defaults.encode_prediction` |
 | `predict_batch_fn(data: list, model)` | none; see below |
@@ -28,7 +29,8 @@ yields goes to the user's output_fn as the iterator that it is, to loop over; wi
 
 A user's function that is absent falls back to the image's, except beside a `model_fn` of the user's: the
 image's steps know the image's own model only, so then it falls back to the default. `output_fn` and
-`transform_fn` return bytes, str, or (body, content type).
+`transform_fn` return bytes, str, (body, content type), or a response object as Flask has it. What AWS's
+discontinued packages offer to handlers can be imported without them; see `serving.compat`.
 
 Rules for what a user's own function receives, as in the AWS toolkits:
 `body` is str for text types and bytes otherwise (HANDLER-07); a missing Content-Type is
@@ -51,10 +53,12 @@ from typing import Any
 
 from opt_ml.algorithm import find_built_in
 from opt_ml.errors import UserError
-from opt_ml.serving import defaults
+from opt_ml.serving import compat, defaults
 
 _ARGUMENTS = {
+    "pre_model_fn": ("model_dir",),
     "model_fn": ("model_dir",),
+    "model_warmup_fn": ("model_dir", "model"),
     "input_fn": ("body", "content_type"),
     "predict_fn": ("data", "model"),
     "predict_batch_fn": ("data", "model"),
@@ -93,6 +97,8 @@ class Handler:
     output_fn: Function
     transform_fn: Function | None = None
     predict_batch_fn: Function | None = None
+    pre_model_fn: Function | None = None
+    model_warmup_fn: Function | None = None
 
     @property
     def wants_headers(self) -> bool:
@@ -104,7 +110,8 @@ class Handler:
         """True where a worker may answer several requests at once: while one awaits, another goes on."""
         if self.predict_batch_fn is not None:
             return False  # requests wait to be predicted together
-        return any(function.is_async for function in self._functions() if function is not self.model_fn)
+        once = (self.model_fn, self.pre_model_fn, self.model_warmup_fn)
+        return any(function.is_async for function in self._functions() if function not in once)
 
     def _functions(self) -> Iterator[Function]:
         for field in fields(self):
@@ -136,12 +143,18 @@ def load_handler(model_dir: Path) -> Handler:
         transform_fn = None
     return Handler(
         model_fn=model_fn,
-        input_fn=users.get("input_fn") or images.get("input_fn") or Function(defaults.decode_values),
+        input_fn=users.get("input_fn") or images.get("input_fn") or _default_input_fn(users),
         predict_fn=users.get("predict_fn") or images.get("predict_fn") or Function(defaults.predict),
         output_fn=users.get("output_fn") or images.get("output_fn") or Function(defaults.encode_prediction),
         transform_fn=transform_fn,
         predict_batch_fn=None if transform_fn else _partner(users, images),
+        pre_model_fn=users.get("pre_model_fn") or images.get("pre_model_fn"),
+        model_warmup_fn=users.get("model_warmup_fn") or images.get("model_warmup_fn"),
     )
+
+
+def _default_input_fn(users: Mapping[str, Function]) -> Function:
+    return Function(defaults.decode_inputs if "predict_fn" in users else defaults.decode_values)
 
 
 def _partner(users: Mapping[str, Function], images: Mapping[str, Function]) -> Function | None:
@@ -170,9 +183,13 @@ def find_program(model_dir: Path) -> Path | None:
 
 
 def import_program(path: Path, code_dir: Path) -> ModuleType:
-    """Import the user's handler, with its directory on sys.path and nothing written there (HOST-21)."""
+    """Import the user's handler, with its directory on sys.path and nothing written there (HOST-21).
+
+    code/lib is there too: the SageMaker SDK puts a model's `dependencies` into it.
+    """
     sys.dont_write_bytecode = True
-    for directory in dict.fromkeys((str(path.parent), str(code_dir))):
+    compat.offer()
+    for directory in dict.fromkeys((str(code_dir / "lib"), str(path.parent), str(code_dir))):
         if directory not in sys.path:
             sys.path.insert(0, directory)
     spec = importlib.util.spec_from_file_location(path.stem, path)

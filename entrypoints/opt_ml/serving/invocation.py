@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from opt_ml.errors import RequestError
 from opt_ml.serving import defaults
 from opt_ml.serving.answers import Answer
 from opt_ml.serving.charset import to_text
-from opt_ml.serving.context import Context
+from opt_ml.serving.context import SERVERS_OWN, Context
 from opt_ml.serving.handler import Function, Handler
 from opt_ml.serving.media import JSON, JSON_LINES, OCTET_STREAM, parse_media_type
-from opt_ml.serving.outcomes import caught, drive, print_traceback
+from opt_ml.serving.outcomes import caught, describe, drive, print_traceback
 from opt_ml.serving.streams import Parts, Stream, encoder, is_raw, is_stream, type_of_objects
 
 _WILDCARD = "*/*"
@@ -56,14 +57,18 @@ class Model:
         self._runner.close()
 
     async def load(self) -> None:
-        """Call `model_fn`.
+        """Call `model_fn`, and what the handler has to do before and after it (HANDLER-06).
 
         Raises:
             UserError: the model cannot be used.
             Exception: whatever `model_fn` raises.
         """
-        handler = self._handler
-        self._model = await self._call(handler.model_fn, Context(self._model_dir), self._model_dir)
+        handler, context = self._handler, Context(self._model_dir)
+        if handler.pre_model_fn is not None:
+            await self._call(handler.pre_model_fn, context, self._model_dir)
+        self._model = await self._call(handler.model_fn, context, self._model_dir)
+        if handler.model_warmup_fn is not None:
+            await self._call(handler.model_warmup_fn, context, self._model_dir, self._model)
         if handler.transform_fn is None and handler.predict_fn.call is defaults.predict:
             defaults.check_model(self._model)
 
@@ -112,7 +117,8 @@ class Model:
         if function is not None:
             content, kind = _receive(function, request.body, request.content_type)
             wanted = self._wanted(function, request.accept)
-            result = await self._call(function, context, self._model, content, kind, wanted)
+            with _body_at_fault():
+                result = await self._call(function, context, self._model, content, kind, wanted)
             return await self._to_answer(result, wanted, context)
         data = await self._decode(request, context)
         prediction = await self._call(self._handler.predict_fn, context, data, self._model)
@@ -120,15 +126,9 @@ class Model:
 
     async def _decode(self, request: Request, context: Context) -> Any:
         function = self._handler.input_fn
-        try:
-            return await self._call(
-                function, context, *_receive(function, request.body, request.content_type)
-            )
-        except ValueError as error:
-            # A decoder says ValueError of a body that it cannot read (json, csv, numpy and pandas all do),
-            # so it is the client's fault: 400, as sagemaker-containers answers (HANDLER-10, HANDLER-50).
-            print_traceback()
-            raise RequestError(400, f"{type(error).__name__}: {error}") from None
+        content, kind = _receive(function, request.body, request.content_type)
+        with _body_at_fault():
+            return await self._call(function, context, content, kind)
 
     async def _encode(self, request: Request, context: Context, prediction: Any) -> Answer | Stream:
         if isinstance(prediction, Exception):
@@ -189,6 +189,9 @@ class Model:
         content_type = ""
         if isinstance(result, tuple) and len(result) == 2:  # HANDLER-12
             result, content_type = result
+        elif hasattr(result, "get_data") and hasattr(result, "status_code"):
+            # sagemaker-containers' worker.Response, which is a response of Flask
+            result, content_type = _take_response(result, context)
         if not is_stream(result):
             return _whole_answer(result, _content_type(content_type, wanted, context), context)
         parts = Parts(result, self._finish)
@@ -206,6 +209,20 @@ class Model:
         if accept and accept.strip() != _WILDCARD:
             return accept
         return self._default_accept or (JSON if function.is_users else _WILDCARD)
+
+
+@contextmanager
+def _body_at_fault() -> Iterator[None]:
+    """A ValueError in the function that gets the body is the client's fault: 400.
+
+    Decoders say it of a body that they cannot read (json, csv, numpy and pandas all do); so answer
+    sagemaker-containers (HANDLER-10, HANDLER-50) and AutoGluon's image for its transform_fn (AG-08).
+    """
+    try:
+        yield
+    except ValueError as error:
+        print_traceback()
+        raise RequestError(400, describe(error)) from None
 
 
 async def _or_exception(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -240,6 +257,14 @@ def _content_type(given: Any, wanted: str, context: Context) -> str:
     if not isinstance(name, str) or not name.isascii() or not name.isprintable():
         raise TypeError(f"the handler returned {name!r} as content type; return one such as {JSON}")
     return name
+
+
+def _take_response(response: Any, context: Context) -> tuple[bytes, str]:
+    context.set_response_status(response.status_code)
+    for name, value in response.headers.items():
+        if name.lower() not in SERVERS_OWN:
+            context.set_response_header(0, name, value)
+    return response.get_data(), response.content_type or ""
 
 
 def _whole_answer(body: Any, content_type: str, context: Context) -> Answer:

@@ -13,6 +13,15 @@ from opt_ml.errors import RequestError, is_out_of_memory
 from opt_ml.serving.answers import error_answer
 from opt_ml.serving.settings import is_multi_model
 
+# By which attributes errors tell their status and their message.
+_CHOSEN = (
+    ("status_code", "message"),  # sagemaker-inference's own (HANDLER-21)
+    ("status_code", "detail"),  # FastAPI and Starlette
+    ("status_code", "args"),
+    ("error_code", "message"),  # PredictionException of TorchServe and of multi-model-server
+    ("code", "description"),  # Werkzeug and Flask
+)
+
 
 def drive(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """The result of a coroutine that never waits, and so needs no event loop."""
@@ -40,12 +49,21 @@ async def caught(coroutine: Coroutine[Any, Any, Any]) -> Any:
     except BaseException as error:  # a handler that calls sys.exit fails one request, not its worker
         if is_cancelled(error):
             raise
-        status = getattr(error, "status_code", None)  # as sagemaker-inference's own errors (HANDLER-21)
-        if isinstance(status, int) and 400 <= status <= 599:
-            return error_answer(status, str(getattr(error, "message", error)))
+        chosen = _chosen(error)
+        if chosen is not None:
+            return error_answer(*chosen)
         print_traceback()
         cause = describe(error)
         return error_answer(507 if is_multi_model() and is_out_of_memory(cause) else 500, cause)
+
+
+def _chosen(error: BaseException) -> tuple[int, str] | None:
+    """The status and the message that whoever raised it has chosen for the client, or None."""
+    for status_name, message_name in _CHOSEN:
+        status, message = getattr(error, status_name, None), getattr(error, message_name, None)
+        if isinstance(status, int) and 400 <= status <= 599 and message is not None:
+            return status, str(error if message_name == "args" else message)
+    return None
 
 
 async def caught_text(coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, str | None]:

@@ -1,0 +1,1 @@
+"""`sagemaker_containers.beta`, where its public names are."""

@@ -1,0 +1,5 @@
+"""Media types by the names of `sagemaker_containers.beta.framework.content_types`."""
+
+from opt_ml.serving.compat.array_codecs import ANY, CSV, JSON, NPY, OCTET_STREAM, UTF8_TYPES
+
+__all__ = ["ANY", "CSV", "JSON", "NPY", "OCTET_STREAM", "UTF8_TYPES"]
