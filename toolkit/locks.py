@@ -48,7 +48,6 @@ def find_locks() -> list[Lock]:
         _lock("tests/distributed/requirements.txt", "tests/distributed/requirements.in", *anywhere),
         _lock("entrypoints/build-requirements.txt", "entrypoints/build-requirements.in", *anywhere),
     ]
-    locks += _benchmark_locks()
     for image in matrix().values():
         if image.variant.requirements is None:
             continue
@@ -65,7 +64,7 @@ def find_locks() -> list[Lock]:
         locks.append(
             _lock(f"{folder}/{stem}.txt", f"{folder}/{stem}.in", "entrypoints/pyproject.toml", *options)
         )
-    return locks
+    return [*locks, *_benchmark_locks()]
 
 
 def _benchmark_locks() -> list[Lock]:
