@@ -197,6 +197,14 @@ class Connection(asyncio.Protocol):
         """Close after what is written has been sent."""
         self._transport.close()
 
+    def drain(self, grace: float) -> None:
+        """Close where no request has come for `grace` seconds; one sooner is answered, and is the last.
+
+        A client that has just read an answer may be writing its next request: closed on, it would be lost.
+        """
+        if self.is_idle and self._server.now - self._progress >= grace:
+            self.close()
+
     def end_without_progress(self, timeout: float) -> None:
         """End the connection where nothing moved for `timeout` seconds; called now and then."""
         if self._is_stalled:

@@ -1,34 +1,43 @@
-"""The front process: accepts connections, routes requests, and never predicts (HOST-45)."""
+"""The front process: accepts connections, routes requests, and leaves predictions to workers (HOST-45).
+
+Where the model has a quick path, this process is the leader of the lanes too: small requests are answered
+here, in batches of about 2 ms.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from email.utils import formatdate
 from functools import partial
 from time import perf_counter
 from types import FrameType
+from typing import Any
 
 import orjson
 
-from opt_ml.errors import UserError
 from opt_ml.serving import metrics
+from opt_ml.serving.acceptor import Acceptor, adopt
 from opt_ml.serving.access_log import AccessLog
 from opt_ml.serving.answers import Answer, error_answer
 from opt_ml.serving.connection import Connection
 from opt_ml.serving.jobs import Job
+from opt_ml.serving.line_writer import LineWriter
 from opt_ml.serving.metrics import Metrics
 from opt_ml.serving.multi_model.api import NO_MODEL_NAMED, MultiModel
 from opt_ml.serving.pool import Pool
 from opt_ml.serving.processes import Children
+from opt_ml.serving.quick import Quick
+from opt_ml.serving.quick_connection import DRAIN_GRACE
+from opt_ml.serving.quick_path import QuickPath
 from opt_ml.serving.request_reader import Request
 from opt_ml.serving.settings import MEGABYTE, Settings
 
 _TICK = 0.25  # seconds between two looks at clocks and time-outs
 _DRAIN_PATIENCE = 3.0  # seconds of silence that a half-received request gets while the server stops
-_BACKLOG = 1024
 
 _PING = b"/ping"
 _INVOCATIONS = b"/invocations"
@@ -52,21 +61,28 @@ class Front:
 
     Args:
         settings: see `Settings`.
+        quick: what answers small requests, or None where workers answer all.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, quick: Quick | None = None) -> None:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
+        children = Children()
         self._pool: Pool | MultiModel = (
             MultiModel(settings, self._on_fatal)
             if settings.is_multi_model
-            else Pool(settings, self._on_fatal, Children())
+            else Pool(settings, self._on_fatal, children, is_late=quick is not None)
         )
-        self._log = AccessLog(sys.stdout.fileno())
+        self._log = AccessLog(LineWriter(sys.stdout.fileno()), settings.log, settings.lanes if quick else 1)
         self._metrics = Metrics()
+        self._quick_path = (
+            QuickPath(quick, settings, self, children, self._metrics, self._log) if quick else None
+        )
         self._stop = asyncio.Event()
         self._exit_code = 0
         self._is_announced = False
+        self._has_workers = False  # or is starting them
+        self._arriving: set[asyncio.Task[None]] = set()
         self.max_body = settings.max_body
         self.is_draining = False
         self.connections: set[Connection] = set()
@@ -80,16 +96,22 @@ class Front:
             UserError: the port cannot be bound.
         """
         self._tick()
-        listener = await self._listen()
+        acceptor = Acceptor(self._settings.port, self._on_client)
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stop.set)
         # uvloop keeps SIGCHLD for its own subprocesses, of which there are none here.
         signal.signal(signal.SIGCHLD, self._on_child_signal)
-        await self._pool.start()
+        if self._quick_path is None:
+            self._has_workers = True
+            await self._pool.start()
+        else:
+            self._quick_path.start()
         await self._stop.wait()
-        listener.close()
+        acceptor.close()
         if self._exit_code == 0:
             await self._drain()
+        if self._quick_path is not None:
+            self._quick_path.close()
         await self._pool.close()
         self._log.close()
         return self._exit_code
@@ -106,57 +128,84 @@ class Front:
             allow = b", ".join(methods).decode()
             connection.respond(error_answer(405, f"Use {allow} for {path.decode()}.", allow=allow))
         elif path == _PING:
-            connection.respond(_HEALTHY if self._pool.is_ready else _UNHEALTHY)
+            connection.respond(_HEALTHY if self._is_healthy else _UNHEALTHY)
         elif path == _METRICS:
-            text = self._metrics.as_text(self._pool.gauges(), self._pool.counters())
+            gauges = self._pool.gauges() | (self._quick_path.gauges() if self._quick_path else {})
+            text = self._metrics.as_text(gauges, self._pool.counters())
             connection.respond(Answer(200, metrics.CONTENT_TYPE, text))
         elif path == _EXECUTION_PARAMETERS:
             connection.respond(Answer(200, body=execution_parameters(self._settings)))
         elif isinstance(self._pool, MultiModel):
             connection.respond(NO_MODEL_NAMED)
         else:
-            body, request.body = request.body, b""
-            job = Job(body, request.headers, connection)
-            self._pool.submit(job)
-            return partial(self._pool.cancel, job)
+            return self._invoke(request, connection, self._pool)
         return None
 
     def log(self, request: Request, answer: Answer, sent: int, is_broken: bool = False) -> None:
         """One line a request; see `Server.log`. Health checks would only bury the others."""
         if request.target in _UNLOGGED:
             return
-        target = request.target[:200].decode("ascii", "backslashreplace")
         seconds = perf_counter() - request.received
         if _path(request.target).endswith((_INVOCATIONS, _INVOKE)):
             self._metrics.observe(answer.status, seconds)
-        self._log.write(
-            f"{request.method.decode()} {target} {answer.status} {seconds * 1000:.1f}ms {sent}"
-            f"{' broken off' if is_broken else ''}\n"
+        self._log.one(
+            request.method.decode(),
+            request.target.decode("ascii", "backslashreplace"),
+            answer.status,
+            seconds,
+            sent,
+            request.header(b"x-amzn-sagemaker-inference-id"),
+            is_broken,
         )
 
-    async def _listen(self) -> asyncio.Server:
-        try:
-            return await self._loop.create_server(
-                lambda: Connection(self),
-                "0.0.0.0",  # noqa: S104 - HOST-30
-                self._settings.port,
-                backlog=_BACKLOG,
-            )
-        except OSError as error:
-            raise UserError(
-                f"Port {self._settings.port} cannot be bound ({error.strerror or error}). "
-                "Stop what uses it, or set SAGEMAKER_BIND_TO_PORT."
-            ) from None
+    @property
+    def _is_healthy(self) -> bool:
+        return self._quick_path is not None or self._pool.is_ready
+
+    def new_connection(self) -> Connection:
+        """See `quick_path.Leader`."""
+        return Connection(self)
+
+    def _on_client(self, client: socket.socket) -> None:
+        if self._quick_path is not None:
+            self._quick_path.on_client(client)
+        else:
+            self._keep(adopt(client, Connection(self)))
+
+    def _invoke(self, request: Request, connection: Connection, pool: Pool) -> Callable[[], None]:
+        def submit() -> Callable[[], None]:
+            body, request.body = request.body, b""
+            job = Job(body, request.headers, connection)
+            if not self._has_workers:
+                self._has_workers = True
+                self._keep(pool.start())
+            pool.submit(job)
+            return partial(pool.cancel, job)
+
+        if self._quick_path is None or not self._quick_path.takes(request):
+            return submit()
+        cancel: list[Callable[[], None]] = []
+
+        def on_answer(answer: Answer | None) -> None:
+            if answer is None:
+                cancel[:] = [submit()]
+            else:
+                connection.respond(answer)
+
+        cancel.append(self._quick_path.ask(request, on_answer))
+        return lambda: cancel[0]()
 
     async def _drain(self) -> None:
         """Finish what has begun, within the time that SIGTERM leaves (HOST-05)."""
         self.is_draining = True
         deadline = self._loop.time() + self._settings.drain_timeout
         while self._loop.time() < deadline:
+            if self._quick_path is not None:
+                self._quick_path.drain()
             for connection in list(self.connections):
-                if connection.is_idle:
-                    connection.close()
-            if not self.connections and not self._pool.is_busy:
+                connection.drain(DRAIN_GRACE)
+            is_quick_busy = self._quick_path is not None and self._quick_path.is_busy
+            if not (self.connections or self._arriving or self._pool.is_busy or is_quick_busy):
                 return
             await asyncio.sleep(0.02)
 
@@ -164,8 +213,10 @@ class Front:
         self._loop.call_later(_TICK, self._tick)
         self.now = self._loop.time()
         self.date = f"Date: {formatdate(usegmt=True)}\r\n".encode()
-        self._log.flush()
+        self._log.tick()
         self._pool.expire()
+        if self._quick_path is not None:
+            self._quick_path.tick(self.now, self.date, self._is_healthy)
         self._announce()
         timeout = _DRAIN_PATIENCE if self.is_draining else self._settings.idle_timeout
         for connection in list(self.connections):
@@ -173,9 +224,17 @@ class Front:
 
     def _announce(self) -> None:
         """Say once that requests are answered. Never before: the cause of a failed load is the first line."""
-        if self._pool.is_ready and not self._is_announced:
+        if self._is_healthy and not self._is_announced:
             self._is_announced = True
-            self._log.write(f"Ready on port {self._settings.port}; workers: {self._settings.workers}.\n")
+            how = f"workers: {self._settings.workers}"
+            if self._quick_path is not None:
+                how = f"compiled model in {self._settings.lanes} processes; {how}, started when needed"
+            self._log.note(f"Ready on port {self._settings.port}; {how}.")
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._arriving.add(task)
+        task.add_done_callback(self._arriving.discard)
 
     def _on_child_signal(self, number: int, frame: FrameType | None) -> None:
         self._loop.call_soon_threadsafe(self._pool.on_child_signal)

@@ -6,6 +6,7 @@ answered (HOST-05); 1 where the model cannot be loaded, with the cause in the fi
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -13,6 +14,7 @@ import uvloop
 
 from opt_ml.errors import UserError
 from opt_ml.serving.front import Front
+from opt_ml.serving.quick import Quick, find_quick
 from opt_ml.serving.settings import Settings, read_settings
 
 
@@ -37,13 +39,15 @@ def run(settings: Settings) -> int:
     """Serve with `settings`. Returns the exit code.
 
     Raises:
-        UserError: the port cannot be bound.
+        UserError: the port cannot be bound, or a variable has a wrong value.
     """
-    return int(uvloop.run(_serve(settings)))
+    quick = find_quick(settings.model_dir)
+    gc.freeze()  # the compiled model stays for good: collections need not walk it
+    return int(uvloop.run(_serve(settings, quick)))
 
 
-async def _serve(settings: Settings) -> int:
-    return await Front(settings).run()
+async def _serve(settings: Settings, quick: Quick | None) -> int:
+    return await Front(settings, quick).run()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping
 from itertools import accumulate
+from typing import Any
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Upper bounds in seconds, from a cached small model to the longest regular request (HOST-50).
@@ -22,6 +23,9 @@ class Metrics:
     """
 
     def __init__(self) -> None:
+        self._reset()
+
+    def _reset(self) -> None:
         self._statuses: Counter[int] = Counter()
         self._buckets = [0] * (len(BOUNDS) + 1)
         self._seconds = 0.0
@@ -36,6 +40,34 @@ class Metrics:
         self._statuses[status] += 1
         self._buckets[bisect_left(BOUNDS, seconds)] += 1
         self._seconds += seconds
+
+    def observe_batch(self, statuses: Mapping[int, int], seconds: float) -> None:
+        """Count requests that were answered together.
+
+        Args:
+            statuses: how many had each status.
+            seconds: from the first byte of each to its answer.
+        """
+        count = sum(statuses.values())
+        self._statuses.update(statuses)
+        self._buckets[bisect_left(BOUNDS, seconds)] += count
+        self._seconds += seconds * count
+
+    def take(self) -> dict[str, Any]:
+        """What was counted since the last call, as JSON for `add`; it is forgotten here."""
+        counts = {
+            "statuses": list(self._statuses.items()),
+            "buckets": self._buckets,
+            "seconds": self._seconds,
+        }
+        self._reset()
+        return counts
+
+    def add(self, counts: Mapping[str, Any]) -> None:
+        """Add what another process has counted; see `take`."""
+        self._statuses.update(dict(counts["statuses"]))
+        self._buckets = [ours + theirs for ours, theirs in zip(self._buckets, counts["buckets"], strict=True)]
+        self._seconds += counts["seconds"]
 
     def as_text(self, gauges: Mapping[str, float], counters: Mapping[str, float]) -> bytes:
         """The exposition text.

@@ -20,6 +20,8 @@ from opt_ml.serving.worker_link import WorkerLink
 _SHORT_LIFE = 5.0  # seconds; a worker that dies sooner than that after its load waits before its next start
 _STARTS = 5  # failed in a row, with no other worker alive, before the container gives up
 
+OnFatal = Callable[[str, str], None]
+
 
 class Pool:
     """`settings.workers` worker processes behind one bounded queue.
@@ -28,9 +30,12 @@ class Pool:
         settings: see `Settings`.
         on_fatal: called once with (cause, traceback or empty) when there is no worker and none will come.
         children: shared by all pools of this process.
+        is_late: others answer before `start`; requests wait for the first load, which may be tried again.
     """
 
-    def __init__(self, settings: Settings, on_fatal: Callable[[str, str], None], children: Children) -> None:
+    def __init__(
+        self, settings: Settings, on_fatal: OnFatal, children: Children, is_late: bool = False
+    ) -> None:
         self._settings = settings
         self._on_fatal = on_fatal
         self._loop = asyncio.get_running_loop()
@@ -44,7 +49,7 @@ class Pool:
         self._deaths = 0
         self._streams = 0
         self._broken_streams = 0
-        self._was_ready = False
+        self._was_ready = is_late
         self._is_closing = False
         self._tasks: set[asyncio.Task[None]] = set()
 

@@ -37,7 +37,11 @@ def thread_limits(workers: int, cpus: int, environment: Mapping[str, str]) -> di
 
 
 def start_worker(
-    module: str, arguments: Sequence[str], workers: int, variables: Mapping[str, str] | None = None
+    module: str,
+    arguments: Sequence[str],
+    workers: int,
+    variables: Mapping[str, str] | None = None,
+    kind: int = socket.SOCK_STREAM,
 ) -> tuple[int, socket.socket]:
     """Start one worker process; returns its process id and our end of the socket pair.
 
@@ -49,8 +53,9 @@ def start_worker(
         arguments: its arguments; the front's process id follows them.
         workers: how many share the CPUs.
         variables: of its environment, beside our own.
+        kind: of the sockets.
     """
-    ours, theirs = socket.socketpair()
+    ours, theirs = socket.socketpair(type=kind)
     with theirs:
         process = os.posix_spawn(
             sys.executable,

@@ -16,20 +16,25 @@
 | SAGEMAKER_NUM_MODEL_WORKERS | workers that may hold the same one of the models | the workers |
 | OPT_ML_MODELS_MEMORY_MB | memory for all models; 507 beyond it (MME-07) | what the container has |
 | SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT | Accept where the client sends none (HANDLER-11) | the handler's |
+| SAGEMAKER_CONTAINER_LOG_LEVEL | least level of log lines, a name or number (AG-09, MHCS-06) | INFO |
+| OPT_ML_ACCESS_LOG | budget, all, errors or off; see `access_log` | budget |
+| OPT_ML_COMPILED | off: no compiled model, every request to a worker; see `quick` | on |
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from opt_ml.environment import base_dir
 from opt_ml.errors import UserError
 from opt_ml.resources import usable_cpus
+from opt_ml.serving.log_policy import LogPolicy, read_log_policy
 
 MEGABYTE = 1024 * 1024
+_MOST_LANES = 16  # many times what the network brings
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,8 @@ class Settings:
         model_queue_size: requests that may wait for one of many models.
         most_copies: workers that may hold the same one of many models; None for all.
         models_memory: bytes that the processes of many models may take, or None for what there is.
+        lanes: processes that answer by the quick path, the leader among them; see `lane`.
+        log: which requests are logged.
     """
 
     model_dir: Path
@@ -74,6 +81,8 @@ class Settings:
     model_queue_size: int = 100
     most_copies: int | None = None
     models_memory: int | None = None
+    lanes: int = 1
+    log: LogPolicy = field(default_factory=LogPolicy)
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -98,6 +107,8 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         model_queue_size=_number(environment, "SAGEMAKER_MODEL_JOB_QUEUE_SIZE", 100, 1),
         most_copies=_number(environment, "SAGEMAKER_NUM_MODEL_WORKERS", 0, 1) or None,
         models_memory=_number(environment, "OPT_ML_MODELS_MEMORY_MB", 0, 1) * MEGABYTE or None,
+        lanes=min(usable_cpus(), _MOST_LANES),
+        log=read_log_policy(environment),
     )
 
 

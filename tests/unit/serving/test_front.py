@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
-import re
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,17 +37,27 @@ def test_a_connection_without_progress_is_closed_and_a_half_request_is_408(start
         assert busy.result().status == 200
 
 
-def test_each_request_but_ping_has_one_line_in_the_log(start, tmp_path):
+def json_lines(log: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+
+
+def lines_of(log: str) -> list[dict[str, Any]]:
+    """The JSON lines of a log that are about one request each."""
+    return [line for line in json_lines(log) if "status" in line]
+
+
+def test_each_request_but_ping_has_one_json_object_in_the_log(start, tmp_path):
     server = ready(start, tmp_path, SAGEMAKER_MODEL_SERVER_WORKERS=1)
-    length = len(server.post(b"1").body)
+    length = len(server.post(b"1", **{"X-Amzn-SageMaker-Inference-Id": "mine"}).body)
     server.request("GET", "/nothing")
     assert server.stop() == 0
-    lines = [line for line in server.log.splitlines() if re.search(r" \d{3} [\d.]+ms \d+$", line)]
-    assert [line.split()[:3] for line in lines] == [
-        ["POST", "/invocations", "200"],
-        ["GET", "/nothing", "404"],
-    ]
-    assert lines[0].split()[4] == str(length)
+    first, second = lines_of(server.log)
+    assert (first["method"], first["path"], first["status"]) == ("POST", "/invocations", 200)
+    assert (first["request_id"], first["bytes"], first["level"]) == ("mine", length, "info")
+    assert first["ms"] >= 0
+    assert datetime.fromisoformat(first["time"]).tzinfo is not None
+    assert (second["method"], second["path"], second["status"]) == ("GET", "/nothing", 404)
+    assert (second["level"], bool(second["request_id"])) == ("warning", True)
 
 
 def test_the_log_says_once_when_requests_are_answered(start, tmp_path):
