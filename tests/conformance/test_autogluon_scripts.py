@@ -49,7 +49,9 @@ def test_types_that_are_left_out_are_json(transforming: Endpoint) -> None:
 
 
 @pytest.mark.contract("AG-08")
-def test_a_bug_is_500(transforming: Endpoint) -> None:
+def test_a_value_error_is_400_and_a_bug_500(transforming: Endpoint) -> None:
+    bad = transforming.invoke(b"bad", "text/csv")
+    assert (bad.status, "column age is missing" in bad.text) == (400, True)
     assert transforming.invoke(b"bug", "text/csv").status == 500
     assert transforming.invoke(b"good", "text/csv").status == 200
 
