@@ -10,45 +10,14 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
 from opt_ml.serving.answer_head import head_of
 from opt_ml.serving.answers import Answer
 from opt_ml.serving.request_reader import Request, RequestReader
+from opt_ml.serving.server import Server
 
 _COPY_LIMIT = 1 << 16  # bytes up to which head and body are joined into one write
 _LINGER = 5.0  # seconds in which a refused client may read why
-
-
-class Server(Protocol):
-    """What a connection needs from the server it belongs to.
-
-    Attributes:
-        max_body: bytes of one request body, or None for no limit.
-        is_draining: each answer is the last of its connection.
-        now: event loop time, at most one tick old.
-        date: the Date header, likewise.
-        connections: all open ones; they enter and leave by themselves.
-    """
-
-    max_body: int | None
-    is_draining: bool
-    now: float
-    date: bytes
-    connections: set[Connection]
-
-    def handle(self, request: Request, connection: Connection) -> Callable[[], None] | None:
-        """Answer by `connection.respond`, now or later; what is returned is called if the client goes."""
-
-    def log(self, request: Request, answer: Answer, sent: int, is_broken: bool = False) -> None:
-        """Write the access log.
-
-        Args:
-            request: the request.
-            answer: what it got.
-            sent: bytes of the body.
-            is_broken: it is a stream that did not become whole.
-        """
 
 
 class Connection(asyncio.Protocol):
@@ -56,7 +25,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._reader = RequestReader(self._on_request, server.max_body)
+        self._reader = RequestReader(self._on_request, server.max_body, self._on_spool)
         self._transport: asyncio.Transport = None  # type: ignore[assignment]  # set before any other call
         self._pending: deque[Request] = deque()  # received, not yet handled
         self._current: Request | None = None  # handled, not yet answered
@@ -77,6 +46,10 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """The client has gone, or was sent away."""
         self._server.connections.discard(self)
+        self._reader.discard()
+        for request in (*self._pending, self._current):
+            if request is not None:
+                request.discard()
         self._pending.clear()
         self._current = self._stream = None
         if self._abandon is not None:
@@ -88,7 +61,7 @@ class Connection(asyncio.Protocol):
         if not self._is_leaving:
             self._progress = self._server.now
             self._reader.feed(data)
-            if self._reader.wants_continue:
+            if self._reader.wants_continue or self._reader.is_behind:
                 self._advance()
 
     def respond(self, answer: Answer) -> None:
@@ -97,6 +70,7 @@ class Connection(asyncio.Protocol):
         if request is None:
             return
         self._current = self._abandon = None
+        request.discard()
         keep_alive = request.keep_alive and not self._server.is_draining
         head = head_of(answer, self._server.date, keep_alive)
         if request.method == b"HEAD":
@@ -164,6 +138,7 @@ class Connection(asyncio.Protocol):
 
     def _end_stream(self, request: Request, stream: _Stream) -> None:
         self._current = self._abandon = self._stream = None
+        request.discard()
         self._progress = self._server.now
         self._server.log(request, stream.head, stream.sent, stream.is_broken)
 
@@ -225,6 +200,11 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.close()
 
+    def _on_spool(self) -> None:
+        """The disk has caught up with a body."""
+        self._progress = self._server.now
+        self._advance()
+
     def _on_request(self, request: Request) -> None:
         self._pending.append(request)
         self._advance()
@@ -235,6 +215,8 @@ class Connection(asyncio.Protocol):
             return
         self._is_advancing = True
         while self._pending and self._current is None and not self._is_stalled:
+            if not self._pending[0].settle():
+                break  # the disk is still at it
             request = self._current = self._pending.popleft()
             if request.refusal is not None:
                 self.respond(request.refusal)
@@ -245,7 +227,7 @@ class Connection(asyncio.Protocol):
         self._is_advancing = False
         if self._is_leaving:
             return
-        self._read(not self._pending and not self._is_stalled)
+        self._read(not self._pending and not self._is_stalled and not self._reader.is_behind)
         if self._reader.wants_continue and self._current is None and not self._pending:
             self._reader.wants_continue = False
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")

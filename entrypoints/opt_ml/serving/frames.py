@@ -24,7 +24,8 @@ front says `hold` while the client of a stream does not read, then `go`. What it
 ended meanwhile is to be passed over.
 
 A request's Content-Type and Accept are null where the client sent none, and its headers are an object, or
-null where the worker does not want them. The facts of an answer are `[status, Content-Type, length,
+null where the worker does not want them. Where its body is on disk, the length is 0, and the name of the
+file follows the headers. The facts of an answer are `[status, Content-Type, length,
 headers]`, where the headers are a list of names and values.
 """
 

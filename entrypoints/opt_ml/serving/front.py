@@ -57,7 +57,7 @@ _UNHEALTHY = error_answer(503, "No worker has loaded the model.")
 
 
 class Front:
-    """One server; see `serving.connection.Server` for what its connections use of it.
+    """One server; see `serving.server.Server` for what its connections use of it.
 
     Args:
         settings: see `Settings`.
@@ -174,8 +174,7 @@ class Front:
 
     def _invoke(self, request: Request, connection: Connection, pool: Pool) -> Callable[[], None]:
         def submit() -> Callable[[], None]:
-            body, request.body = request.body, b""
-            job = Job(body, request.headers, connection)
+            job = Job(request, connection)
             if not self._has_workers:
                 self._has_workers = True
                 self._keep(pool.start())

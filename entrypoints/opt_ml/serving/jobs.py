@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from opt_ml.serving.answers import Answer
 
-RequestFacts = tuple[str | None, str | None, int, dict[str, str] | None]
+if TYPE_CHECKING:  # workers import this module, and parse no HTTP
+    from opt_ml.serving.request_reader import Request
+
+RequestFacts = (
+    tuple[str | None, str | None, int, dict[str, str] | None]
+    | tuple[str | None, str | None, int, dict[str, str] | None, str]
+)
 
 
 class Client(Protocol):
@@ -38,32 +44,33 @@ class Job:
     """One request on its way to a worker.
 
     Args:
-        body: of the request.
-        headers: of the request, names in lower case.
+        request: whose body it takes over; what is on disk of it stays the connection's.
         client: gets the answer, unless it has gone.
 
     Attributes:
         since: event loop time at which it began to wait.
         is_wanted: False once the client has gone or has its answer.
-        is_alone: it is not joined with others, because a worker died of it or of one beside it.
+        is_alone: it is not joined with others, because a worker died of it or of one beside it, or
+            because it is large.
         is_streaming: the head of its answer is sent.
     """
 
-    __slots__ = ("_client", "body", "headers", "is_alone", "is_streaming", "is_wanted", "since")
+    __slots__ = ("_client", "_spool", "body", "headers", "is_alone", "is_streaming", "is_wanted", "since")
 
-    def __init__(self, body: bytes, headers: dict[bytes, bytes], client: Client) -> None:
+    def __init__(self, request: Request, client: Client) -> None:
         self._client = client
-        self.body = body
-        self.headers = headers
+        self._spool = request.spool
+        self.body, request.body = request.body, b""
+        self.headers = request.headers
         self.since = 0.0
         self.is_wanted = True
-        self.is_alone = False
+        self.is_alone = request.spool is not None
         self.is_streaming = False
 
     def describe(self, wants_headers: bool) -> RequestFacts:
         """The request without its body, as `frames` says."""
         content_type, accept = self.headers.get(b"content-type"), self.headers.get(b"accept")
-        return (
+        facts = (
             None if content_type is None else content_type.decode("latin-1"),
             None if accept is None else accept.decode("latin-1"),
             len(self.body),
@@ -71,6 +78,7 @@ class Job:
             if wants_headers
             else None,
         )
+        return facts if self._spool is None else (*facts, self._spool.path)
 
     def finish(self, answer: Answer) -> None:
         """Deliver the first answer; later ones, and answers to nobody, are dropped.

@@ -111,7 +111,8 @@ class QuickPath:
 
     def takes(self, request: Request) -> bool:
         """True for a request that may have a quick answer."""
-        return len(request.body) <= BODY_LIMIT and NOT_QUICK.isdisjoint(request.headers)
+        is_small = request.spool is None and len(request.body) <= BODY_LIMIT
+        return is_small and NOT_QUICK.isdisjoint(request.headers)
 
     def ask(self, request: Request, on_answer: Callable[[Answer | None], None]) -> Callable[[], None]:
         """Answer a request of a full connection.

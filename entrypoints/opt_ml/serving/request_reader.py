@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from time import perf_counter
 
@@ -9,6 +10,7 @@ import httptools
 
 from opt_ml.errors import RequestError
 from opt_ml.serving.answers import Answer, error_answer
+from opt_ml.serving.spool import SPOOL_BYTES, Spool
 
 HEADER_LIMIT = 64 * 1024
 """Bytes of one request's target and headers together."""
@@ -24,10 +26,21 @@ class Request:
         keep_alive: the connection may carry another request.
         takes_chunks: the client speaks HTTP/1.1, and so understands a chunked answer.
         received: `perf_counter()` at its last byte.
+        spool: the body, where it is too large for `body`.
         refusal: the answer, where the request could not be received; the connection ends with it.
     """
 
-    __slots__ = ("body", "headers", "keep_alive", "method", "received", "refusal", "takes_chunks", "target")
+    __slots__ = (
+        "body",
+        "headers",
+        "keep_alive",
+        "method",
+        "received",
+        "refusal",
+        "spool",
+        "takes_chunks",
+        "target",
+    )
 
     def __init__(self) -> None:
         self.method = b"-"
@@ -37,6 +50,7 @@ class Request:
         self.keep_alive = False
         self.takes_chunks = False
         self.received = 0.0
+        self.spool: Spool | None = None
         self.refusal: Answer | None = None
 
     def header(self, name: bytes) -> str | None:
@@ -44,22 +58,42 @@ class Request:
         value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
 
+    def settle(self) -> bool:
+        """True once all of its body is here, or is refused because the disk did not take it."""
+        if self.spool is None or self.refusal is not None:
+            return True
+        if self.spool.error is not None:
+            self.keep_alive = False
+            cause = no_space(self.spool.error)
+            self.refusal = error_answer(cause.status, cause.message)
+        return self.spool.is_settled
+
+    def discard(self) -> None:
+        """Give back what its body takes on disk."""
+        if self.spool is not None:
+            self.spool.close()
+
 
 class RequestReader:
     """The receiving half of one connection.
 
     Args:
-        deliver: called with each request, in order. The last one of a connection has no `keep_alive`.
+        deliver: called with each request, in order. The last one of a connection has no `keep_alive`. Its
+            spool may not be settled yet.
         max_body: bytes of one body, or None for no limit.
+        on_spool: called when the disk has caught up with a body.
 
     Attributes:
         is_closed: nothing more is read; further bytes are passed over.
         wants_continue: the client waits for `100 Continue` before it sends the body.
     """
 
-    def __init__(self, deliver: Callable[[Request], None], max_body: int | None) -> None:
+    def __init__(
+        self, deliver: Callable[[Request], None], max_body: int | None, on_spool: Callable[[], None]
+    ) -> None:
         self._deliver = deliver
         self._max_body = max_body
+        self._on_spool = on_spool
         self._parser = httptools.HttpRequestParser(self)
         self._request: Request | None = None  # being received
         self._has_headers = False
@@ -72,6 +106,16 @@ class RequestReader:
     def is_receiving(self) -> bool:
         """True in the middle of a request."""
         return self._request is not None
+
+    @property
+    def is_behind(self) -> bool:
+        """True while the disk cannot take more of the body."""
+        return self._request is not None and self._request.spool is not None and self._request.spool.is_behind
+
+    def discard(self) -> None:
+        """Forget the request that is being received: nobody waits for it."""
+        if self._request is not None:
+            self._request.discard()
 
     def feed(self, data: bytes) -> None:
         """Read what the client sent."""
@@ -101,6 +145,7 @@ class RequestReader:
         request.keep_alive = False
         request.received = perf_counter()
         request.refusal = error_answer(status, cause)
+        request.discard()
         self._finish(request)
 
     def on_message_begin(self) -> None:
@@ -136,16 +181,29 @@ class RequestReader:
         request.keep_alive = self._parser.should_keep_alive() and request.takes_chunks
         self._has_headers = True
         self._size = 0
-        self._check_body(int(request.headers.get(b"content-length", b"0")))
+        length = int(request.headers.get(b"content-length", b"0"))
+        self._check_body(length)
         _check_encoding(request.headers.get(b"content-encoding", b""))
         self.wants_continue = request.headers.get(b"expect", b"").lower() == b"100-continue"
+        if length > SPOOL_BYTES:
+            self._spool(request)
 
     def on_body(self, body: bytes) -> None:
         """From httptools: a part of the body, without chunk framing (BATCH-07)."""
         self.wants_continue = False
         self._size += len(body)
         self._check_body(self._size)
-        self._body.append(body)
+        request = self._request
+        if request is None:
+            return
+        if request.spool is None and self._size > SPOOL_BYTES:
+            self._spool(request)
+        if request.spool is None:
+            self._body.append(body)
+        elif request.spool.error is None:
+            request.spool.add(body)
+        else:
+            raise no_space(request.spool.error)
 
     def on_message_complete(self) -> None:
         """From httptools: the request is whole."""
@@ -156,6 +214,16 @@ class RequestReader:
         request.received = perf_counter()
         self._finish(request)
 
+    def _spool(self, request: Request) -> None:
+        """Keep the body on disk from here on."""
+        try:
+            request.spool = Spool(self._on_spool)
+        except OSError as error:
+            raise no_space(error) from None
+        for part in self._body:
+            request.spool.add(part)
+        self._body = []
+
     def _ignore_upgrade(self, rest: bytes) -> None:
         """Read the request without its offer of another protocol (RFC 9110, section 7.8).
 
@@ -165,6 +233,7 @@ class RequestReader:
         if request is None or request.method == b"CONNECT":
             self.refuse(400, "CONNECT is for proxies. POST /invocations or GET /ping.")
             return
+        request.discard()
         headers = {name: value for name, value in request.headers.items() if name not in _UPGRADE}
         if not request.keep_alive:
             headers[b"connection"] = b"close"
@@ -189,6 +258,16 @@ class RequestReader:
                 f"The body is larger than {self._max_body / (1024 * 1024):g} MB. "
                 "Send fewer records, or set SAGEMAKER_MAX_PAYLOAD_IN_MB.",
             )
+
+
+def no_space(error: OSError) -> RequestError:
+    """For a body that is too large for memory where the disk does not take it."""
+    limit = SPOOL_BYTES // (1024 * 1024)
+    return RequestError(
+        507,
+        f"A body of more than {limit} MB is kept below {tempfile.gettempdir()}, which does not take it "
+        f"({error.strerror or error}). Send fewer records, or give the container more disk.",
+    )
 
 
 def _check_encoding(encoding: bytes) -> None:

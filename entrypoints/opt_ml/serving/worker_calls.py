@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from opt_ml.serving import frames
 from opt_ml.serving.answers import Answer
 from opt_ml.serving.invocation import Request
+from opt_ml.serving.jobs import RequestFacts
+from opt_ml.serving.spool import read_spooled
 
 
 def requests_of(header: dict[str, Any], body: bytes) -> list[Request]:
     """The requests of a call."""
     described = header["requests"]
-    bodies = frames.cut(body, (facts[2] for facts in described))
     return [
-        Request(part, content_type, accept, headers)
-        for (content_type, accept, _, headers), part in zip(described, bodies, strict=True)
+        Request(part, facts[0], facts[1], facts[3])
+        for facts, part in zip(described, bodies_of(described, body), strict=True)
+    ]
+
+
+def bodies_of(described: Sequence[RequestFacts], body: bytes) -> list[bytes]:
+    """The bodies of the requests of a frame, which are in its body or on disk."""
+    parts = frames.cut(body, (facts[2] for facts in described))
+    return [
+        read_spooled(facts[4]) if len(facts) > 4 else part
+        for facts, part in zip(described, parts, strict=True)
     ]
 
 

@@ -77,7 +77,7 @@ class MultiModel:
         await self._registry.close()
 
     def handle(self, path: bytes, request: Request, connection: Connection) -> Abandon:
-        """Answer a request below /models; see `connection.Server.handle`."""
+        """Answer a request below /models; see `server.Server.handle`."""
         segments = path[len(_MODELS) + 1 :].split(b"/")
         if path == _MODELS:
             return self._on_models(request, connection)
@@ -116,8 +116,7 @@ class MultiModel:
         if request.method != b"POST":
             connection.respond(_wrong_method("POST", b"/models/{name}/invoke"))
             return None
-        body, request.body = request.body, b""
-        abandon = self._registry.invoke(name, Job(body, request.headers, connection))
+        abandon = self._registry.invoke(name, Job(request, connection))
         if abandon is None:
             connection.respond(_refusal(not_loaded(name)))
         return abandon

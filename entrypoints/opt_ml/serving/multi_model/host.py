@@ -42,6 +42,7 @@ from opt_ml.serving import frames
 from opt_ml.serving.answers import Answer
 from opt_ml.serving.invocation import Request
 from opt_ml.serving.multi_model.hosted import HostedModel
+from opt_ml.serving.worker_calls import bodies_of
 from opt_ml.serving.worker_socket import die_with, take_socket
 
 _OOM_SCORE = 500  # of 1000: the kernel ends a host before the front, which can start it again
@@ -92,7 +93,8 @@ class Host:
         return 0
 
     def _answer(self, header: dict[str, Any], body: bytes) -> None:
-        bodies = iter(frames.cut(body, (facts[2] for _, requests in header["groups"] for facts in requests)))
+        every = [facts for _, described in header["groups"] for facts in described]
+        bodies = iter(bodies_of(every, body))
         done = []
         parts = []
         count = 0
