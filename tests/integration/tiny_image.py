@@ -52,11 +52,12 @@ def tiny() -> Iterator[str]:
 
 
 @contextmanager
-def variant(name: str, instruction: str) -> Iterator[str]:
-    """An image that differs from the tiny one by one Dockerfile instruction, removed after the block."""
+def variant(name: str, *instructions: str) -> Iterator[str]:
+    """An image that differs from the tiny one by Dockerfile instructions, removed after the block."""
     tag = f"{LOCAL_NAMESPACE}/conformance-{name}:latest"
     container = _docker("create", TINY, "train")
-    _docker("commit", "--change", instruction, container, tag)
+    changes = [word for instruction in instructions for word in ("--change", instruction)]
+    _docker("commit", *changes, container, tag)
     _docker("rm", container)
     try:
         yield tag
@@ -93,6 +94,8 @@ def _root_file_system() -> bytes:
         model = (Path(__file__).parent / "tiny_model.py").read_bytes()
         for name in ("train", "serve"):
             _add_file(tar, f"usr/local/bin/{name}", b"#!/usr/local/bin/python3\n" + model)
+        many = (Path(__file__).parent / "tiny_multi_model.py").read_bytes()
+        _add_file(tar, "usr/local/lib/serve_many.py", many)
     return buffer.getvalue()
 
 
