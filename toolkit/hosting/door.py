@@ -172,6 +172,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _measured(self, operation: str | None) -> Iterator[Served]:
         """Answer errors, and log the request; None leaves it out of the log."""
         served = Served(operation or "")
+        if operation:
+            self._log.begin()
         began = monotonic()
         try:
             yield served

@@ -106,7 +106,9 @@ class LocalEndpoint:
         self._resources.close()
 
     def _log_line(self, hostname: str, line: str) -> None:
-        shown = readable(line)
+        shown = readable(line, hides_requests=self.requests.is_recent())
+        if shown is None:
+            return
         self._say(f"{hostname}  {shown}" if len(self.config.definitions) > 1 else shown)
 
     def _check(self) -> None:

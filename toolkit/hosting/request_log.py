@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import TypeVar
 
 from toolkit.artifacts import readable_size
 
+_RECENT = 2.0  # seconds
 _Key = TypeVar("_Key", bound=tuple[str, ...])
 
 _NOTE_LENGTH = 300  # characters of an error that stand in the line
@@ -60,6 +62,17 @@ class RequestLog:
         self._certain_payload = certain_payload
         self._lock = threading.Lock()
         self._seconds: dict[tuple[str, str], array[float]] = {}
+        self._under_way = 0
+        self._last = -_RECENT
+
+    def begin(self) -> None:
+        """A request has arrived; `add` follows."""
+        with self._lock:
+            self._under_way += 1
+
+    def is_recent(self) -> bool:
+        """A request is under way, or was a moment ago: the container's own line about it is no news."""
+        return self._under_way > 0 or time.monotonic() - self._last < _RECENT
 
     def add(self, served: Served) -> None:
         """Take one request that has been answered."""
@@ -69,6 +82,8 @@ class RequestLog:
                 "API's own model 6 MB: a real endpoint may answer 413."
             )
         with self._lock:
+            self._under_way -= 1
+            self._last = time.monotonic()
             key = served.operation, str(served.status or "---")
             self._seconds.setdefault(key, array("d")).append(served.seconds)
         self._say(served.line())

@@ -1,0 +1,261 @@
+"""The parts of an endpoint that need no container: frames, limits, headers, logs, options."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from botocore.eventstream import EventStreamBuffer
+
+from toolkit.commands import invoke, serve
+from toolkit.errors import ToolkitError
+from toolkit.hosting import event_stream
+from toolkit.hosting.api_errors import ApiError, model_error
+from toolkit.hosting.arguments import endpoint_config
+from toolkit.hosting.code_watch import CodeWatch
+from toolkit.hosting.container_log import readable
+from toolkit.hosting.fleet import ports_of
+from toolkit.hosting.invocation import read_invocation
+from toolkit.hosting.limits import MB, Serverless
+from toolkit.hosting.request_body import read_body
+from toolkit.hosting.request_log import RequestLog, Served, latency_table, percentile
+from toolkit.options import read_environment_file
+
+
+@pytest.mark.contract("HOST-65", "HOST-68")
+def test_the_event_stream_is_what_botocore_reads_and_what_we_read() -> None:
+    stream = event_stream.payload_part(b"\x00one") + event_stream.exception(
+        "ModelStreamError", {"ErrorCode": "StreamBroken", "Message": "m"}
+    )
+    buffer = EventStreamBuffer()
+    buffer.add_data(stream)
+    theirs = [(dict(message.headers), message.payload) for message in buffer]
+    assert theirs == list(event_stream.messages(io.BytesIO(stream)))
+    assert theirs[0][1] == b"\x00one"
+    assert theirs[1][0][":exception-type"] == "ModelStreamError"
+
+
+@pytest.mark.parametrize("spoil", [lambda data: data[:-1], lambda data: data[:-5] + b"x" + data[-4:]])
+def test_a_spoiled_event_stream_is_refused(spoil) -> None:
+    with pytest.raises(ValueError, match="event stream"):
+        list(event_stream.messages(io.BytesIO(spoil(event_stream.payload_part(b"payload")))))
+
+
+@pytest.mark.contract("HOST-54")
+def test_at_most_2048_characters_of_an_error_reach_the_client() -> None:
+    error = model_error("an-endpoint", "primary", 503, "x" * 3000)
+    assert len(error.fields["OriginalMessage"]) == 2048
+    assert error.message.startswith("Received server error (503) from primary")
+
+
+@pytest.mark.contract("HOST-34", "HOST-56", "HOST-59", "HOST-60")
+def test_only_headers_that_the_platform_hands_on_reach_the_container() -> None:
+    given = {
+        "content-type": "text/csv",
+        "x-amzn-sagemaker-accept": "text/csv",
+        "x-amzn-sagemaker-custom-attributes": "a=b",
+        "x-amzn-sagemaker-inference-id": "id",
+        "x-amzn-sagemaker-target-variant": "AllTraffic",
+        "authorization": "AWS4-HMAC-SHA256",
+        "x-of-mine": "1",
+    }
+    assert dict(read_invocation(given, b"").headers) == {
+        "Content-Type": "text/csv",
+        "Accept": "text/csv",
+        "X-Amzn-SageMaker-Custom-Attributes": "a=b",
+        "X-Amzn-SageMaker-Inference-Id": "id",
+    }
+
+
+@pytest.mark.contract("HOST-59", "HOST-60", "HOST-104")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("x-amzn-sagemaker-custom-attributes", "a" * 1025),
+        ("x-amzn-sagemaker-inference-id", "a" * 65),
+        ("x-amzn-sagemaker-session-id", "-a"),
+        ("x-amzn-sagemaker-target-container-hostname", "a_b"),
+    ],
+)
+def test_a_header_that_breaks_the_apis_constraints_is_named(name, value) -> None:
+    with pytest.raises(ApiError, match=name) as caught:
+        read_invocation({name: value}, b"")
+    assert caught.value.code == "ValidationError"
+
+
+def test_a_body_is_read_with_a_length_or_chunked_up_to_the_limit() -> None:
+    chunked = {"transfer-encoding": "chunked"}
+    assert read_body(io.BytesIO(b"abcdef"), {"content-length": "3"}, 10) == b"abc"
+    assert read_body(io.BytesIO(b"3;x=y\r\nabc\r\n1\r\nd\r\n0\r\nT: 1\r\n\r\n"), chunked, 10) == b"abcd"
+    for headers, data in (
+        ({"content-length": "11"}, b""),
+        (chunked, b"9\r\n123456789\r\n9\r\n123456789\r\n0\r\n\r\n"),
+    ):
+        with pytest.raises(ApiError, match="exceeded 10 bytes"):
+            read_body(io.BytesIO(data), headers, 10)
+    for headers, data in (
+        ({"content-length": "x"}, b""),
+        (chunked, b"no\r\n"),
+        ({"content-length": "5"}, b"abc"),
+    ):
+        with pytest.raises(ApiError) as caught:
+            read_body(io.BytesIO(data), headers, 10)
+        assert caught.value.status == 400
+
+
+@pytest.mark.contract("HOST-90")
+@pytest.mark.parametrize("memory", [0, 512, 1500, 7168])
+def test_a_serverless_endpoint_has_1_to_6_gb(memory) -> None:
+    with pytest.raises(ToolkitError, match=f"--serverless {memory}"):
+        Serverless(memory)
+
+
+@pytest.mark.contract("HOST-47", "HOST-90", "HOST-91")
+def test_a_serverless_endpoint_has_limits_of_its_own() -> None:
+    limits = Serverless(2048, 7).limits
+    assert (limits.start, limits.payload, limits.concurrency) == (180.0, 4 * MB, 7)
+    with pytest.raises(ToolkitError, match="1 to 200"):
+        Serverless(2048, 201)
+
+
+@pytest.mark.contract("PIPE-01", "PIPE-02")
+def test_each_container_of_a_pipeline_has_ports_of_its_own() -> None:
+    found = [ports_of(index) for index in range(15)]
+    assert found[1] == {"SAGEMAKER_BIND_TO_PORT": "8081", "SAGEMAKER_SAFE_PORT_RANGE": "9100-9199"}
+    ranges = [port for ports in found for port in ports.values()]
+    assert len(set(ranges)) == 30
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("plain text", "plain text"),
+        ("{not json", "{not json"),
+        ('{"time": "t", "level": "info", "message": "Ready", "workers": 2}', "Ready workers=2"),
+        ('{"level": "error", "message": "no", "request_id": "a b"}', 'ERROR: no request_id="a b"'),
+        ('{"level": "error", "message": "no", "traceback": "Traceback"}', "ERROR: no\nTraceback"),
+        (
+            '{"method": "POST", "path": "/invocations", "status": 200, "ms": 1.5}',
+            "POST /invocations 200  1.5 ms",
+        ),
+    ],
+)
+def test_a_json_line_is_shown_as_text(line, shown) -> None:
+    assert readable(line) == shown
+
+
+def test_a_request_that_was_shown_is_not_shown_again() -> None:
+    assert readable('{"method": "POST", "path": "/invocations", "status": 200}', hides_requests=True) is None
+    assert readable('{"method": "GET", "path": "/ping", "status": 200}', hides_requests=True) is not None
+
+
+def test_latencies_are_told_by_operation_and_status() -> None:
+    log = RequestLog(lambda _: None, certain_payload=10)
+    for milliseconds in range(1, 101):
+        log.begin()
+        log.add(Served("InvokeEndpoint", 200, milliseconds / 1e3))
+    log.begin()
+    log.add(Served("InvokeEndpoint", 424, 1.0))
+    lines = [line.split() for line in log.table().splitlines()]
+    assert lines[1] == ["InvokeEndpoint", "200", "100", "50.0", "90.0", "99.0", "100.0"]
+    assert lines[2] == ["InvokeEndpoint", "424", "1", *["1000.0"] * 4]
+    assert percentile([7.0], 0.5) == 7.0
+    assert latency_table(("a",), {("x",): [0.001]}).splitlines()[1].split() == ["x", "1", *["1.0"] * 4]
+
+
+@pytest.mark.contract("HOST-51")
+def test_a_payload_that_the_documents_disagree_about_is_warned_about() -> None:
+    said: list[str] = []
+    log = RequestLog(said.append, certain_payload=10)
+    for size in (10, 11):
+        log.begin()
+        log.add(Served("InvokeEndpoint", 200, 0.1, received=size))
+    assert ["warning" in line for line in said] == [False, True]
+
+
+def test_changed_code_is_named_and_byte_code_does_not_count(tmp_path: Path) -> None:
+    (tmp_path / "inference.py").write_text("1")
+    watch = CodeWatch(tmp_path)
+    assert watch.changed() == []
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__pycache__" / "inference.pyc").write_text("")
+    (tmp_path / ".inference.py.swp").write_text("")
+    assert watch.changed() == []
+    (tmp_path / "inference.py").write_text("22")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "new.py").write_text("")
+    assert watch.changed() == ["inference.py", "sub/new.py"]
+    (tmp_path / "inference.py").unlink()
+    assert watch.changed() == ["inference.py"]
+
+
+def parsed(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    serve.add_arguments(parser)
+    return parser.parse_args(words)
+
+
+@pytest.mark.contract("HOST-42", "HOST-95", "PIPE-04")
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["a:1", "--serverless", "2048", "--multi-model", "x"], "--multi-model"),
+        (["--serverless", "2048", "--pipeline", "a:1,b:1"], "--pipeline"),
+        (["a:1", "--serverless", "2048", "--isolated"], "--isolated"),
+        (["a:1", "--max-concurrency", "3"], "--serverless 2048"),
+        (["a:1", "--direct"], "--pipeline"),
+        (["a:1", "--no-model-cache"], "--multi-model"),
+        (["--pipeline", "a:1"], "at least two"),
+        (["--pipeline", "x=a:1,x=b:1"], "two containers x"),
+        (["--pipeline", "a:1,b:1", "--model", "c=x"], "no container c"),
+        (["a:1", "--model", "none", "--startup-timeout", "59"], "60 to 3600"),
+        (["a:1", "--model", "x", "--model", "y"], "one model"),
+        ([], "No image"),
+    ],
+)
+def test_options_that_do_not_go_together_are_named(words, named) -> None:
+    with pytest.raises(ToolkitError, match=named):
+        endpoint_config(parsed(*words), None)
+
+
+def test_a_pipeline_has_its_models_by_name() -> None:
+    config = endpoint_config(
+        parsed("--pipeline", "a:1,last=b:1", "--model", "container-1=x", "--model", "last=none"), 80
+    )
+    assert [(one.hostname, one.image, one.model) for one in config.definitions] == [
+        ("container-1", "a:1", Path("x")),
+        ("last", "b:1", None),
+    ]
+
+
+@pytest.mark.contract("HOST-92", "HOST-93")
+def test_serverless_sets_user_memory_and_file_system() -> None:
+    instance = endpoint_config(parsed("a:1", "--model", "none", "--serverless", "1024"), None).instance
+    assert (instance.user, instance.read_only, instance.surroundings.memory) == ("993:990", True, 1024 * MB)
+
+
+def test_an_environment_file_is_read_line_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "env"
+    path.write_text("# a comment\nA=1\n\nB=x=y\n")
+    assert read_environment_file(path) == {"A": "1", "B": "x=y"}
+    path.write_text("A=1\nno pair\n")
+    with pytest.raises(ToolkitError, match="line 2"):
+        read_environment_file(path)
+
+
+@pytest.fixture
+def error() -> Iterator[ApiError]:
+    yield model_error("an-endpoint", "primary", 400, '{"error": "column 3"}')
+
+
+def test_an_error_is_shown_with_its_cause_first(capsys, error: ApiError) -> None:
+    invoke._show_error(error, as_json=True)
+    shown = capsys.readouterr()
+    assert shown.err.startswith(
+        'error: the container answered 400: {"error": "column 3"}\n  SageMaker raises ModelError'
+    )
+    assert json.loads(shown.out)["OriginalStatusCode"] == 400
