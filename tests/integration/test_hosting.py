@@ -112,7 +112,7 @@ def test_a_response_stream_that_cannot_begin_is_a_model_error(endpoint: LocalEnd
 @pytest.mark.contract("HOST-51")
 def test_a_payload_above_the_limit_is_refused(endpoint: LocalEndpoint) -> None:
     error = error_of(
-        lambda: boto(endpoint).invoke_endpoint(EndpointName="an-endpoint", Body=b"1,2\n" * (1 << 19))
+        lambda: boto(endpoint).invoke_endpoint(EndpointName="an-endpoint", Body=b"1,2\n" * (1 << 23))
     )
     assert error["ResponseMetadata"]["HTTPStatusCode"] == 413
     assert "exceeded 1048576 bytes" in str(error)

@@ -146,4 +146,5 @@ def _show_error(error: ApiError, as_json: bool) -> None:
     print(f"error: {error.summary}", file=sys.stderr)
     members = [f"{member} {error.fields[member]}" for member in _SHOWN if member in error.fields]
     told = f": {', '.join(members)}" if members else ""
-    print(f"  SageMaker raises {name} (HTTP {error.status}){told}.", file=sys.stderr)
+    raised = f"raises {error.code} (HTTP {error.status})" if error.code else f"answers HTTP {error.status}"
+    print(f"  SageMaker {raised}{told}.", file=sys.stderr)

@@ -58,9 +58,10 @@ def run(arguments: argparse.Namespace) -> int:
             _keep(endpoint, code if arguments.reload else None)
         except KeyboardInterrupt:
             _say("Stopping: SIGTERM now, SIGKILL in 30 s.")
-            for stop in endpoint.fleet.stop():
+            for definition, stop in zip(endpoint.fleet.definitions, endpoint.fleet.stop(), strict=True):
                 how = "ended by itself" if stop.by_itself else "had to be killed"
-                _say(f"Stopped in {stop.duration:.1f} s: the container {how}, exit code {stop.exit_code}.")
+                who = f"the {definition.hostname} container {how}, exit code {stop.exit_code}"
+                _say(f"Stopped in {stop.duration:.1f} s: {who}.")
         finally:
             if table := endpoint.requests.table():
                 print(table, flush=True)
@@ -85,13 +86,17 @@ def _announce(endpoint: LocalEndpoint) -> None:
     """Where to ask, and how."""
     name, fleet = endpoint.config.name, endpoint.fleet
     _say(f"Ready in {fleet.started_in:.1f} s at {endpoint.url}; Ctrl-C stops it. Try:")
-    more = " --target-model NAME" if endpoint.config.models else ""
-    more += f" --target-container {fleet.definitions[0].hostname}" if endpoint.config.is_direct else ""
-    _say(f"  ./build.py invoke --url {endpoint.url} --body FILE --content-type text/csv{more}")
-    if not more:
+    option, member = ("", "")
+    if endpoint.config.models:
+        option, member = " --target-model NAME", ', TargetModel="NAME"'
+    elif endpoint.config.is_direct:
+        first = fleet.definitions[0].hostname
+        option, member = f" --target-container {first}", f', TargetContainerHostname="{first}"'
+    _say(f"  ./build.py invoke --url {endpoint.url} --body FILE --content-type text/csv{option}")
+    if not option:
         _say(f"  curl -H 'Content-Type: text/csv' --data-binary @FILE {endpoint.url}/invocations")
     _say(f'  boto3.client("sagemaker-runtime", endpoint_url="{endpoint.url}").invoke_endpoint(')
-    _say(f'      EndpointName="{name}", ContentType="text/csv", Body=...)')
+    _say(f'      EndpointName="{name}", ContentType="text/csv", Body=...{member})')
     if not endpoint.config.instance.isolated:
         for index, definition in enumerate(fleet.definitions):
             _say(f"The {definition.hostname} container itself listens on {fleet.url(index)}.")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 ACCOUNT, REGION = "000000000000", "us-east-1"  # of no one; they stand in texts alone
 VARIANT = "AllTraffic"
+_CONTAINER = re.compile(r"\A[^\"]* from (\S+) with message")
 MESSAGE_LIMIT = 2048  # characters of the container's answer that reach the client (HOST-54)
 
 
@@ -32,7 +34,9 @@ class ApiError(Exception):
         if status is None:
             return self.message
         said = str(self.fields.get("OriginalMessage", "")).strip()
-        return f"the container answered {status}: {said}" if status else said
+        named = _CONTAINER.search(self.message)
+        who = named[1] if named and named[1] != "primary" else "the container"
+        return f"{who} answered {status}: {said}" if status else said
 
     def document(self) -> dict[str, Any]:
         """The body, as JSON."""
