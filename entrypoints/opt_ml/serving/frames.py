@@ -72,9 +72,10 @@ class FrameBuffer:
         if self._pending or not _is_whole(data):
             self._pending += data
             while (end := _frame_end(self._pending)) is not None and end <= len(self._pending):
-                frame = bytes(memoryview(self._pending)[:end])
+                with memoryview(self._pending) as pending:  # a large body is copied once
+                    frame = _split(pending[:end])
                 del self._pending[:end]
-                yield _split(frame)
+                yield frame
         else:
             yield _split(data)  # nearly always: one frame, and nothing to copy
 
@@ -137,11 +138,11 @@ def _is_whole(data: bytes) -> bool:
     return _frame_end(data) == len(data)
 
 
-def _split(frame: bytes) -> Frame:
+def _split(frame: bytes | memoryview) -> Frame:
     header_length, _ = _LENGTHS.unpack_from(frame)
     body_start = _LENGTHS.size + header_length
     try:
         header = orjson.loads(frame[_LENGTHS.size : body_start])
     except orjson.JSONDecodeError:
         raise FrameError("not a frame") from None
-    return header, frame[body_start:]
+    return header, bytes(frame[body_start:])

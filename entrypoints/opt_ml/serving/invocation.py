@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from opt_ml.errors import RequestError
@@ -39,6 +38,9 @@ class Model:
     Args:
         handler: the functions.
         model_dir: passed to `model_fn`.
+
+    Attributes:
+        is_async: several calls of `answer` may be awaited at once, in one event loop.
     """
 
     def __init__(self, handler: Handler, model_dir: str) -> None:
@@ -46,6 +48,7 @@ class Model:
         self._model_dir = model_dir
         self._model: Any = None
         self._runner = asyncio.Runner()  # one loop for all that the handler awaits: its clients stay open
+        self.is_async = handler.is_async
         self._default_accept = os.environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or None
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -71,11 +74,6 @@ class Model:
             await self._call(handler.model_warmup_fn, context, self._model_dir, self._model)
         if handler.transform_fn is None and handler.predict_fn.call is defaults.predict:
             defaults.check_model(self._model)
-
-    @property
-    def is_async(self) -> bool:
-        """True where several calls of `answer` may be awaited at once, in one event loop."""
-        return self._handler.is_async
 
     @property
     def joins(self) -> bool:
@@ -117,8 +115,10 @@ class Model:
         if function is not None:
             content, kind = _receive(function, request.body, request.content_type)
             wanted = self._wanted(function, request.accept)
-            with _body_at_fault():
+            try:
                 result = await self._call(function, context, self._model, content, kind, wanted)
+            except ValueError as error:
+                raise _at_fault(error) from None
             return await self._to_answer(result, wanted, context)
         data = await self._decode(request, context)
         prediction = await self._call(self._handler.predict_fn, context, data, self._model)
@@ -127,8 +127,10 @@ class Model:
     async def _decode(self, request: Request, context: Context) -> Any:
         function = self._handler.input_fn
         content, kind = _receive(function, request.body, request.content_type)
-        with _body_at_fault():
+        try:
             return await self._call(function, context, content, kind)
+        except ValueError as error:
+            raise _at_fault(error) from None
 
     async def _encode(self, request: Request, context: Context, prediction: Any) -> Answer | Stream:
         if isinstance(prediction, Exception):
@@ -154,7 +156,9 @@ class Model:
         if len(data) > 1 and function is not None:
             try:
                 arguments = (data, self._model, contexts) if function.takes_context else (data, self._model)
-                predictions: Sequence[Any] = await self._finish(function.call(*arguments))
+                predictions: Sequence[Any] = function.call(*arguments)
+                if isinstance(predictions, Awaitable):
+                    predictions = await self._finish(predictions)
                 if len(predictions) == len(data):
                     return predictions
                 print(
@@ -175,15 +179,12 @@ class Model:
     async def _call(self, function: Function, context: Context, *arguments: Any) -> Any:
         if function.takes_context:
             arguments = (*arguments, context)
-        return await self._finish(function.call(*arguments))
+        result = function.call(*arguments)
+        return await self._finish(result) if isinstance(result, Awaitable) else result
 
-    async def _finish(self, result: Any) -> Any:
-        """The result itself, or what an awaitable comes to."""
-        if not isinstance(result, Awaitable):
-            return result
-        if self.is_async:
-            return await result
-        return self._runner.run(_awaited(result))
+    async def _finish(self, result: Awaitable[Any]) -> Any:
+        """What an awaitable comes to, in the one loop of all requests."""
+        return await result if self.is_async else self._runner.run(_awaited(result))
 
     async def _to_answer(self, result: Any, wanted: str, context: Context) -> Answer | Stream:
         content_type = ""
@@ -211,18 +212,14 @@ class Model:
         return self._default_accept or (JSON if function.is_users else _WILDCARD)
 
 
-@contextmanager
-def _body_at_fault() -> Iterator[None]:
+def _at_fault(error: ValueError) -> RequestError:
     """A ValueError in the function that gets the body is the client's fault: 400.
 
     Decoders say it of a body that they cannot read (json, csv, numpy and pandas all do); so answer
     sagemaker-containers (HANDLER-10, HANDLER-50) and AutoGluon's image for its transform_fn (AG-08).
     """
-    try:
-        yield
-    except ValueError as error:
-        print_traceback()
-        raise RequestError(400, describe(error)) from None
+    print_traceback()
+    return RequestError(400, describe(error))
 
 
 async def _or_exception(coroutine: Coroutine[Any, Any, Any]) -> Any:

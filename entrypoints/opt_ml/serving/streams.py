@@ -23,10 +23,13 @@ from opt_ml.serving.media import EVENT_STREAM, JSON_LINES
 Finish = Callable[[Awaitable[Any]], Awaitable[Any]]
 """What an awaitable comes to, in the event loop that the handler lives in."""
 
+_STREAMS = (Iterator, AsyncIterable)
+_WHOLE = (bytes, str)  # nearly always: an abstract class takes ten times as long to ask
+
 
 def is_stream(result: Any) -> bool:
     """True for what a handler means to be sent part by part."""
-    return isinstance(result, Iterator | AsyncIterable)
+    return not isinstance(result, _WHOLE) and isinstance(result, _STREAMS)
 
 
 class Parts:
