@@ -3,12 +3,14 @@
 | variable | meaning | default |
 |---|---|---|
 | SAGEMAKER_BIND_TO_PORT | TCP port on 0.0.0.0 (HOST-30, PIPE-01) | 8080 |
-| SAGEMAKER_MODEL_SERVER_WORKERS | worker processes | usable CPUs (HOST-109) |
+| SAGEMAKER_MODEL_SERVER_WORKERS | worker processes | one a CPU, at most one a GB (HOST-94, HOST-109) |
 | SAGEMAKER_MODEL_SERVER_TIMEOUT | seconds for one prediction (HANDLER-16) | 60, batch 600 |
 | SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS | the same; it goes before the other | |
+| MMS_DEFAULT_RESPONSE_TIMEOUT, TS_DEFAULT_RESPONSE_TIMEOUT | the same, where neither is set (HOST-101) | |
 | SAGEMAKER_MODEL_SERVER_STREAM_TIMEOUT | seconds for a whole streamed answer (HOST-66) | 480 |
 | SAGEMAKER_MODEL_SERVER_CONCURRENCY | requests at once in a worker whose handler is async | 64 |
 | SAGEMAKER_MAX_PAYLOAD_IN_MB | largest request body; 0 is no limit (BATCH-06) | 25, batch 100 (HOST-52) |
+| MMS_MAX_REQUEST_SIZE, TS_MAX_REQUEST_SIZE | the same in bytes, where that is not set (HOST-101) | |
 | SAGEMAKER_MODEL_SERVER_QUEUE_SIZE | requests that may wait for a worker | 1000 |
 | SAGEMAKER_PROGRAM | the handler's file in model/code (HANDLER-01) | inference.py |
 | SAGEMAKER_MULTI_MODEL | `true`: models come and go by POST and DELETE /models (MME-02) | false |
@@ -19,21 +21,31 @@
 | SAGEMAKER_CONTAINER_LOG_LEVEL | least level of log lines, a name or number (AG-09, MHCS-06) | INFO |
 | OPT_ML_ACCESS_LOG | budget, all, errors or off; see `access_log` | budget |
 | OPT_ML_COMPILED | off: no compiled model, every request to a worker; see `quick` | on |
+
+SAGEMAKER_SAFE_PORT_RANGE is not read: the server listens on no further port (PIPE-02).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from opt_ml.environment import base_dir
 from opt_ml.errors import UserError
-from opt_ml.resources import usable_cpus
+from opt_ml.resources import memory_limit, usable_cpus
 from opt_ml.serving.log_policy import LogPolicy, read_log_policy
 
 MEGABYTE = 1024 * 1024
+_WORKER_MEMORY = 1000 * MEGABYTE  # a little less than a GB: a limit of 2 GB is to be two of these
+_TIMEOUTS = (  # HANDLER-16, HOST-101
+    "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS",
+    "SAGEMAKER_MODEL_SERVER_TIMEOUT",
+    "MMS_DEFAULT_RESPONSE_TIMEOUT",
+    "TS_DEFAULT_RESPONSE_TIMEOUT",
+)
+_BODY_LIMITS = ("MMS_MAX_REQUEST_SIZE", "TS_MAX_REQUEST_SIZE")  # HOST-101
 _MOST_LANES = 16  # many times what the network brings
 
 
@@ -92,13 +104,15 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         UserError: a variable that is not a number in its range, by name.
     """
     is_batch = environment.get("SAGEMAKER_BATCH", "").lower() == "true"  # BATCH-01
-    timeout = _number(environment, "SAGEMAKER_MODEL_SERVER_TIMEOUT", 600 if is_batch else 60, 1)
-    max_body = _number(environment, "SAGEMAKER_MAX_PAYLOAD_IN_MB", 100 if is_batch else 25, 0) * MEGABYTE
+    timeout = _first_number(environment, _TIMEOUTS, 600 if is_batch else 60)
+    max_body = _first_number(environment, _BODY_LIMITS, (100 if is_batch else 25) * MEGABYTE)
+    if environment.get("SAGEMAKER_MAX_PAYLOAD_IN_MB", "").strip():
+        max_body = _number(environment, "SAGEMAKER_MAX_PAYLOAD_IN_MB", 0, 0) * MEGABYTE
     return Settings(
         model_dir=base_dir() / "model",
         port=_number(environment, "SAGEMAKER_BIND_TO_PORT", 8080, 1, 65535),
-        workers=_number(environment, "SAGEMAKER_MODEL_SERVER_WORKERS", 0, 1) or usable_cpus(),
-        timeout=_number(environment, "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS", timeout, 1),  # HANDLER-16
+        workers=_number(environment, "SAGEMAKER_MODEL_SERVER_WORKERS", 0, 1) or default_workers(),
+        timeout=timeout,
         max_body=max_body or None,
         stream_timeout=_number(environment, "SAGEMAKER_MODEL_SERVER_STREAM_TIMEOUT", 480, 1),
         concurrency=_number(environment, "SAGEMAKER_MODEL_SERVER_CONCURRENCY", 64, 1),
@@ -112,9 +126,32 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     )
 
 
+def default_workers(cpus: int | None = None, memory: int | None = None) -> int:
+    """One worker a usable CPU, and no more than one a GB of memory: each has its own copy of the model.
+
+    So a serverless endpoint of 1 GB has one worker (HOST-94). On an instance with 2 GB a CPU or more, as
+    nearly all have, the CPUs alone decide.
+
+    Args:
+        cpus: that can be used; None for what this container has.
+        memory: bytes, likewise.
+    """
+    cpus = usable_cpus() if cpus is None else cpus
+    memory = memory_limit() if memory is None else memory
+    return max(1, min(cpus, memory // _WORKER_MEMORY))
+
+
 def is_multi_model(environment: Mapping[str, str] = os.environ) -> bool:
     """True in a container of a multi-model endpoint (MME-02)."""
     return environment.get("SAGEMAKER_MULTI_MODEL", "").strip().lower() == "true"
+
+
+def _first_number(environment: Mapping[str, str], names: Sequence[str], default: int) -> int:
+    """The number of the first variable that is set."""
+    for name in names:
+        if environment.get(name, "").strip():
+            return _number(environment, name, default, 1, 1 << 40)
+    return default
 
 
 def _number(

@@ -6,16 +6,65 @@ import os
 
 import pytest
 from opt_ml.errors import UserError
-from opt_ml.resources import usable_cpus
+from opt_ml.resources import memory_limit, usable_cpus
 from opt_ml.serving.processes import describe_end, thread_limits
-from opt_ml.serving.settings import MEGABYTE, read_settings
+from opt_ml.serving.settings import MEGABYTE, default_workers, read_settings
 
 
 @pytest.mark.contract("HOST-30", "HOST-52", "HOST-109")
 def test_without_variables_the_contracts_defaults_hold():
     settings = read_settings({})
     assert (settings.port, settings.timeout, settings.max_body) == (8080, 60, 25 * MEGABYTE)
-    assert settings.workers == usable_cpus()
+    assert settings.workers == default_workers(usable_cpus(), memory_limit())
+
+
+@pytest.mark.contract("HOST-94", "HOST-109")
+@pytest.mark.parametrize(
+    ("cpus", "gigabytes", "workers"), [(1, 1, 1), (2, 1, 1), (6, 6, 6), (4, 2, 2), (2, 0.5, 1), (8, 16, 8)]
+)
+def test_workers_are_one_a_cpu_and_at_most_one_a_gigabyte(cpus, gigabytes, workers):
+    assert default_workers(cpus, int(gigabytes * 1024**3)) == workers
+
+
+@pytest.mark.contract("HOST-101")
+@pytest.mark.parametrize("toolkit", ["MMS", "TS"])
+def test_the_limits_of_the_aws_model_servers_count_where_ours_are_not_set(toolkit):
+    theirs = {f"{toolkit}_DEFAULT_RESPONSE_TIMEOUT": "3600", f"{toolkit}_MAX_REQUEST_SIZE": "1073741824"}
+    settings = read_settings(theirs)
+    assert (settings.timeout, settings.max_body) == (3600, 1024 * MEGABYTE)
+    ours = {"SAGEMAKER_MODEL_SERVER_TIMEOUT": "5", "SAGEMAKER_MAX_PAYLOAD_IN_MB": "6"}
+    settings = read_settings({**theirs, **ours})
+    assert (settings.timeout, settings.max_body) == (5, 6 * MEGABYTE)
+
+
+@pytest.mark.contract("AG-09", "MHCS-06")
+@pytest.mark.parametrize(
+    ("word", "level", "least_status"),
+    [
+        ("", 20, 0),
+        ("20", 20, 0),
+        ("info", 20, 0),
+        ("WARNING", 30, 400),
+        ("40", 40, 500),
+        ("critical", 50, 1000),
+    ],
+)
+def test_the_log_level_is_a_name_or_a_number(word, level, least_status):
+    policy = read_settings({"SAGEMAKER_CONTAINER_LOG_LEVEL": word}).log
+    assert (policy.level, policy.least_status()) == (level, least_status)
+
+
+def test_the_log_has_all_requests_or_errors_or_none_by_a_variable():
+    found = {word: read_settings({"OPT_ML_ACCESS_LOG": word}).log for word in ("all", "errors", "off", "")}
+    assert {word: policy.least_status() for word, policy in found.items()} == {
+        "all": 0,
+        "errors": 400,
+        "off": 1000,
+        "": 0,
+    }
+    for name, value in (("OPT_ML_ACCESS_LOG", "some"), ("SAGEMAKER_CONTAINER_LOG_LEVEL", "loud")):
+        with pytest.raises(UserError, match=name):
+            read_settings({name: value})
 
 
 @pytest.mark.contract("BATCH-01", "BATCH-06", "BATCH-09", "HOST-52")
