@@ -11,10 +11,14 @@ A family's package declares, in its own pyproject.toml:
     [project.entry-points."opt_ml.quick"]
     ensemble = "opt_ml_ensemble.quick:load_quick"
 
+    [project.entry-points."opt_ml.compile"]
+    ensemble = "opt_ml_ensemble.compile:compile_existing"
+
 `opt_ml.train` names a function `train(environment: Environment) -> None`. `opt_ml.handler` names a
 module with the same functions that a user's own inference.py has (`model_fn`, `input_fn`, ...).
 `opt_ml.quick` names a function, which says how small requests are answered without a worker; see
-`opt_ml.serving.quick`.
+`opt_ml.serving.quick`. `opt_ml.compile` names a function that makes models ready for it; see
+`opt_ml.compiling`.
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ def find_built_in(group: str) -> Any | None:
     """The object that the image's packages register for `group`, or None.
 
     Args:
-        group: `opt_ml.train`, `opt_ml.handler` or `opt_ml.quick`.
+        group: `opt_ml.train`, `opt_ml.handler`, `opt_ml.quick` or `opt_ml.compile`.
 
     Raises:
         RuntimeError: two packages register one; an image has one algorithm.

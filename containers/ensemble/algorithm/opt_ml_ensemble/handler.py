@@ -99,9 +99,9 @@ def _with_compiled(served: Served, model_dir: Path) -> Served:
         return served
     if compiled is None:
         return served
-    natively = measure(served.predict, compiled.stored.rows, _MEASURED, rounds=2)
-    compiledly = measure(compiled.predict, compiled.stored.rows, _MEASURED, rounds=2)
-    fast = frozenset(size for size in _MEASURED if compiledly[size] < natively[size])
+    ways = {"native": served.predict, "compiled": compiled.predict}
+    seconds = measure(ways, compiled.stored.rows, _MEASURED)
+    fast = frozenset(size for size in _MEASURED if seconds["compiled"][size] < seconds["native"][size])
     return Served(served.bundle, served.output, served.threads, compiled, fast) if fast else served
 
 

@@ -163,11 +163,10 @@ class EnsembleQuick:
 
 
 def _is_csv(content_type: str | None) -> bool:
-    """True for CSV without a header line, which a body of plain numbers without a type also is (HOST-57)."""
+    """True for CSV of features alone, which a body of plain numbers without a type also is (HOST-57)."""
     try:
         media_type = parse_media_type(content_type or OCTET_STREAM)
     except RequestError:
         return False
-    if media_type.type == OCTET_STREAM:
-        return True
-    return media_type.type == CSV and media_type.parameters.get("header", "absent").lower() == "absent"
+    others = set(media_type.parameters.items()) - {("header", "absent")}
+    return media_type.type in (CSV, OCTET_STREAM) and all(name == "charset" for name, _ in others)

@@ -243,7 +243,7 @@ def _write(environment: Environment, settings: Settings, job: Job, outcome: Outc
     with staged_model(environment.model_dir) as staging:
         save_bundle(outcome.bundle, staging, content)
         if settings["exact"] == "false":
-            print(compile_model(outcome.bundle, staging, job.train.matrix), flush=True)
+            print(compile_model(outcome.bundle, staging, job.train.matrix).line, flush=True)
         write_json(staging / "metrics.json", outcome.metrics)
         write_report(staging / "report.html", outcome, job.rows, environment.job_name)
         _copy_reports(staging, environment.output_data_dir)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from opt_ml.errors import UserError
 from opt_ml_ensemble import handler
 from opt_ml_ensemble.bundle import load_bundle
+from opt_ml_ensemble.compile import compile_existing
 from opt_ml_ensemble.compiled.ensemble import ensemble_of
 from opt_ml_ensemble.compiled.loading import Unusable, load_compiled, sha256
 from opt_ml_ensemble.compiled.stored_rows import stored_rows
@@ -153,6 +156,23 @@ def test_an_exact_model_has_no_compiled_copy(job, mixed):
     model_dir = job.run({"models": "linear", "exact": "true"})
     assert not (model_dir / "compiled").exists()
     assert load_quick(model_dir) is None
+
+
+def test_an_existing_model_is_compiled_into_a_copy(model_dir, tmp_path):
+    shutil.rmtree(model_dir / "compiled")
+    before = {path.name: path.read_bytes() for path in model_dir.iterdir()}
+    target = tmp_path / "copy"
+    target.mkdir()
+    compile_existing(model_dir, target)
+    assert {path.name: path.read_bytes() for path in model_dir.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in target.iterdir() if path.is_file()} == before
+    assert load_quick(target) is not None
+
+
+def test_compiling_says_why_it_cannot(model_dir, tmp_path, monkeypatch):
+    monkeypatch.setattr("opt_ml_ensemble.compiled.ensemble.MOST_NODES", 100)
+    with pytest.raises(UserError, match="^Not compiled: its trees have .* nodes, more than 100"):
+        compile_existing(model_dir, tmp_path)
 
 
 def test_switched_off_the_handler_asks_the_models_alone(model_dir, monkeypatch):

@@ -135,6 +135,13 @@ def _library() -> Any:
     return library
 
 
+def trim_memory() -> None:
+    """Give the memory back in which graphs were read: more than half of what a process would hold on to."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc alone
+    if trim is not None:
+        trim(0)
+
+
 def _session(path: Path) -> Any:
     options = onnxruntime.SessionOptions()
     # The server has a process for each CPU; a pool of threads would also not survive a fork.

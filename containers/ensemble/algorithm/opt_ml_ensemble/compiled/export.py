@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from opt_ml_ensemble.bundle import Bundle, model_files, versions
 from opt_ml_ensemble.compiled import evaluator, loading
 from opt_ml_ensemble.compiled.ensemble import Ensemble, ensemble_of
 from opt_ml_ensemble.compiled.graph import head_graph, prepare_graph, whole_graph
-from opt_ml_ensemble.compiled.loading import Stored, Unusable
+from opt_ml_ensemble.compiled.loading import Unusable
 from opt_ml_ensemble.compiled.scores import NotCompilable
 from opt_ml_ensemble.compiled.stored_rows import stored_rows
 from opt_ml_ensemble.compiled.timing import SIZES, faster_from, measure
@@ -23,9 +22,17 @@ from opt_ml_ensemble.description import write_json
 from opt_ml_ensemble.schema import Matrix
 
 NATIVE_SIZES = (*SIZES, 1000)
+ROUNDS = 5
 
 
-def compile_model(bundle: Bundle, model_dir: Path, sample: Matrix | None = None) -> str:
+class Outcome(NamedTuple):
+    """What came of it, and one line for the log that says so."""
+
+    is_compiled: bool
+    line: str
+
+
+def compile_model(bundle: Bundle, model_dir: Path, sample: Matrix | None = None) -> Outcome:
     """Write `compiled/` beside the models that `save_bundle` wrote; see `loading` for what stands there.
 
     Args:
@@ -34,7 +41,7 @@ def compile_model(bundle: Bundle, model_dir: Path, sample: Matrix | None = None)
         sample: rows as they are in training, to compare on; without them rows are made up.
 
     Returns:
-        one line for the log. A model that cannot be compiled is no error: it is served without.
+        the outcome. A model that cannot be compiled is no error: it is served without.
     """
     directory = model_dir / loading.DIRECTORY
     started = time.perf_counter()
@@ -47,14 +54,14 @@ def compile_model(bundle: Bundle, model_dir: Path, sample: Matrix | None = None)
         raise
     except Exception as error:  # a faster way to serve is nothing to fail a job for
         shutil.rmtree(directory, ignore_errors=True)
-        cause = (
-            str(error) if isinstance(error, NotCompilable | Unusable) else f"{type(error).__name__}: {error}"
-        )
-        return f"Not compiled: {' '.join(cause.split())[:300]}. The model is served by its own libraries."
+        known = isinstance(error, NotCompilable | Unusable)
+        cause = " ".join((str(error) if known else f"{type(error).__name__}: {error}").split())[:300]
+        return Outcome(False, f"Not compiled: {cause}. The model is served by its own libraries.")
     native, compiled = (facts["seconds"][name]["1"] * 1e6 for name in ("native", "graph"))
-    return (
+    return Outcome(
+        True,
         f"Compiled in {time.perf_counter() - started:.1f} s: {facts['nodes']} nodes, "
-        f"{compiled:.0f} us for one row instead of {native:.0f} us."
+        f"{compiled:.0f} us for one row instead of {native:.0f} us.",
     )
 
 
@@ -65,11 +72,18 @@ def _write(bundle: Bundle, directory: Path, sample: Matrix | None) -> dict[str, 
     (directory / evaluator.GRAPH).write_bytes(whole_graph(ensemble))
     graph = evaluator.Graph(directory / evaluator.GRAPH)
     apart = {"graph": stored.check(graph, "the graph")}
-    seconds = {
-        "native": measure(bundle.predict, stored.rows, NATIVE_SIZES),
-        "graph": measure(graph, stored.rows),
-    }
-    _add_trees(ensemble, directory, stored, apart, seconds)
+    seconds = measure({"graph": graph}, stored.rows, rounds=ROUNDS)
+    trees = _write_trees(ensemble, directory)
+    if trees is not None:
+        try:
+            apart["trees"] = stored.check(trees, "the tree library")
+            both = measure({"graph": graph, "trees": trees}, stored.rows, rounds=ROUNDS)
+            if faster_from(both["trees"], both["graph"]) is None:
+                raise Unusable("the graph is faster for any number of rows")
+            seconds = both
+        except Unusable:
+            _remove_trees(directory)
+    seconds |= measure({"native": bundle.predict}, stored.rows, NATIVE_SIZES)
     files = sorted(path.name for path in directory.iterdir())
     return {
         "format": loading.FORMAT,
@@ -86,30 +100,18 @@ def _write(bundle: Bundle, directory: Path, sample: Matrix | None) -> dict[str, 
     }
 
 
-def _add_trees(
-    ensemble: Ensemble,
-    directory: Path,
-    stored: Stored,
-    apart: dict[str, float],
-    seconds: dict[str, dict[int, float]],
-) -> None:
-    """The files of `evaluator.TreeLibrary`, where that is equal and faster for any number of rows."""
-    contents: dict[str, Callable[[Ensemble], bytes]] = {
-        evaluator.TREES: tree_model,
-        evaluator.HEAD: head_graph,
-    }
-    if len(ensemble.columns.order) > ensemble.columns.n_features:
-        contents[evaluator.PREPARE] = prepare_graph
+def _write_trees(ensemble: Ensemble, directory: Path) -> evaluator.TreeLibrary | None:
+    """The files of `evaluator.TreeLibrary`; None where there can be none."""
     try:
-        for name, make in contents.items():
-            (directory / name).write_bytes(make(ensemble))
-        trees = evaluator.TreeLibrary(directory)
-        share = stored.check(trees, "the tree library")
-        timings = measure(trees, stored.rows)
-        if faster_from(timings, seconds["graph"]) is None:
-            raise Unusable("the graph is faster for any number of rows")
-    except (NotCompilable, Unusable):
-        for name in contents:
-            (directory / name).unlink(missing_ok=True)
-        return
-    apart["trees"], seconds["trees"] = share, timings
+        (directory / evaluator.TREES).write_bytes(tree_model(ensemble))
+    except NotCompilable:
+        return None
+    (directory / evaluator.HEAD).write_bytes(head_graph(ensemble))
+    if len(ensemble.columns.order) > ensemble.columns.n_features:
+        (directory / evaluator.PREPARE).write_bytes(prepare_graph(ensemble))
+    return evaluator.TreeLibrary(directory)
+
+
+def _remove_trees(directory: Path) -> None:
+    for name in (evaluator.TREES, evaluator.HEAD, evaluator.PREPARE):
+        (directory / name).unlink(missing_ok=True)

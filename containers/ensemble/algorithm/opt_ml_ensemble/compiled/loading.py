@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from opt_ml_ensemble.compiled.evaluator import TREES, Evaluator, Graph, TreeLibrary
-from opt_ml_ensemble.compiled.timing import SIZES, Timings, faster_from, measure
+from opt_ml_ensemble.compiled.evaluator import TREES, Evaluator, Graph, TreeLibrary, trim_memory
+from opt_ml_ensemble.compiled.timing import SIZES, Timings, faster_from, faster_until, measure
 from opt_ml_ensemble.compiled.tolerance import difference
 from opt_ml_ensemble.schema import Matrix
 
@@ -88,12 +88,7 @@ class Compiled:
     @property
     def most_rows(self) -> int:
         """Rows up to which it takes less time than the models themselves; 0 where it never does."""
-        faster = 0
-        for size in self.timings:
-            if self.timings[size] >= self.native[size]:
-                break
-            faster = size
-        return faster
+        return faster_until(self.timings, self.native) or 0
 
 
 def load_compiled(model_dir: Path) -> Compiled | None:
@@ -115,6 +110,7 @@ def load_compiled(model_dir: Path) -> Compiled | None:
         stored = _read_rows(directory / ROWS, float(facts["scale"]))
         graph = Graph(directory / "model.onnx")
         trees = TreeLibrary(directory) if TREES in facts["files"] else None
+        trim_memory()
         return _timed(graph, trees, stored, facts["seconds"])
     except Unusable:
         raise
@@ -126,16 +122,18 @@ def load_compiled(model_dir: Path) -> Compiled | None:
 def _timed(
     graph: Evaluator, trees: Evaluator | None, stored: Stored, seconds: Mapping[str, Mapping[str, float]]
 ) -> Compiled:
-    stored.check(graph, "the graph")
-    timings: dict[int, float] = measure(graph, stored.rows)
+    ways = {"the graph": graph} if trees is None else {"the graph": graph, "the tree library": trees}
+    for name, evaluator in ways.items():
+        stored.check(evaluator, name)
+    measured = measure(ways, stored.rows)
+    timings = measured["the graph"]
     then = {int(size): value for size, value in seconds["graph"].items()}
     # Native times are known from the machine that trained: this one is faster or slower by so much.
     speed = float(np.median([timings[size] / then[size] for size in SIZES]))
     native = {int(size): value * speed for size, value in seconds["native"].items()}
     switch = None
     if trees is not None:
-        stored.check(trees, "the tree library")
-        of_trees = measure(trees, stored.rows)
+        of_trees = measured["the tree library"]
         switch = faster_from(of_trees, timings)
         timings = {size: of_trees[size] if switch and size >= switch else timings[size] for size in SIZES}
     return Compiled(graph, trees if switch else None, switch or 0, timings, native, stored)

@@ -16,8 +16,9 @@ import xgboost
 
 from opt_ml_ensemble.compiled.blocks import blocks_of
 from opt_ml_ensemble.compiled.ensemble import Ensemble
-from opt_ml_ensemble.compiled.scores import LEAF, MOST_NODES, NotCompilable, Tree
+from opt_ml_ensemble.compiled.scores import LEAF, NotCompilable, Tree
 
+MOST_NODES = 400_000
 _NO_PARENT = 2**31 - 1
 
 
