@@ -24,7 +24,7 @@ from toolkit.job import Channel, JobResult, TrainingJob, execute, plan
 DEFAULT_IMAGE = "ensemble-cpu"
 ROWS = 80
 # fixture -> what the image's profile must claim for the tests that use it
-CAPABILITIES = {"scripts": "script_mode", "handlers": "handlers"}
+CAPABILITIES = {"scripts": "script_mode", "handlers": "handlers", "many": "multi_model"}
 
 MakeJob = Callable[..., TrainingJob]
 

@@ -70,6 +70,7 @@ class Profile:
         differences: where its serving engine differs from the native one.
         script_mode: whether `train` runs the user's program where a job names one.
         handlers: whether `serve` uses the model's own code/inference.py.
+        multi_model: whether the image serves many models in one container.
     """
 
     hyperparameters: dict[str, str]
@@ -81,6 +82,7 @@ class Profile:
     differences: list[Difference]
     script_mode: bool = False
     handlers: bool = False
+    multi_model: bool = False
 
 
 def read_profile(name: str) -> Profile:
@@ -104,6 +106,7 @@ def read_profile(name: str) -> Profile:
         differences=differences,
         script_mode=training.get("script_mode", False),
         handlers=serving.get("handlers", False),
+        multi_model=serving.get("multi_model", False),
     )
 
 
