@@ -18,9 +18,10 @@ from botocore.exceptions import ClientError
 
 from tests.integration import tiny_image
 from toolkit.artifacts import pack
-from toolkit.endpoint import Surroundings
+from toolkit.endpoint import EndpointError, Surroundings
 from toolkit.errors import ToolkitError
 from toolkit.hosting.client import Call, EndpointClient
+from toolkit.hosting.code_watch import CodeWatch
 from toolkit.hosting.fleet import ContainerDefinition, Instance
 from toolkit.hosting.keeper import Keeper
 from toolkit.hosting.limits import MB, Limits, Serverless
@@ -270,3 +271,51 @@ def test_an_image_without_the_label_is_refused_in_a_pipeline(tiny: str, model: P
         )
         with pytest.raises(ToolkitError, match="accept-bind-to-port=true"):
             LocalEndpoint(EndpointConfig("x", definitions), print).__enter__()
+
+
+def test_changed_code_is_served_by_a_new_container_at_the_same_address(
+    tiny: str, model: Path, tmp_path: Path
+) -> None:
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "inference.py").write_text("first")
+    instance = Instance(Surroundings(code=code))
+    config = EndpointConfig("under-work", (ContainerDefinition(tiny, model),), instance=instance)
+    with running(config) as (endpoint, _):
+        watch, before, said = CodeWatch(code), endpoint.fleet.url(), []
+        (code / "inference.py").write_text("second")
+
+        def say(line: str) -> None:
+            said.append(line)
+            if line.startswith("Ready again"):
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            Keeper(endpoint.fleet, say, watch).run()
+        container = endpoint.fleet._endpoints[0].container
+        assert container.exec(["cat", "/opt/ml/model/code/inference.py"], b"") == b"second"
+        answer = boto(endpoint).invoke_endpoint(
+            EndpointName="under-work", ContentType="text/csv", Body=b"1,2\n"
+        )
+        assert answer["Body"].read() == b"5.0"  # the model lies beside the code
+        assert endpoint.fleet.url() == before
+    assert said[0] == "Changed: inference.py. Starting the server again."
+
+
+@pytest.mark.contract("HOST-12")
+def test_a_container_that_does_not_come_back_is_given_up_with_its_cause(
+    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toolkit.hosting.keeper.FIRST_PAUSE", 0.01)
+    (tmp_path / "model.json").write_text(json.dumps({"mean": 5.0, "features": 2}))
+    with (
+        tiny_image.variant("dies", "ENV FAULT=dies-at-garbage") as image,
+        running(EndpointConfig("dies", (ContainerDefinition(image, tmp_path),))) as (endpoint, _),
+    ):
+        (tmp_path / "model.json").write_text("no model any more")
+        error_of(lambda: boto(endpoint).invoke_endpoint(EndpointName="dies", Body=b"garbage"))
+        with pytest.raises(EndpointError, match="cannot be read"):
+            Keeper(endpoint.fleet, lambda _: None).run()
+        down = error_of(lambda: boto(endpoint).invoke_endpoint(EndpointName="dies", Body=b"1,2\n"))
+    assert down["Error"]["Code"] == "ServiceUnavailable"
+    assert "model.json cannot be read" in down["Error"]["Message"]
