@@ -107,5 +107,5 @@ def _is_no_field(dtype: np.dtype[Any]) -> bool:
 def _to_list(values: NDArray[Any]) -> list[Any]:
     try:
         return list(values.tolist())
-    except ValueError as error:  # code points that do not exist
+    except (ValueError, SystemError) as error:  # code points that do not exist; SystemError beyond 31 bits
         raise RequestError(400, f"The array holds text that is not Unicode ({error}).") from None

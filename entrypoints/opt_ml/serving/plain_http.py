@@ -29,7 +29,7 @@ _HEAD = re.compile(
 _LENGTH = re.compile(rb"0|[1-9][0-9]{0,5}")
 NOT_QUICK = frozenset({b"x-amzn-sagemaker-session-id"})
 """Headers of requests that belong to a handler."""
-_NOT_PLAIN = NOT_QUICK | {b"expect", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
+_NOT_PLAIN = NOT_QUICK | {b"content-encoding", b"expect", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
 
 
 class PlainHead(NamedTuple):

@@ -69,15 +69,15 @@ test = quick_image_quick:load_quick
 """
 
 
-def install(base: Path) -> str:
+def install(base: Path, quick: str = QUICK, handler: str = HANDLER) -> str:
     """Put the package into a folder; returns the PYTHONPATH of a server that finds it."""
     packages = base / "packages"
     facts = packages / "quick_image-1.0.dist-info"
     facts.mkdir(parents=True)
     (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: quick-image\nVersion: 1.0\n")
     (facts / "entry_points.txt").write_text(ENTRY_POINTS)
-    (packages / "quick_image_quick.py").write_text(QUICK)
-    (packages / "quick_image_handler.py").write_text(HANDLER)
+    (packages / "quick_image_quick.py").write_text(quick)
+    (packages / "quick_image_handler.py").write_text(handler)
     return f"{ENTRYPOINTS}{os.pathsep}{packages}"
 
 

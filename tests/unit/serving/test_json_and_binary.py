@@ -164,6 +164,12 @@ def npy_header(header: str, data: bytes = b"") -> bytes:
     return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + data
 
 
+@pytest.mark.parametrize("code_point", [0x11_0000, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF])
+def test_npy_with_a_code_point_that_does_not_exist_is_400(code_point):
+    body = npy(np.array([["a", "b"]])).replace(b"a\0\0\0", code_point.to_bytes(4, "little"))
+    assert "not Unicode" in refusal(body, NPY).message
+
+
 @pytest.mark.parametrize(
     ("descr", "shape", "data", "words"),
     [

@@ -66,6 +66,7 @@ SUSPICIOUS = [
     POST + b": a\r\n" + LENGTH + b"\r\n",
     POST + b"no colon\r\n" + LENGTH + b"\r\n",
     POST + LENGTH + b"Expect: 100-continue\r\n\r\n",
+    POST + LENGTH + b"Content-Encoding: gzip\r\n\r\n",
     POST + LENGTH + b"Connection: close\r\n\r\n",
     POST + LENGTH + b"Connection: keep-alive, Upgrade\r\nUpgrade: h2c\r\n\r\n",
     POST + LENGTH + b"Connection: Content-Length\r\n\r\n",
