@@ -14,7 +14,7 @@ LOCKS = Path(__file__).parent / "requirements"
 _ENSEMBLE_LOCK = ROOT / "containers" / "ensemble" / "requirements" / "cpu.txt"
 _ENGINE_LOCK = ROOT / "containers" / "mms" / "requirements" / "ensemble-cpu.txt"
 _BUILD_LOCK = ROOT / "entrypoints" / "build-requirements.txt"
-_PACKAGES = (ROOT / "entrypoints", ROOT / "containers" / "ensemble" / "algorithm")
+PACKAGES = (ROOT / "entrypoints", ROOT / "containers" / "ensemble" / "algorithm")
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ ENVIRONMENTS = {
     one.name: one
     for one in (
         # What the image holds, with the working tree's opt_ml and algorithm.
-        Environment("native", (_ENSEMBLE_LOCK, _BUILD_LOCK), _PACKAGES),
+        Environment("native", (_ENSEMBLE_LOCK, _BUILD_LOCK), PACKAGES),
         # The same, and what containers/mms adds to it.
-        Environment("mms", (_ENSEMBLE_LOCK, _BUILD_LOCK, _ENGINE_LOCK), _PACKAGES),
+        Environment("mms", (_ENSEMBLE_LOCK, _BUILD_LOCK, _ENGINE_LOCK), PACKAGES),
         Environment("scikit-learn", (LOCKS / "scikit-learn.txt",)),
         Environment("torchserve", (LOCKS / "torchserve.txt",), unlocked=("torch==2.13.0",)),
         Environment("bentoml", (LOCKS / "bentoml.txt",)),

@@ -16,7 +16,7 @@ from tests.unit.serving.conftest import ECHO, PATIENCE, Start
 
 
 def properties(settings, **variables):
-    text = mms.configuration(settings, "load_models=ALL\n", Path("/tmp/place"), variables)
+    text = mms.configuration(settings, "load_models=ALL\n", 8081, variables)
     return dict(line.split("=", 1) for line in text.splitlines())
 
 
@@ -25,14 +25,14 @@ def test_the_settings_become_the_servers_own():
     found = properties(settings)
     assert found["inference_address"] == "http://0.0.0.0:8123"
     assert found["default_workers_per_model"] == "3"
-    assert found["default_response_timeout_seconds"] == "30"
+    assert found["default_response_timeout_seconds"] == "3600"  # of the load; a prediction has 30
     assert found["max_request_size"] == "7"
     assert found["job_queue_size"] == "5"
     assert found["load_models"] == "ALL"
 
 
 def test_clients_cannot_reach_the_api_that_unregisters_the_model():
-    assert properties(Settings(Path("/m")))["management_address"] == "unix:/tmp/place/management.sock"
+    assert properties(Settings(Path("/m")))["management_address"] == "http://127.0.0.1:8081"
 
 
 def test_no_limit_of_the_body_is_the_largest_that_the_server_can_count():

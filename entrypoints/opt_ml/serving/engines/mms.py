@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -32,6 +33,7 @@ from opt_ml.serving.settings import Settings
 _SERVICE = "opt_ml.serving.engines.mms_service"
 _LARGEST = 2**31 - 1  # bytes; Netty counts with a signed 32-bit number
 _HIGHEST_PORT = 32766  # multi-model-server's own rule
+_LONGEST_LOAD = 3600  # seconds; the platform waits no longer (HOST-42)
 _STOP_PATIENCE = 2.0  # seconds from SIGTERM to SIGKILL of the Java process
 
 
@@ -95,7 +97,7 @@ class _Engine:
         home, defaults, logging = self._files
         config = self._directory / "mms.properties"
         text = configuration(
-            self._settings, defaults.read_text(encoding="utf-8"), self._directory, os.environ
+            self._settings, defaults.read_text(encoding="utf-8"), _free_port(self._settings.port), os.environ
         )
         config.write_text(text, encoding="utf-8")
         self._server = os.posix_spawn(
@@ -179,29 +181,42 @@ class _Engine:
         self._packages.close()
 
 
-def configuration(settings: Settings, defaults: str, directory: Path, environment: Mapping[str, str]) -> str:
+def configuration(
+    settings: Settings, defaults: str, management_port: int, environment: Mapping[str, str]
+) -> str:
     """The properties file of the server.
 
     Args:
         settings: see `Settings`.
         defaults: the text of sagemaker-inference's own file.
-        directory: for the sockets of this server.
+        management_port: on loopback.
         environment: for the options of the Java machine.
     """
     address = f"http://0.0.0.0:{settings.port}"  # HOST-30
     properties = {
         "inference_address": address,
         # Its own containers leave the API that removes models open to every client of the endpoint.
-        "management_address": f"unix:{directory / 'management.sock'}",
+        "management_address": f"http://127.0.0.1:{management_port}",
         "default_workers_per_model": settings.workers,
         "default_service_handler": _SERVICE,
-        "default_response_timeout_seconds": int(settings.timeout),
+        # It counts for the load of the model, too; `mms_service` keeps the time of a prediction.
+        "default_response_timeout_seconds": max(int(settings.timeout), _LONGEST_LOAD),
         "job_queue_size": max(1, settings.queue_size),
         "max_request_size": min(settings.max_body or _LARGEST, _LARGEST),
         "max_response_size": _LARGEST,
         "vmargs": java_options(environment),
     }
     return defaults + "".join(f"{name}={value}\n" for name, value in properties.items())
+
+
+def _free_port(taken: int) -> int:
+    """A loopback port for the server's management: the first free one from 8081."""
+    for port in range(8081, 8200):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            if port != taken:
+                return port
+    raise UserError("Ports 8081 to 8199 are all in use, of which multi-model-server needs one on loopback.")
 
 
 def java_options(environment: Mapping[str, str]) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import signal
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,11 @@ from opt_ml.serving.engines.mms_link import Busy, Event, tell
 from opt_ml.serving.handler import load_handler
 from opt_ml.serving.invocation import Model, Request
 from opt_ml.serving.outcomes import caught, describe
+from opt_ml.serving.settings import read_settings
 from opt_ml.serving.streams import Stream
 
 _loaded: tuple[Model, Busy] | None = None
+_timeout = 0.0  # seconds for one prediction
 
 
 def handle(data: list[Mapping[str, Any]] | None, context: Any) -> list[bytes] | None:
@@ -26,14 +30,29 @@ def handle(data: list[Mapping[str, Any]] | None, context: Any) -> list[bytes] | 
         data: one mapping a request; `body` holds what came.
         context: multi-model-server's; it has the headers, and takes status and headers of the answers.
     """
-    global _loaded
+    global _loaded, _timeout
     if data is None:
+        _timeout = read_settings().timeout
         _loaded = _load(str(context.system_properties["model_dir"])), Busy()
         return None
     assert _loaded is not None  # noqa: S101 - the server loads before it sends requests
     model, busy = _loaded
-    with busy.shown():
+    with busy.shown(), _time_limit(_timeout):
         return [_answer(model, index, fields, context) for index, fields in enumerate(data)]
+
+
+@contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """End this worker where the block takes longer; the server answers 500 and starts another.
+
+    By the kernel, whatever the prediction does then: a signal handler of Python's would wait for its end.
+    """
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _load(model_dir: str) -> Model:
