@@ -1,4 +1,4 @@
-"""Endpoints in surroundings that the platform may have, and requests as raw bytes."""
+"""Endpoints of models that bring their own handler, and requests as raw bytes."""
 
 from __future__ import annotations
 
@@ -7,43 +7,14 @@ import tarfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from toolkit.endpoint import Bind, Endpoint, RunSpec
+from toolkit.endpoint import Endpoint
 
 HANDLERS = Path(__file__).parent / "handlers"
 PATIENCE = 60.0  # seconds until something that must happen counts as missing; no test waits this long
-
-
-class Surrounded(Endpoint):
-    """An endpoint whose container is told more than `Endpoint` has arguments for.
-
-    Args:
-        changes: attributes of `RunSpec`, which replace the endpoint's own.
-        binds: besides the model.
-        options: as `Endpoint` takes them.
-    """
-
-    def __init__(
-        self,
-        image: str,
-        model: Path | None = None,
-        *,
-        changes: Mapping[str, Any] | None = None,
-        binds: tuple[Bind, ...] = (),
-        **options: Any,
-    ) -> None:
-        super().__init__(image, model, **options)
-        self._changes = dict(changes or {})
-        self._further_binds = binds
-
-    def spec(self, binds: tuple[Bind, ...]) -> RunSpec:
-        """What `docker run` is told."""
-        usual = super().spec(binds)
-        return replace(usual, binds=(*usual.binds, *self._further_binds), **self._changes)
 
 
 class Handlers:
@@ -90,10 +61,10 @@ class Handlers:
         files: Mapping[str, str | bytes] | None = None,
         archive: Path | None = None,
         **options: Any,
-    ) -> Surrounded:
-        """An endpoint, still to be entered, of `model(...)`; `options` are those of `Surrounded`."""
+    ) -> Endpoint:
+        """An endpoint, still to be entered, of `model(...)`; `options` are those of `Endpoint`."""
         usual = {"start_limit": self._start_limit}
-        return Surrounded(self._image, self.model(program, files, archive), **{**usual, **options})
+        return Endpoint(self._image, self.model(program, files, archive), **{**usual, **options})
 
 
 def eventually(condition: Callable[[], bool], what: str) -> None:

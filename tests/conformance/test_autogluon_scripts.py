@@ -56,12 +56,13 @@ def test_a_value_error_is_400_and_a_bug_500(transforming: Endpoint) -> None:
     assert transforming.invoke(b"good", "text/csv").status == 200
 
 
-@pytest.mark.contract("AG-09")
-def test_the_variables_of_the_image_are_understood(handlers: Handlers) -> None:
+@pytest.mark.contract("AG-09", "MHCS-06")
+@pytest.mark.parametrize("level", ["INFO", "20"])
+def test_the_variables_of_the_image_are_understood(level: str, handlers: Handlers) -> None:
     environment = {
         "SAGEMAKER_MODEL_SERVER_WORKERS": "1",
         "SAGEMAKER_MODEL_SERVER_TIMEOUT": "60",
-        "SAGEMAKER_CONTAINER_LOG_LEVEL": "INFO",
+        "SAGEMAKER_CONTAINER_LOG_LEVEL": level,
         "SAGEMAKER_BIND_TO_PORT": "8181",
         "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT": "text/csv",
     }

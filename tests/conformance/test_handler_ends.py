@@ -91,7 +91,7 @@ def test_a_handler_that_ends_its_process_costs_no_request_but_its_own(
     assert behaving.container.is_running()
 
 
-@pytest.mark.contract("HOST-45", "HOST-50", "HOST-30")
+@pytest.mark.contract("HOST-45", "HOST-50", "HOST-30", "AG-13")
 def test_ping_is_200_while_every_worker_hangs_until_its_time_out(behaving: Endpoint) -> None:
     eventually(lambda: lives_on(behaving), "the workers are back")
     with ThreadPoolExecutor(WORKERS * 2) as pool:

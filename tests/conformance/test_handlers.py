@@ -6,14 +6,16 @@ import io
 import json
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.conformance.endpoints import HANDLERS, Handlers, Surrounded, eventually_logged
-from toolkit.endpoint import Bind, Endpoint, EndpointError
+from tests.conformance.endpoints import HANDLERS, Handlers, eventually_logged
+from toolkit.endpoint import Bind, Endpoint, EndpointError, Surroundings
 
 ADDITIONAL = "/opt/ml/additional-model-data-sources/draft"
 
@@ -27,14 +29,15 @@ def additional(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def telling(handlers: Handlers, additional: Path) -> Iterator[Surrounded]:
+def telling(handlers: Handlers, additional: Path) -> Iterator[Endpoint]:
     """Serves handlers/facts.py."""
     with handlers.serve(
         "facts.py",
         {"code/beside.py": "VALUE = 7\n", "weights/first.bin": b"1"},
         environment={"CALLERS_OWN": "a 'quoted' = value\nof two lines", "AWS_REGION": "eu-west-1"},
-        changes={"hostname": "the-container"},
-        binds=(Bind(additional, ADDITIONAL, read_only=True),),
+        surroundings=Surroundings(
+            hostname="the-container", binds=(Bind(additional, ADDITIONAL, read_only=True),)
+        ),
     ) as running:
         yield running
 
@@ -135,15 +138,16 @@ def npy(values: Any) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.contract("HANDLER-03", "HANDLER-08")
+@pytest.mark.contract("HANDLER-03", "HANDLER-08", "PIPE-11")
 @pytest.mark.parametrize(
     ("content_type", "body"),
     [
         ("text/csv", b"1,2\n3,4\n"),
         ("application/json", b"[[1, 2], [3, 4]]"),
+        ("application/jsonlines", b"[1, 2]\n[3, 4]\n"),
         ("application/x-npy", npy([[1, 2], [3, 4]])),
     ],
-    ids=["csv", "json", "npy"],
+    ids=["csv", "json", "jsonlines", "npy"],
 )
 def test_the_defaults_take_and_give_csv_json_and_npy(
     content_type: str, body: bytes, doubling: Endpoint
@@ -166,7 +170,7 @@ def test_the_defaults_refuse_other_types_and_bad_bodies_by_status(doubling: Endp
     assert doubling.invoke(b"\x93NUMPY\x01", "application/x-npy").status == 400
 
 
-@pytest.mark.contract("HOST-43", "HOST-46")
+@pytest.mark.contract("HOST-43", "HOST-46", "AG-10")
 def test_ping_tells_when_a_slow_model_is_there(handlers: Handlers) -> None:
     with handlers.serve("slow_to_load.py", wait=False) as starting:
         starting.wait_until_healthy()
@@ -204,3 +208,39 @@ def test_a_handler_that_cannot_work_ends_the_start_and_says_why(
     with pytest.raises(EndpointError) as caught, handlers.serve(program, environment=environment):
         pass
     assert cause in str(caught.value)
+
+
+@pytest.mark.contract("LOCAL-26", "LOCAL-13")
+@pytest.mark.parametrize("mounted", [".", "code"], ids=["torchserve", "multi-model-server"])
+def test_the_code_is_found_where_sdk_3_mounts_it(mounted: str, image: str, handlers: Handlers) -> None:
+    model = handlers.model("default_steps.py")
+    # What its ModelBuilder tells `docker run IMAGE serve`, for the two model servers that it knows.
+    environment = {
+        "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+        "SAGEMAKER_PROGRAM": "inference.py",
+        "LOCAL_PYTHON": "3.11.7",
+    }
+    with Endpoint(image, model / mounted, environment=environment) as served:
+        assert served.invoke(b"[[4]]", "application/json").text == "[[8.0]]"
+
+
+@pytest.mark.contract("HANDLER-15", "HANDLER-51", "BATCH-03")
+def test_as_many_workers_as_asked_for_answer_at_once(handlers: Handlers) -> None:
+    meeting = """
+        import os, pathlib, time
+        ROOM = pathlib.Path("/tmp/room")
+        def model_fn(model_dir):
+            ROOM.mkdir(exist_ok=True)
+            return 1
+        def transform_fn(model, body, content_type, accept):
+            (ROOM / str(os.getpid())).touch()
+            while len(list(ROOM.iterdir())) < 3:
+                time.sleep(0.01)
+            return str(os.getpid())
+    """
+    environment = {"SAGEMAKER_MODEL_SERVER_WORKERS": "3"}
+    with handlers.serve(dedent(meeting), environment=environment) as served, ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(lambda _: served.invoke(b"", "text/csv").text, range(3)))
+        assert len(set(answers)) == 3
+        parameters = json.loads(served.request("GET", "/execution-parameters").body)
+        assert parameters["MaxConcurrentTransforms"] == 3

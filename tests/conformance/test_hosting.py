@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.endpoints import Surrounded, http_request, raw_connection, read_answers
+from tests.conformance.endpoints import http_request, raw_connection, read_answers
 from tests.conformance.profile import Profile, large_payload
-from toolkit.endpoint import Endpoint
+from toolkit.endpoint import Endpoint, Surroundings
 
 Rows = Callable[[int], bytes]
 GIGABYTE = 2**30
@@ -63,8 +63,8 @@ def neighbours(image: str, model: Path, start_limit: float) -> Iterator[tuple[En
     # The requests of both travel inside their network, which no port leads out of.
     shared: dict[str, Any] = {"isolated": True, "start_limit": start_limit}
     with Endpoint(image, model, environment=variables(0), **shared) as first:
-        network = {"network": f"container:{first.container.name}"}
-        with Surrounded(image, model, environment=variables(1), changes=network, **shared) as second:
+        network = Surroundings(network=f"container:{first.container.name}")
+        with Endpoint(image, model, environment=variables(1), surroundings=network, **shared) as second:
             yield first, second
 
 
@@ -100,10 +100,10 @@ def test_a_model_that_nobody_may_write_is_served(
 @pytest.fixture(scope="module")
 def serverless(image: str, model: Path, start_limit: float) -> Iterator[Endpoint]:
     """The smallest serverless endpoint: 1 GB, a part of a CPU, some user, and nothing writable but /tmp."""
-    with Surrounded(
+    with Endpoint(
         image,
         model,
-        changes={"memory": GIGABYTE, "cpus": 0.6},
+        surroundings=Surroundings(memory=GIGABYTE, cpus=0.6),
         user="993:990",
         read_only=True,
         start_limit=min(start_limit, SERVERLESS_START_LIMIT),
@@ -156,9 +156,9 @@ def odd_surroundings() -> dict[str, str]:
 def test_variables_a_name_and_a_shell_of_the_platform_change_nothing(
     image: str, model: Path, rows: Rows, profile: Profile, start_limit: float
 ) -> None:
-    named = {"hostname": "container-of-a-pipeline"}
-    with Surrounded(
-        image, model, environment=odd_surroundings(), changes=named, start_limit=start_limit
+    named = Surroundings(hostname="container-of-a-pipeline")
+    with Endpoint(
+        image, model, environment=odd_surroundings(), surroundings=named, start_limit=start_limit
     ) as served:
         assert predicts(served, rows, profile)
         shell = [

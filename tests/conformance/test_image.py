@@ -51,6 +51,12 @@ def test_the_environment_does_not_hide_the_gpus(facts: Mapping[str, Any]) -> Non
     assert environment.get("NVIDIA_VISIBLE_DEVICES", "all") not in {"", "none", "void"}
 
 
+@pytest.mark.contract("AG-12")
+def test_the_image_names_no_program(facts: Mapping[str, Any]) -> None:
+    # `train` and `serve` would both read it.
+    assert not [entry for entry in facts["Config"]["Env"] or [] if entry.startswith("SAGEMAKER_PROGRAM=")]
+
+
 @pytest.mark.contract("TT-05", "V3-29")
 def test_a_log_level_of_the_image_is_a_number(facts: Mapping[str, Any]) -> None:
     environment = dict(entry.partition("=")[::2] for entry in facts["Config"]["Env"] or [])

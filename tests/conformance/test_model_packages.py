@@ -42,7 +42,7 @@ def wheel() -> bytes:
     return stream.getvalue()
 
 
-@pytest.mark.contract("HANDLER-13", "MHCS-04", "HOST-93", "HOST-115")
+@pytest.mark.contract("HANDLER-13", "AG-02", "MHCS-04", "HOST-93", "HOST-115")
 @pytest.mark.parametrize("place", ["code/", ""], ids=["code", "model"])
 def test_wheels_beside_requirements_are_installed_without_a_network(place: str, handlers: Handlers) -> None:
     files = {

@@ -231,7 +231,7 @@ def pipeline(tiny: str, tmp_path: Path) -> tuple[ContainerDefinition, ...]:
     return tuple(ContainerDefinition(tiny, tmp_path / name, hostname=name) for name in ("first", "second"))
 
 
-@pytest.mark.contract("PIPE-01", "PIPE-05", "PIPE-08")
+@pytest.mark.contract("PIPE-01", "PIPE-05", "PIPE-06", "PIPE-08")
 def test_a_pipeline_hands_each_answer_to_the_next_container(pipeline: Any) -> None:
     with running(EndpointConfig("chain", pipeline)) as (endpoint, _):
         answer = boto(endpoint).invoke_endpoint(

@@ -13,7 +13,7 @@ from opt_ml.errors import UserError
 from opt_ml.serving.codecs import ENCODABLE, choose_accept, decode_table, encode_columns, parse_media_type
 from opt_ml.serving.images import FORMATS, decode_image
 from opt_ml.serving.json_text import decode_deep_json
-from opt_ml.serving.media import JSON, NPY
+from opt_ml.serving.media import JSON, JSON_LINES, NPY
 from opt_ml.serving.npy import read_npy
 
 
@@ -83,8 +83,8 @@ def check_model(model: Any) -> None:
 def encode_prediction(prediction: Any, accept: str) -> tuple[bytes, str]:
     """An array of shape (n,) or (n, k), or for JSON anything that JSON can hold, as the AWS toolkits do.
 
-    JSON is the bare value, `[1.5, 2.5]`, as clients of the AWS toolkits expect (HANDLER-08); other types
-    are those of `encode_columns`.
+    JSON is the bare value, `[1.5, 2.5]`, as clients of the AWS toolkits expect (HANDLER-08), and JSON Lines
+    of several columns is one row a line, `[1.5, 2.5]`; the others are those of `encode_columns`.
 
     Raises:
         RequestError: 406 for a type that is not supported.
@@ -100,6 +100,8 @@ def encode_prediction(prediction: Any, accept: str) -> tuple[bytes, str]:
         )
     if values.ndim == 1:
         return encode_columns({"prediction": values}, media_type)
+    if media_type.type in JSON_LINES:
+        return b"".join(orjson.dumps(row) + b"\n" for row in values.tolist()), media_type.type
     return encode_columns({str(index): values[:, index] for index in range(values.shape[1])}, media_type)
 
 

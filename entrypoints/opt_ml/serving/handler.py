@@ -128,8 +128,8 @@ def load_handler(model_dir: Path) -> Handler:
             of other arguments, or transform_fn beside one of the three that it replaces.
         Exception: whatever the user's module raises when it is imported.
     """
-    path = find_program(model_dir)
-    users = _functions(import_program(path, model_dir / "code"), str(path), True) if path else {}
+    path, code_dir = find_program(model_dir)
+    users = _functions(import_program(path, code_dir), str(path), True) if path else {}
     built_in = find_built_in("opt_ml.handler")
     images = _functions(built_in, "the image's handler", False) if built_in is not None else {}
     if "model_fn" in users:  # the image's steps know the image's model only
@@ -164,22 +164,30 @@ def _partner(users: Mapping[str, Function], images: Mapping[str, Function]) -> F
     return images.get("predict_batch_fn")
 
 
-def find_program(model_dir: Path) -> Path | None:
-    """The user's handler file, or None where the model brings none.
+def find_program(model_dir: Path) -> tuple[Path | None, Path]:
+    """The user's handler file, None where the model brings none, and the directory of the user's code.
+
+    That is code/ of the model. Where SAGEMAKER_PROGRAM is not there it is SAGEMAKER_SUBMIT_DIRECTORY, since
+    SDK 2's local mode mounts the source directory of a model beside it, or the model's own directory, since
+    SDK 3 mounts the code there for multi-model-server (LOCAL-26).
 
     Raises:
         UserError: SAGEMAKER_PROGRAM names a file that is not there.
     """
     named = os.environ.get("SAGEMAKER_PROGRAM")
-    path = model_dir / "code" / (named or "inference.py")
-    if path.is_file():
-        return path
+    submitted = Path(os.environ.get("SAGEMAKER_SUBMIT_DIRECTORY", "").removeprefix("file://"))
+    code_dir = model_dir / "code"
+    elsewhere = (submitted, model_dir) if submitted.is_absolute() else (model_dir,)
+    for directory in (code_dir, *elsewhere) if named else (code_dir,):
+        path = directory / (named or "inference.py")
+        if path.is_file():
+            return path, directory
     if named:
         raise UserError(
-            f"SAGEMAKER_PROGRAM={named!r}: {path} does not exist. Put the file into code/ of model.tar.gz, "
-            "or unset the variable."
+            f"SAGEMAKER_PROGRAM={named!r}: {code_dir / named} does not exist. Put the file into code/ of "
+            "model.tar.gz, or unset the variable."
         )
-    return None
+    return None, code_dir
 
 
 def import_program(path: Path, code_dir: Path) -> ModuleType:

@@ -72,6 +72,20 @@ def test_a_named_program_that_is_absent_is_refused(load, monkeypatch):
         load("def model_fn(d): pass")
 
 
+@pytest.mark.contract("HANDLER-01")
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_a_named_program_may_lie_in_the_submitted_directory(load, monkeypatch, tmp_path, scheme):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "mine.py").write_text("import beside_mine\ndef model_fn(d): return lambda data: data * 3")
+    (elsewhere / "beside_mine.py").write_text("")
+    monkeypatch.setenv("SAGEMAKER_SUBMIT_DIRECTORY", f"{scheme}{elsewhere}")
+    monkeypatch.setenv("SAGEMAKER_PROGRAM", "mine.py")
+    assert answer(load(None)).body == b"[[3.0,6.0]]"
+    (tmp_path / "code" / "mine.py").write_text("def model_fn(d): return lambda data: data * 5")
+    assert answer(load(None)).body == b"[[5.0,10.0]]"
+
+
 def test_a_bug_on_import_comes_through(load):
     with pytest.raises(SyntaxError):
         load("def model_fn(d:")
@@ -224,6 +238,7 @@ def test_the_cause_of_an_error_stands_whole_in_the_first_2048_characters(load, c
         ("[1, 2]", "text/csv", b"1\n2\n"),
         ("np.array([[1, 2.5], [3, 4]])", "text/csv", b"1.0,2.5\n3.0,4.0\n"),
         ("[1, 2]", "application/jsonlines", b'{"prediction":1}\n{"prediction":2}\n'),
+        ("[[1, 2.5], [3, 4]]", "application/jsonlines", b"[1.0,2.5]\n[3.0,4.0]\n"),
     ],
 )
 def test_default_steps_take_a_table_to_an_encoded_array(load, prediction, accept, body):

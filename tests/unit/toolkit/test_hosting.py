@@ -199,7 +199,7 @@ def parsed(*words: str) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-@pytest.mark.contract("HOST-42", "HOST-95", "PIPE-04")
+@pytest.mark.contract("HOST-42", "HOST-95", "PIPE-04", "PIPE-09")
 @pytest.mark.parametrize(
     ("words", "named"),
     [
@@ -209,6 +209,7 @@ def parsed(*words: str) -> argparse.Namespace:
         (["a:1", "--max-concurrency", "3"], "--serverless 2048"),
         (["a:1", "--direct"], "--pipeline"),
         (["a:1", "--no-model-cache"], "--multi-model"),
+        (["--pipeline", "a:1,b:1", "--multi-model", "x"], "--multi-model"),
         (["--pipeline", "a:1"], "at least two"),
         (["--pipeline", "x=a:1,x=b:1"], "two containers x"),
         (["--pipeline", "a:1,b:1", "--model", "c=x"], "no container c"),
