@@ -111,6 +111,15 @@ class Connection(asyncio.Protocol):
             self._transport.write(b"%x\r\n%b\r\n" % (len(part), part))
         self._progress = self._server.now
 
+    def upgrade(self, protocol: asyncio.Protocol) -> asyncio.Transport:
+        """Leave the connection to another protocol, instead of an answer to this request (HOST-121)."""
+        self._current = self._abandon = None
+        self._is_leaving = True
+        self._server.connections.discard(self)
+        self._transport.set_protocol(protocol)
+        self._transport.resume_reading()
+        return self._transport
+
     def finish(self) -> None:
         """The body is whole: go on to the next request."""
         stream, request = self._stream, self._current

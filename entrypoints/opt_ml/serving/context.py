@@ -6,9 +6,12 @@ as it is. There is one for each request, and so every `idx` means that request.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Any
+
+from opt_ml.serving.sessions.session import Session, session_of
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 SERVERS_OWN = frozenset({"connection", "content-length", "content-type", "date", "transfer-encoding"})
@@ -46,6 +49,11 @@ class Context:
         self.status: int | None = None
         self.response_headers: dict[str, str] = {}
         self.response_content_type: str | None = None
+
+    @property
+    def session(self) -> Session | None:
+        """The session that the request belongs to (HOST-103); None where it belongs to none."""
+        return session_of(self._headers, os.environ)
 
     def get_request_header(self, idx: int, key: str) -> str | None:
         """The value of a request header, whatever the case of its name; None where it is absent."""

@@ -23,6 +23,7 @@ from opt_ml.serving import metrics
 from opt_ml.serving.acceptor import Acceptor, adopt
 from opt_ml.serving.access_log import AccessLog
 from opt_ml.serving.answers import Answer, error_answer
+from opt_ml.serving.bidirectional.streams import Streams
 from opt_ml.serving.connection import Connection
 from opt_ml.serving.jobs import Job
 from opt_ml.serving.line_writer import LineWriter
@@ -34,6 +35,9 @@ from opt_ml.serving.quick import Quick
 from opt_ml.serving.quick_connection import DRAIN_GRACE
 from opt_ml.serving.quick_path import QuickPath
 from opt_ml.serving.request_reader import Request
+from opt_ml.serving.server import Guest
+from opt_ml.serving.sessions.desk import SessionDesk
+from opt_ml.serving.sessions.store import SessionStore
 from opt_ml.serving.settings import MEGABYTE, Settings
 
 _TICK = 0.25  # seconds between two looks at clocks and time-outs
@@ -73,6 +77,9 @@ class Front:
             if settings.is_multi_model
             else Pool(settings, self._on_fatal, children, is_late=quick is not None)
         )
+        store = SessionStore(settings.sessions, settings.session_lifetime) if settings.sessions else None
+        self._sessions = SessionDesk(store)
+        self._streams = Streams(settings, self, children)
         self._log = AccessLog(LineWriter(sys.stdout.fileno()), settings.log, settings.lanes if quick else 1)
         self._metrics = Metrics()
         self._quick_path = (
@@ -85,7 +92,7 @@ class Front:
         self._arriving: set[asyncio.Task[None]] = set()
         self.max_body = settings.max_body
         self.is_draining = False
-        self.connections: set[Connection] = set()
+        self.connections: set[Guest] = set()
         self.now = 0.0
         self.date = b""
 
@@ -112,6 +119,7 @@ class Front:
             await self._drain()
         if self._quick_path is not None:
             self._quick_path.close()
+        self._streams.close()
         await self._pool.close()
         self._log.close()
         return self._exit_code
@@ -122,6 +130,8 @@ class Front:
         methods = _METHODS.get(path)
         if isinstance(self._pool, MultiModel) and path.startswith(_MODELS):
             return self._pool.handle(path, request, connection)
+        if methods is None and request.is_upgrade and not self._settings.is_multi_model:
+            return self._streams.ask(request, connection)
         if methods is None:  # HOST-35, HOST-81, BATCH-04
             connection.respond(error_answer(404, "No such path. POST /invocations or GET /ping."))
         elif request.method not in methods:
@@ -130,7 +140,8 @@ class Front:
         elif path == _PING:
             connection.respond(_HEALTHY if self._is_healthy else _UNHEALTHY)
         elif path == _METRICS:
-            gauges = self._pool.gauges() | (self._quick_path.gauges() if self._quick_path else {})
+            gauges = self._pool.gauges() | self._sessions.gauges() | self._streams.gauges()
+            gauges |= self._quick_path.gauges() if self._quick_path else {}
             text = self._metrics.as_text(gauges, self._pool.counters())
             connection.respond(Answer(200, metrics.CONTENT_TYPE, text))
         elif path == _EXECUTION_PARAMETERS:
@@ -140,6 +151,10 @@ class Front:
         else:
             return self._invoke(request, connection, self._pool)
         return None
+
+    def on_relay(self, relay: Guest, is_open: bool) -> None:
+        """A stream is closed when the server stops, like any other connection."""
+        (self.connections.add if is_open else self.connections.discard)(relay)
 
     def log(self, request: Request, answer: Answer, sent: int, is_broken: bool = False) -> None:
         """One line a request; see `Server.log`. Health checks would only bury the others."""
@@ -172,9 +187,13 @@ class Front:
         else:
             self._keep(adopt(client, Connection(self)))
 
-    def _invoke(self, request: Request, connection: Connection, pool: Pool) -> Callable[[], None]:
+    def _invoke(self, request: Request, connection: Connection, pool: Pool) -> Callable[[], None] | None:
+        client = self._sessions.admit(request, connection)
+        if client is None:
+            return None
+
         def submit() -> Callable[[], None]:
-            job = Job(request, connection)
+            job = Job(request, client)
             if not self._has_workers:
                 self._has_workers = True
                 self._keep(pool.start())
@@ -216,6 +235,7 @@ class Front:
         self._pool.expire()
         if self._quick_path is not None:
             self._quick_path.tick(self.now, self.date, self._is_healthy)
+        self._sessions.tick()
         self._announce()
         timeout = _DRAIN_PATIENCE if self.is_draining else self._settings.idle_timeout
         for connection in list(self.connections):

@@ -9,6 +9,7 @@
 | `output_fn(prediction, accept)` | see `defaults.encode_prediction` |
 | `predict_batch_fn(data: list, model)` | none; see below |
 | `transform_fn(model, body, content_type, accept)` | none; it takes the place of the three above |
+| `bidirectional_fn(stream, model)` | none; a coroutine function, see `serving.bidirectional.stream` |
 
 `predict_batch_fn` says that the handler can predict several requests at once: it gets the result of
 `input_fn` of each, and returns as many predictions in the same order. One of them may be an exception,
@@ -64,6 +65,7 @@ _ARGUMENTS = {
     "predict_batch_fn": ("data", "model"),
     "output_fn": ("prediction", "accept"),
     "transform_fn": ("model", "body", "content_type", "accept"),
+    "bidirectional_fn": ("stream", "model"),
 }
 _STEPS = ("input_fn", "predict_fn", "predict_batch_fn", "output_fn")
 
@@ -99,11 +101,12 @@ class Handler:
     predict_batch_fn: Function | None = None
     pre_model_fn: Function | None = None
     model_warmup_fn: Function | None = None
+    bidirectional_fn: Function | None = None
 
     @property
     def wants_headers(self) -> bool:
         """True where a function takes a context, which holds the request's headers."""
-        return any(function.takes_context for function in self._functions())
+        return any(function.takes_context for function in self._steps())
 
     @property
     def is_async(self) -> bool:
@@ -111,12 +114,13 @@ class Handler:
         if self.predict_batch_fn is not None:
             return False  # requests wait to be predicted together
         once = (self.model_fn, self.pre_model_fn, self.model_warmup_fn)
-        return any(function.is_async for function in self._functions() if function not in once)
+        return any(function.is_async for function in self._steps() if function not in once)
 
-    def _functions(self) -> Iterator[Function]:
+    def _steps(self) -> Iterator[Function]:
+        """What a request to /invocations may meet."""
         for field in fields(self):
             function = getattr(self, field.name)
-            if function is not None:
+            if function is not None and function is not self.bidirectional_fn:
                 yield function
 
 
@@ -150,6 +154,7 @@ def load_handler(model_dir: Path) -> Handler:
         predict_batch_fn=None if transform_fn else _partner(users, images),
         pre_model_fn=users.get("pre_model_fn") or images.get("pre_model_fn"),
         model_warmup_fn=users.get("model_warmup_fn") or images.get("model_warmup_fn"),
+        bidirectional_fn=users.get("bidirectional_fn") or images.get("bidirectional_fn"),
     )
 
 
@@ -223,6 +228,8 @@ def _functions(module: Any, origin: str, is_users: bool) -> dict[str, Function]:
         if not takes_context and not _takes(function, len(arguments)):
             raise UserError(f"{origin}: {name} must take ({', '.join(arguments)}).")
         found[name] = Function(function, is_users, takes_context, _is_async(function))
+        if name == "bidirectional_fn" and not found[name].is_async:
+            raise UserError(f"{origin}: bidirectional_fn must be a coroutine function: async def.")
     steps = [name for name in _STEPS if name in found]
     if "transform_fn" in found and steps:  # HANDLER-04
         raise UserError(f"{origin} defines transform_fn and {steps[0]}. Keep one: transform_fn replaces it.")

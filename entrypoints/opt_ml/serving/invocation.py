@@ -38,22 +38,24 @@ class Model:
     Args:
         handler: the functions.
         model_dir: passed to `model_fn`.
+        has_loop: all of it runs in the event loop, even where the handler is not asynchronous.
 
     Attributes:
         is_async: several calls of `answer` may be awaited at once, in one event loop.
     """
 
-    def __init__(self, handler: Handler, model_dir: str) -> None:
+    def __init__(self, handler: Handler, model_dir: str, has_loop: bool = False) -> None:
         self._handler = handler
         self._model_dir = model_dir
         self._model: Any = None
+        self._has_loop = has_loop or handler.is_async
         self._runner = asyncio.Runner()  # one loop for all that the handler awaits: its clients stay open
         self.is_async = handler.is_async
         self._default_accept = os.environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or None
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """The result of a coroutine."""
-        return self._runner.run(coroutine) if self.is_async else drive(coroutine)
+        return self._runner.run(coroutine) if self._has_loop else drive(coroutine)
 
     def close(self) -> None:
         """Cancel what still waits in the event loop, and end it."""
@@ -89,6 +91,12 @@ class Model:
         """Answer one request."""
         context = Context(self._model_dir, request.headers)
         return await caught(self._run(request, context))  # type: ignore[no-any-return]
+
+    async def talk(self, stream: Any, headers: Mapping[str, str]) -> None:
+        """Run `bidirectional_fn` on one client's stream, to its end."""
+        function = self._handler.bidirectional_fn
+        if function is not None:
+            await self._call(function, Context(self._model_dir, headers), stream, self._model)
 
     async def answer_together(self, requests: Sequence[Request]) -> list[Answer]:
         """Answer requests, each for itself: what is wrong with one is not seen by the others.
@@ -184,7 +192,7 @@ class Model:
 
     async def _finish(self, result: Awaitable[Any]) -> Any:
         """What an awaitable comes to, in the one loop of all requests."""
-        return await result if self.is_async else self._runner.run(_awaited(result))
+        return await result if self._has_loop else self._runner.run(_awaited(result))
 
     async def _to_answer(self, result: Any, wanted: str, context: Context) -> Answer | Stream:
         content_type = ""

@@ -41,7 +41,8 @@ def run(settings: Settings) -> int:
     Raises:
         UserError: the port cannot be bound, or a variable has a wrong value.
     """
-    quick = find_quick(settings.model_dir)
+    # What a session keeps is the affair of handlers, and those are in workers.
+    quick = None if settings.sessions else find_quick(settings.model_dir)
     gc.freeze()  # the compiled model stays for good: collections need not walk it
     return int(uvloop.run(_serve(settings, quick)))
 

@@ -20,6 +20,7 @@ from opt_ml.serving.processes import Children
 from opt_ml.serving.quick import Quick, QuickRequest
 from opt_ml.serving.quick_connection import AnswerHeads, QuickConnection
 from opt_ml.serving.request_reader import Request
+from opt_ml.serving.server import Guest
 from opt_ml.serving.settings import Settings
 
 
@@ -30,7 +31,7 @@ class Leader(Protocol):
         connections: of the full server.
     """
 
-    connections: set[Connection]
+    connections: set[Guest]
 
     def new_connection(self) -> Connection:
         """A connection of the full server."""

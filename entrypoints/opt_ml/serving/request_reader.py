@@ -28,11 +28,13 @@ class Request:
         received: `perf_counter()` at its last byte.
         spool: the body, where it is too large for `body`.
         refusal: the answer, where the request could not be received; the connection ends with it.
+        is_upgrade: it offers WebSocket; nothing after it is read as HTTP.
     """
 
     __slots__ = (
         "body",
         "headers",
+        "is_upgrade",
         "keep_alive",
         "method",
         "received",
@@ -48,6 +50,7 @@ class Request:
         self.headers: dict[bytes, bytes] = {}
         self.body = b""
         self.keep_alive = False
+        self.is_upgrade = False
         self.takes_chunks = False
         self.received = 0.0
         self.spool: Spool | None = None
@@ -124,7 +127,7 @@ class RequestReader:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._ignore_upgrade(data[upgrade.args[0] :])
+            self._on_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             cause = error.__context__
             if isinstance(cause, RequestError):
@@ -224,14 +227,20 @@ class RequestReader:
             request.spool.add(part)
         self._body = []
 
-    def _ignore_upgrade(self, rest: bytes) -> None:
-        """Read the request without its offer of another protocol (RFC 9110, section 7.8).
+    def _on_upgrade(self, rest: bytes) -> None:
+        """Deliver an offer of WebSocket (HOST-121); read another without its offer (RFC 9110, section 7.8).
 
         httptools stops after the headers of such a request, and leaves its body in `rest`.
         """
         request = self._request
         if request is None or request.method == b"CONNECT":
             self.refuse(400, "CONNECT is for proxies. POST /invocations or GET /ping.")
+            return
+        if request.method == b"GET" and request.headers.get(b"upgrade", b"").lower() == b"websocket":
+            request.is_upgrade = True
+            request.keep_alive = False
+            request.received = perf_counter()
+            self._finish(request)
             return
         request.discard()
         headers = {name: value for name, value in request.headers.items() if name not in _UPGRADE}

@@ -12,6 +12,16 @@ if TYPE_CHECKING:
     from opt_ml.serving.connection import Connection
 
 
+class Guest(Protocol):
+    """What a server needs from a connection, whatever it speaks."""
+
+    def drain(self, grace: float) -> None:
+        """Close where nothing has come for `grace` seconds; called again and again while the server stops."""
+
+    def end_without_progress(self, timeout: float) -> None:
+        """End the connection where nothing moved for `timeout` seconds; called now and then."""
+
+
 class Server(Protocol):
     """One server.
 
@@ -27,7 +37,7 @@ class Server(Protocol):
     is_draining: bool
     now: float
     date: bytes
-    connections: set[Connection]
+    connections: set[Guest]
 
     def handle(self, request: Request, connection: Connection) -> Callable[[], None] | None:
         """Answer by `connection.respond`, now or later; what is returned is called if the client goes."""

@@ -17,6 +17,9 @@
 | SAGEMAKER_MODEL_JOB_QUEUE_SIZE | requests that may wait for one of the models (MME-21) | 100 |
 | SAGEMAKER_NUM_MODEL_WORKERS | workers that may hold the same one of the models | the workers |
 | OPT_ML_MODELS_MEMORY_MB | memory for all models; 507 beyond it (MME-07) | what the container has |
+| SAGEMAKER_ENABLE_STATEFUL_SESSIONS | `true`: see `serving.sessions` (HOST-103) | false |
+| SAGEMAKER_SESSIONS_EXPIRATION | seconds from the opening of a session to its end (HOST-105) | 1200 |
+| SAGEMAKER_SESSIONS_PATH | where the sessions' files are | /dev/shm/sagemaker_sessions |
 | SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT | Accept where the client sends none (HANDLER-11) | the handler's |
 | SAGEMAKER_CONTAINER_LOG_LEVEL | least level of log lines, a name or number (AG-09, MHCS-06) | INFO |
 | OPT_ML_ACCESS_LOG | budget, all, errors or off; see `access_log` | budget |
@@ -36,6 +39,7 @@ from opt_ml.environment import base_dir
 from opt_ml.errors import UserError
 from opt_ml.resources import memory_limit, usable_cpus
 from opt_ml.serving.log_policy import LogPolicy, read_log_policy
+from opt_ml.serving.sessions.session import is_enabled, sessions_path
 
 MEGABYTE = 1024 * 1024
 _WORKER_MEMORY = 1000 * MEGABYTE  # a little less than a GB: a limit of 2 GB is to be two of these
@@ -74,6 +78,8 @@ class Settings:
         models_memory: bytes that the processes of many models may take, or None for what there is.
         lanes: processes that answer by the quick path, the leader among them; see `lane`.
         log: which requests are logged.
+        sessions: the directory of all sessions, or None where they are off.
+        session_lifetime: seconds from the opening of a session to its end.
     """
 
     model_dir: Path
@@ -95,6 +101,8 @@ class Settings:
     models_memory: int | None = None
     lanes: int = 1
     log: LogPolicy = field(default_factory=LogPolicy)
+    sessions: Path | None = None
+    session_lifetime: float = 1200.0
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -123,6 +131,8 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         models_memory=_number(environment, "OPT_ML_MODELS_MEMORY_MB", 0, 1) * MEGABYTE or None,
         lanes=min(usable_cpus(), _MOST_LANES),
         log=read_log_policy(environment),
+        sessions=sessions_path(environment) if is_enabled(environment) else None,
+        session_lifetime=_number(environment, "SAGEMAKER_SESSIONS_EXPIRATION", 1200, 1),
     )
 
 

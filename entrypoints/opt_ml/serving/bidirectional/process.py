@@ -1,0 +1,124 @@
+"""The process of the streams: loads the handler and the model once, then talks on many streams at once.
+
+Started by the front like a worker, with one end of a socket pair; see `messages`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from opt_ml.errors import UserError
+from opt_ml.serving import frames
+from opt_ml.serving.bidirectional.messages import INTERNAL_ERROR
+from opt_ml.serving.bidirectional.stream import Stream, StreamClosed
+from opt_ml.serving.handler import load_handler
+from opt_ml.serving.invocation import Model
+from opt_ml.serving.outcomes import describe, print_traceback
+from opt_ml.serving.worker_socket import die_with, take_socket
+
+_CHUNK = 1 << 18
+_LONGEST_REASON = 100  # characters; a close frame has room for 123 bytes
+
+
+def main(model_dir: str, front: int) -> int:
+    """Load, say so, serve. Returns the exit code.
+
+    Args:
+        model_dir: what `model_fn` gets.
+        front: process id of the front.
+    """
+    die_with(front)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    with take_socket() as connection:
+        try:
+            return _load_and_serve(model_dir, connection)
+        except (BrokenPipeError, ConnectionResetError):  # the front has closed its end: nobody is waiting
+            return 0
+
+
+def _load_and_serve(model_dir: str, connection: socket.socket) -> int:
+    try:
+        handler = load_handler(Path(model_dir))
+        if handler.bidirectional_fn is None:
+            frames.send(connection, {"event": "absent"})
+            return 0
+        model = Model(handler, model_dir, has_loop=True)
+        model.run(model.load())
+    except UserError as error:
+        frames.send(connection, {"event": "failed", "cause": str(error)})
+        return 1
+    except BaseException as error:  # a model_fn may also say sys.exit
+        frames.send(
+            connection, {"event": "failed", "cause": describe(error)}, traceback.format_exc().encode()
+        )
+        return 1
+    gc.freeze()  # the model stays for good: collections need not walk it
+    frames.send(connection, {"event": "ready"})
+    model.run(_serve(model, connection))
+    return 0
+
+
+async def _serve(model: Model, connection: socket.socket) -> None:
+    connection.setblocking(False)
+    reader, writer = await asyncio.open_unix_connection(sock=connection)
+    talks = _Talks(model, writer)
+    buffer = frames.FrameBuffer()
+    while data := await reader.read(_CHUNK):
+        for header, body in buffer.feed(data):
+            talks.take(header, body)
+
+
+class _Talks:
+    """The streams that are open."""
+
+    def __init__(self, model: Model, writer: asyncio.StreamWriter) -> None:
+        self._model = model
+        self._writer = writer
+        self._streams: dict[int, Stream] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def take(self, header: dict[str, Any], body: bytes) -> None:
+        """Do what a frame says; one of a stream that has ended meanwhile is passed over."""
+        match header:
+            case {"open": number}:
+                stream = Stream(number, header["path"], header["headers"], self._tell)
+                self._streams[number] = stream
+                task = asyncio.create_task(self._talk(number, stream))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            case {"part": number} if number in self._streams:
+                self._streams[number].take(header["kind"], body, header["is_last"])
+            case {"hold": number} if number in self._streams:
+                self._streams[number].hold(True)
+            case {"go": number} if number in self._streams:
+                self._streams[number].hold(False)
+            case {"close": number} if number in self._streams:
+                self._streams[number].end()
+
+    async def _talk(self, number: int, stream: Stream) -> None:
+        try:
+            await self._model.talk(stream, stream.headers)
+            stream.close()
+        except StreamClosed:
+            pass
+        except BaseException as error:
+            print_traceback()
+            stream.close(INTERNAL_ERROR, describe(error)[:_LONGEST_REASON])
+        finally:
+            stream.end()
+            del self._streams[number]
+
+    def _tell(self, header: dict[str, Any], body: bytes) -> None:
+        if not self._writer.is_closing():
+            self._writer.write(frames.head(header, len(body)) + body)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], int(sys.argv[2])))
