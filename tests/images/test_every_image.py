@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from toolkit import docker
+from toolkit import docker, images
 
 
 def in_image(image, *command):
@@ -72,6 +72,9 @@ def test_every_file_can_be_read_by_any_user(our_image):
 
 
 def test_the_entrypoints_are_the_last_layer_and_a_small_one(our_image):
+    """So that a change of them costs a push of little."""
+    if our_image.variant.base in images.matrix():
+        pytest.skip(f"{our_image.name} has them from {our_image.variant.base}")
     layout = ["docker", "history", "--no-trunc", "--human=false", "--format", "{{.Size}}\t{{.CreatedBy}}"]
     history = subprocess.run(
         [*layout, our_image.reference], capture_output=True, text=True, check=True
@@ -79,7 +82,7 @@ def test_the_entrypoints_are_the_last_layer_and_a_small_one(our_image):
     layers = [line.split("\t", 1) for line in history.splitlines()]
     size, created_by = next((int(size), text) for size, text in layers if int(size))
     assert "/entrypoints/" in created_by
-    assert size < 1_000_000
+    assert size < 3_000_000
 
 
 def test_it_is_within_its_size_budget(our_image):

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import boto3
 import pytest
-from botocore.client import BaseClient
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.integration import tiny_image
+from tests.integration.endpoints import boto, error_of, running
 from toolkit.artifacts import pack
 from toolkit.endpoint import EndpointError, Surroundings
 from toolkit.errors import ToolkitError
@@ -35,24 +31,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-@contextmanager
-def running(config: EndpointConfig) -> Iterator[tuple[LocalEndpoint, list[str]]]:
-    said: list[str] = []
-    with LocalEndpoint(config, said.append) as endpoint:
-        yield endpoint, said
-
-
-def boto(endpoint: LocalEndpoint) -> BaseClient:
-    return boto3.client(
-        "sagemaker-runtime",
-        endpoint_url=endpoint.url,
-        region_name="us-east-1",
-        aws_access_key_id="none",
-        aws_secret_access_key="none",
-        config=Config(retries={"max_attempts": 0}),
-    )
-
-
 @pytest.fixture(scope="module")
 def endpoint(tiny: str, model: Path) -> Iterator[LocalEndpoint]:
     limits = Limits(payload=1 * MB, certain_payload=1 << 19)
@@ -61,12 +39,6 @@ def endpoint(tiny: str, model: Path) -> Iterator[LocalEndpoint]:
         _,
     ):
         yield one
-
-
-def error_of(call: Callable[[], Any]) -> dict[str, Any]:
-    with pytest.raises(ClientError) as caught:
-        call()
-    return caught.value.response
 
 
 @pytest.mark.contract("HOST-53")
@@ -217,60 +189,6 @@ def test_more_requests_than_max_concurrency_are_throttled(tiny: str, model: Path
     with running(config) as (endpoint, _), ThreadPoolExecutor(4) as threads:
         outcomes = list(threads.map(lambda _: outcome(endpoint), range(4)))
     assert set(outcomes) == {"answered", "ThrottlingException"}
-
-
-@pytest.fixture
-def pipeline(tiny: str, tmp_path: Path) -> tuple[ContainerDefinition, ...]:
-    """The first gives one column, 22 characters each row; the second takes one."""
-    for name, model in (
-        ("first", {"mean": 1 / 3e300, "features": 2}),
-        ("second", {"mean": 8.0, "features": 1}),
-    ):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "model.json").write_text(json.dumps(model))
-    return tuple(ContainerDefinition(tiny, tmp_path / name, hostname=name) for name in ("first", "second"))
-
-
-@pytest.mark.contract("PIPE-01", "PIPE-05", "PIPE-06", "PIPE-08")
-def test_a_pipeline_hands_each_answer_to_the_next_container(pipeline: Any) -> None:
-    with running(EndpointConfig("chain", pipeline)) as (endpoint, _):
-        answer = boto(endpoint).invoke_endpoint(
-            EndpointName="chain", ContentType="text/csv", Body=b"1,2\n3,4\n"
-        )
-        assert answer["Body"].read() == b"8.0\n8.0"
-        error = error_of(
-            lambda: boto(endpoint).invoke_endpoint(EndpointName="chain", ContentType="text/csv", Body=b"1\n")
-        )
-        too_much = error_of(
-            lambda: boto(endpoint).invoke_endpoint(
-                EndpointName="chain", ContentType="text/csv", Body=b"1,2\n" * 250_000
-            )
-        )
-    assert "from first with message" in error["Error"]["Message"]
-    assert "maximum limit of 5 MB" in too_much["OriginalMessage"]
-
-
-@pytest.mark.contract("PIPE-07")
-def test_in_direct_mode_the_client_names_the_container(pipeline: Any) -> None:
-    with running(EndpointConfig("named", pipeline, is_direct=True)) as (endpoint, _):
-        answer = boto(endpoint).invoke_endpoint(
-            EndpointName="named", TargetContainerHostname="second", ContentType="text/csv", Body=b"1\n"
-        )
-        assert answer["Body"].read() == b"8.0"
-        error = error_of(lambda: boto(endpoint).invoke_endpoint(EndpointName="named", Body=b"1\n"))
-    assert "first, second" in error["Error"]["Message"]
-
-
-@pytest.mark.contract("PIPE-03")
-def test_an_image_without_the_label_is_refused_in_a_pipeline(tiny: str, model: Path) -> None:
-    label = "LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=false"
-    with tiny_image.variant("unlabelled", label) as image:
-        definitions = (
-            ContainerDefinition(tiny, model, hostname="a"),
-            ContainerDefinition(image, model, hostname="b"),
-        )
-        with pytest.raises(ToolkitError, match="accept-bind-to-port=true"):
-            LocalEndpoint(EndpointConfig("x", definitions), print).__enter__()
 
 
 def test_changed_code_is_served_by_a_new_container_at_the_same_address(

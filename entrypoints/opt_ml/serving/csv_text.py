@@ -8,6 +8,7 @@ record with one empty field, so that answers stay aligned with records (BATCH-13
 
 from __future__ import annotations
 
+import codecs
 import io
 from collections.abc import Sequence
 
@@ -128,6 +129,8 @@ def _fill(body: bytes) -> bytes:
 def decode_text(body: bytes, charset: str = "utf-8", has_header: bool = False) -> Table:
     """The slow path: any CSV text, by the csv module."""
     check_charset(charset)
+    if codecs.lookup(charset).name != "utf-8":  # others need not mean the same when they are read in parts
+        return read_table(io.StringIO(to_text(body, charset), newline=""), has_header)
     try:
         return read_table(io.TextIOWrapper(io.BytesIO(body), charset, newline=""), has_header)
     except UnicodeError:

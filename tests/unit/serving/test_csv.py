@@ -100,6 +100,8 @@ def test_bytes_that_are_not_in_the_charset_are_named_by_line():
     assert refusal(b"1,2\n3,\xff\n").message.startswith("Line 2: byte 6 is not valid utf-8")
     assert table(b"\xe9,1", "text/csv; charset=latin-1").values[0, 0] == "\xe9"
     assert table(b"\xe9,1", 'Text/CSV;CHARSET="ISO-8859-1"').values[0, 0] == "\xe9"
+    assert table("1,\xe9".encode("utf-16"), "text/csv; charset=utf-16").values[0, 1] == "\xe9"
+    assert "not valid utf-16" in refusal(b"1,\xff\xd8", "text/csv; charset=utf-16").message
     assert "unknown" in refusal(b"\xe9", "text/csv; charset=klingon").message
 
 

@@ -8,7 +8,8 @@
 | body `{"requestType": "CLOSE"}`, header with an id | it is closed; the handler is not asked |
 
 The header is X-Amzn-SageMaker-Session-Id. Answers tell ids as X-Amzn-SageMaker-New-Session-Id,
-with the time of the end, and X-Amzn-SageMaker-Closed-Session-Id. Where sessions are off the header is one that only the handler reads.
+with the time of the end, and X-Amzn-SageMaker-Closed-Session-Id. Where sessions are off only the handler
+reads the header.
 """
 
 from __future__ import annotations

@@ -171,7 +171,7 @@ def test_an_existing_model_is_compiled_into_a_copy(model_dir, tmp_path):
 
 def test_compiling_says_why_it_cannot(model_dir, tmp_path, monkeypatch):
     monkeypatch.setattr("opt_ml_ensemble.compiled.ensemble.MOST_NODES", 100)
-    with pytest.raises(UserError, match="^Not compiled: its trees have .* nodes, more than 100"):
+    with pytest.raises(UserError, match=r"^Not compiled: its trees have .* nodes, more than 100"):
         compile_existing(model_dir, tmp_path)
 
 

@@ -34,8 +34,9 @@ def give_model(job, earlier, packed=True):
     """The earlier job's model as the channel `model`: model.tar.gz, or its files."""
     source = earlier.base / "model"
     if not packed:
-        for path in source.iterdir():
-            job.file("model", path.name, path.read_bytes())
+        for path in source.rglob("*"):
+            if path.is_file():
+                job.file("model", str(path.relative_to(source)), path.read_bytes())
         return job
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
