@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from functools import partial
 from typing import Any
 
 from opt_ml.serving import frames
 from opt_ml.serving.invocation import Model, Request
-from opt_ml.serving.outcomes import caught_text
+from opt_ml.serving.outcomes import caught_text, describe
 from opt_ml.serving.streams import Stream
 from opt_ml.serving.worker_calls import answers_frame, end_header, requests_of, start_frame
 
@@ -53,6 +54,7 @@ class _Worker:
                 call = self._calls[number] = _Call(number)
                 [request] = requests_of(header, body)
                 call.task = asyncio.create_task(self._answer(call, request))
+                call.task.add_done_callback(partial(self._on_done, call))
             case {"hold": number} if number in self._calls:
                 self._calls[number].may_send.clear()
             case {"go": number} if number in self._calls:
@@ -63,18 +65,19 @@ class _Worker:
                     task.cancel()
 
     async def _answer(self, call: _Call, request: Request) -> None:
-        try:
-            answer = await self._model.answer(request)
-            if isinstance(answer, Stream):
-                await self._stream(call, answer)
-            else:
-                await self._send(*answers_frame(call.number, [answer]))
-        except asyncio.CancelledError:
-            self._writer.write(frames.head(end_header(call.number), 0))
-        except ConnectionError:  # the front is gone, and `serve_at_once` sees it too
-            return
-        finally:
-            del self._calls[call.number]
+        answer = await self._model.answer(request)
+        if isinstance(answer, Stream):
+            await self._stream(call, answer)
+        else:
+            await self._send(*answers_frame(call.number, [answer]))
+
+    def _on_done(self, call: _Call, task: asyncio.Task[None]) -> None:
+        """Say that a cancelled call has ended. Not in `_answer`: one cancelled at once never begins."""
+        del self._calls[call.number]
+        error = None if task.cancelled() else task.exception()
+        if task.cancelled() or not isinstance(error, ConnectionError | None):
+            cause = None if error is None else describe(error)
+            self._writer.write(frames.head(end_header(call.number, cause), 0))
 
     async def _stream(self, call: _Call, stream: Stream) -> None:
         cause = None

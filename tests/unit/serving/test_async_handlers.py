@@ -38,6 +38,20 @@ def test_a_client_of_an_async_handler_that_gives_up_cancels_its_request(start, t
     eventually(lambda: b"\nrequests_running 0\n" in server.request("GET", "/metrics").body, "it has ended")
 
 
+def test_a_request_that_is_given_up_before_the_worker_has_begun_it_costs_the_others_nothing(start, tmp_path):
+    server = start(ASYNC, SAGEMAKER_MODEL_SERVER_WORKERS=1).wait_until_ready()
+    workers = server.workers
+    computing = request(server, b"compute")
+    eventually((tmp_path / "began").exists, "the worker hears nothing")
+    client = request(server, b"1")
+    eventually(lambda: b"\nrequests_running 2\n" in server.request("GET", "/metrics").body, "it has both")
+    client.close()
+    (tmp_path / "go").touch()
+    assert computing.getresponse().read() == b"compute."
+    eventually(lambda: b"\nrequests_running 0\n" in server.request("GET", "/metrics").body, "both have ended")
+    assert server.workers == workers
+
+
 def test_an_error_of_an_async_handler_is_its_requests_own(start, tmp_path):
     server = start(ASYNC, SAGEMAKER_MODEL_SERVER_WORKERS=1).wait_until_ready()
     waiting = request(server, b"meet")
