@@ -26,6 +26,7 @@ from opt_ml.serving.answers import Answer, error_answer
 from opt_ml.serving.bidirectional.streams import Streams
 from opt_ml.serving.connection import Connection
 from opt_ml.serving.jobs import Job
+from opt_ml.serving.late_pool import LatePool
 from opt_ml.serving.line_writer import LineWriter
 from opt_ml.serving.metrics import Metrics
 from opt_ml.serving.multi_model.api import NO_MODEL_NAMED, MultiModel
@@ -72,10 +73,12 @@ class Front:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
         children = Children()
-        self._pool: Pool | MultiModel = (
+        self._pool: Pool | LatePool | MultiModel = (
             MultiModel(settings, self._on_fatal)
             if settings.is_multi_model
-            else Pool(settings, self._on_fatal, children, is_late=quick is not None)
+            else LatePool(settings, children)
+            if quick is not None
+            else Pool(settings, self._on_fatal, children)
         )
         store = SessionStore(settings.sessions, settings.session_lifetime) if settings.sessions else None
         self._sessions = SessionDesk(store)
@@ -88,7 +91,6 @@ class Front:
         self._stop = asyncio.Event()
         self._exit_code = 0
         self._is_announced = False
-        self._has_workers = False  # or is starting them
         self._arriving: set[asyncio.Task[None]] = set()
         self.max_body = settings.max_body
         self.is_draining = False
@@ -108,11 +110,10 @@ class Front:
             self._loop.add_signal_handler(number, self._stop.set)
         # uvloop keeps SIGCHLD for its own subprocesses, of which there are none here.
         signal.signal(signal.SIGCHLD, self._on_child_signal)
-        if self._quick_path is None:
-            self._has_workers = True
-            await self._pool.start()
-        else:
+        if self._quick_path is not None:
             self._quick_path.start()
+        if not isinstance(self._pool, LatePool):
+            await self._pool.start()
         await self._stop.wait()
         acceptor.close()
         if self._exit_code == 0:
@@ -187,16 +188,15 @@ class Front:
         else:
             self._keep(adopt(client, Connection(self)))
 
-    def _invoke(self, request: Request, connection: Connection, pool: Pool) -> Callable[[], None] | None:
+    def _invoke(
+        self, request: Request, connection: Connection, pool: Pool | LatePool
+    ) -> Callable[[], None] | None:
         client = self._sessions.admit(request, connection)
         if client is None:
             return None
 
         def submit() -> Callable[[], None]:
             job = Job(request, client)
-            if not self._has_workers:
-                self._has_workers = True
-                self._keep(pool.start())
             pool.submit(job)
             return partial(pool.cancel, job)
 

@@ -13,11 +13,8 @@ from typing import Any, Protocol
 import orjson
 
 from opt_ml.serving.channel import Channel, Message, content_of
-from opt_ml.serving.processes import Children, describe_end, kill_worker, pause_after, start_worker
+from opt_ml.serving.processes import Children, Starts, describe_end, kill_worker, start_worker
 from opt_ml.serving.settings import Settings
-
-_STARTS = 5  # failed in a row, before the leader goes on without this lane
-_SHORT_LIFE = 5.0  # seconds
 
 
 class LaneOwner(Protocol):
@@ -64,7 +61,7 @@ class Lanes:
         self._owner = owner
         self._children = children
         self._links: set[LaneLink] = set()
-        self._failures = 0  # starts in a row that came to nothing, and short lives
+        self._starts = Starts()
         self._is_healthy = False
         self._is_closing = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -137,7 +134,7 @@ class Lanes:
                 "opt_ml.serving.lane", arguments, self._count + 1, kind=socket.SOCK_SEQPACKET
             )
         except OSError as error:
-            self._failures += 1
+            self._starts.count(None)
             self._keep(self._replace(f"cannot be started ({error})"))
             return
         self._children.watch(process)
@@ -169,18 +166,16 @@ class Lanes:
         end = describe_end(await self._children.take(link.process))
         if self._is_closing:
             return
-        is_short = not link.is_ready or self._loop.time() - link.since < _SHORT_LIFE
-        self._failures = self._failures + 1 if is_short else 0
+        self._starts.count(self._loop.time() - link.since if link.is_ready else None)
         await self._replace(end)
 
     async def _replace(self, end: str) -> None:
         """Start another, after a pause that grows with the failures before."""
-        if self._failures >= _STARTS:
+        if self._starts.are_hopeless:
             _tell(f"A lane {end}. Serving goes on with {self.ready} beside the leader.")
             return
         _tell(f"A lane {end} and is replaced.")
-        if self._failures:
-            await asyncio.sleep(pause_after(self._failures))
+        await self._starts.pause()
         if not self._is_closing:
             self._start()
 

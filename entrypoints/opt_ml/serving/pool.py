@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
@@ -13,12 +14,9 @@ from opt_ml.serving.deadlines import Overdue, overdue
 from opt_ml.serving.job_queue import JobQueue
 from opt_ml.serving.jobs import Call, Job
 from opt_ml.serving.packages import Packages
-from opt_ml.serving.processes import Children, describe_end, pause_after
+from opt_ml.serving.processes import Children, Starts, describe_end
 from opt_ml.serving.settings import Settings
 from opt_ml.serving.worker_link import WorkerLink
-
-_SHORT_LIFE = 5.0  # seconds; a worker that dies sooner than that after its load waits before its next start
-_STARTS = 5  # failed in a row, with no other worker alive, before the container gives up
 
 OnFatal = Callable[[str, str], None]
 
@@ -28,9 +26,10 @@ class Pool:
 
     Args:
         settings: see `Settings`.
-        on_fatal: called once with (cause, traceback or empty) when there is no worker and none will come.
+        on_fatal: called once with (cause, traceback or empty) when there is no worker and none will come;
+            what waited has its answer.
         children: shared by all pools of this process.
-        is_late: others answer before `start`; requests wait for the first load, which may be tried again.
+        is_late: see `late_pool`; requests wait for the first load, which may be tried again.
     """
 
     def __init__(
@@ -44,7 +43,7 @@ class Pool:
         self._queue = JobQueue(settings.queue_size, settings.queue_bytes)
         self._children = children
         self._packages = Packages(settings.model_dir, children)
-        self._failures = 0  # starts in a row that came to nothing, and short lives
+        self._starts = Starts()
         self._predictions = 0
         self._deaths = 0
         self._streams = 0
@@ -224,10 +223,7 @@ class Pool:
             return
         self._deaths += 1
         self._answer_for_dead(link, end)
-        if link.ready_at is not None and self._loop.time() - link.ready_at >= _SHORT_LIFE:
-            self._failures = 0
-        else:
-            self._failures += 1
+        self._starts.count(None if link.ready_at is None else self._loop.time() - link.ready_at)
         cause, details = link.obituary(end)
         if not self._was_ready or (link.ready_at is None and self._is_hopeless()):
             self._give_up(cause, details)
@@ -255,24 +251,25 @@ class Pool:
     async def _replace(self) -> None:
         """Start a worker, after a pause that grows with the failures before."""
         while not self._is_closing:
-            if self._failures:
-                await asyncio.sleep(pause_after(self._failures))
+            await self._starts.pause()
             if self._is_closing:
                 return
             try:
                 await self._start_worker()
                 return
             except OSError as error:  # no memory, or no process or file left
-                self._failures += 1
+                self._starts.count(None)
                 if self._is_hopeless():
                     self._give_up(f"A worker cannot be started: {error}. Use a larger instance.", "")
 
     def _is_hopeless(self) -> bool:
-        return self._failures >= _STARTS and not self.is_ready
+        return self._starts.are_hopeless and not self.is_ready
 
     def _give_up(self, cause: str, details: str) -> None:
         if not self._is_closing:
             self._is_closing = True
+            for job in self._queue.take_older(math.inf):
+                job.finish(error_answer(503, f"No worker could be started: {cause}", retry_after=1))
             self._on_fatal(cause, details)
 
     def _give_work(self, link: WorkerLink) -> None:

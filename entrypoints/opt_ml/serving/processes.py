@@ -22,6 +22,8 @@ _THREAD_VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
 )
 _LONGEST_PAUSE = 10.0  # seconds
+_SHORT_LIFE = 5.0  # seconds; a process that dies sooner than that waits before its next start
+_STARTS = 5  # failed in a row, before they count as hopeless
 
 
 def thread_limits(workers: int, cpus: int, environment: Mapping[str, str]) -> dict[str, str]:
@@ -109,6 +111,35 @@ class Children:
             await asyncio.sleep(0.005)
         self._watched.discard(process)
         return self._ended.pop(process, None)
+
+
+class Starts:
+    """How the starts of one kind of process have gone lately.
+
+    Attributes:
+        failures: starts in a row that came to nothing, and short lives.
+    """
+
+    def __init__(self) -> None:
+        self.failures = 0
+
+    @property
+    def are_hopeless(self) -> bool:
+        """True after so many failures that further starts are likely to fail, too."""
+        return self.failures >= _STARTS
+
+    def count(self, life: float | None) -> None:
+        """A process has ended.
+
+        Args:
+            life: seconds since it could serve; None where it never could.
+        """
+        self.failures = 0 if life is not None and life >= _SHORT_LIFE else self.failures + 1
+
+    async def pause(self) -> None:
+        """Wait before the next start, the longer the more have failed."""
+        if self.failures:
+            await asyncio.sleep(pause_after(self.failures))
 
 
 def pause_after(failures: int) -> float:

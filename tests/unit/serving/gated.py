@@ -29,7 +29,8 @@ def predict_fn(data, model):
     if data == "fork" and os.fork() > 0:
         os._exit(4)  # the child holds a copy of the worker's socket
     if data == "fork":
-        (BASE / "child").write_text(str(os.getpid()))
+        (BASE / "child.new").write_text(str(os.getpid()))
+        (BASE / "child.new").rename(BASE / "child")
         time.sleep(600)
     if data == "environment":
         return "\\n".join(f"{name}={value}" for name, value in os.environ.items())

@@ -213,6 +213,22 @@ def test_a_bug_in_it_is_logged_and_a_worker_answers(start, tmp_path):
     assert server.log.count("Traceback") == 1
 
 
+def test_it_goes_on_where_no_worker_can_be_had(start, tmp_path):
+    handler = 'def model_fn(model_dir): raise OSError("the native model is damaged")\n'
+    handler += "def transform_fn(model, body, content_type, accept): return body"
+    path = install(tmp_path, handler=handler)
+    server = start(None, PYTHONPATH=path, SAGEMAKER_MODEL_SERVER_WORKERS=1, settings="lanes=1")
+    server.wait_until_ready()
+    for _ in range(2):
+        reply = server.post(b"worker")
+        assert reply.status == 503
+        assert "OSError: the native model is damaged" in reply.json["error"]
+    assert int(reply.headers["retry-after"]) > 1
+    assert server.log.count("Traceback") == 5  # no further start for the second request
+    assert server.post(b"1").body == b"text/csv|*/*|1"
+    assert server.ping() == 200
+
+
 @pytest.mark.parametrize(
     "reason", ["no-quick", "broken-quick", "OPT_ML_COMPILED", "code", "SAGEMAKER_PROGRAM"]
 )
