@@ -19,7 +19,9 @@ def head_of(answer: Answer, date: bytes, keep_alive: bool, is_chunked: bool | No
         is_chunked: for a stream, whether it is chunked; None for a whole body.
     """
     text = f"HTTP/1.1 {answer.status} {_REASONS.get(answer.status, 'Unknown')}\r\n"
-    if is_chunked is None:
+    if answer.status == 204:  # has no length either (RFC 9110, section 8.6)
+        pass
+    elif is_chunked is None:
         text += f"Content-Length: {len(answer.body)}\r\n"
     elif is_chunked:
         text += "Transfer-Encoding: chunked\r\n"

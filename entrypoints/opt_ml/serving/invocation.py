@@ -19,6 +19,7 @@ from opt_ml.serving.outcomes import caught, describe, drive, print_traceback
 from opt_ml.serving.streams import Parts, Stream, encoder, is_raw, is_stream, type_of_objects
 
 _WILDCARD = "*/*"
+_WITHOUT_BODY = frozenset({204, 205, 304})  # RFC 9110: a client would take a body for its next answer
 
 
 class Request(NamedTuple):
@@ -201,7 +202,7 @@ class Model:
         elif hasattr(result, "get_data") and hasattr(result, "status_code"):
             # sagemaker-containers' worker.Response, which is a response of Flask
             result, content_type = _take_response(result, context)
-        if not is_stream(result):
+        if context.status in _WITHOUT_BODY or not is_stream(result):
             return _whole_answer(result, _content_type(content_type, wanted, context), context)
         parts = Parts(result, self._finish)
         try:
@@ -273,6 +274,8 @@ def _take_response(response: Any, context: Context) -> tuple[bytes, str]:
 
 
 def _whole_answer(body: Any, content_type: str, context: Context) -> Answer:
+    if context.status in _WITHOUT_BODY:
+        body = b""
     if isinstance(body, str):
         body = body.encode()
     if not isinstance(body, bytes | bytearray | memoryview):

@@ -23,6 +23,8 @@ def predict_fn(data, model, scale=2, *, more=None):
 async def output_fn(prediction, accept, context):
     if prediction["body"] == "status":
         context.set_response_status(code=201, phrase="Made")
+    if prediction["body"] in ("204", "304"):
+        context.set_response_status(code=int(prediction["body"]))
     if prediction["body"] == "header":
         context.set_response_header(0, "X-Amzn-SageMaker-Custom-Attributes", f"id={context.get_request_id()}")
     if prediction["body"] == "split":
@@ -56,6 +58,20 @@ def test_a_context_sets_status_and_headers_of_one_answer(server):
     reply = server.post(b"header", **{"X-Amzn-SageMaker-Inference-Id": "seven"})
     assert reply.headers["x-amzn-sagemaker-custom-attributes"] == "id=seven"
     assert "x-amzn-sagemaker-custom-attributes" not in server.post(b"1").headers
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_an_answer_whose_status_has_no_body_does_not_spoil_the_next(server, status):
+    head = b"POST /invocations HTTP/1.1\r\nContent-Type: text/csv\r\nX-User: Ada\r\n"
+    with server.connect() as client:
+        client.sendall(head + b"Content-Length: 3\r\n\r\n%d" % status)
+        client.sendall(head + b"Connection: close\r\nContent-Length: 1\r\n\r\n1")
+        received = client.makefile("rb").read()
+    first, _, rest = received.partition(b"\r\n\r\n")
+    assert first.startswith(b"HTTP/1.1 %d " % status)
+    assert status == 304 or b"Content-Length" not in first
+    assert rest.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert rest.endswith(b"\r\n\r\nAda 2")
 
 
 def test_a_header_cannot_smuggle_another(server):
