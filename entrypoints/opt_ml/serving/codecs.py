@@ -51,6 +51,7 @@ __all__ = [
     "choose_accept",
     "decode_table",
     "encode_columns",
+    "media_type_of",
     "parse_media_type",
     "promote_header",
 ]
@@ -82,9 +83,7 @@ def decode_table(body: bytes, content_type: str) -> Table:
             the type promises, with `row` and `column` (counted from 1) where they are known; 413 for
             one that stands for far more fields than it has bytes.
     """
-    media_type = parse_media_type(content_type) if content_type else MediaType(OCTET_STREAM, {})
-    if media_type.type == OCTET_STREAM:
-        media_type = MediaType(_sniff(body), media_type.parameters)
+    media_type = media_type_of(body, content_type)
     decode = _DECODERS.get(media_type.type)
     if decode is None:
         raise RequestError(
@@ -93,6 +92,18 @@ def decode_table(body: bytes, content_type: str) -> Table:
             supported=list(DECODABLE),
         )
     return decode(body, media_type)
+
+
+def media_type_of(body: bytes, content_type: str) -> MediaType:
+    """What a body is, by its Content-Type, or where that does not say by its first bytes (HOST-57).
+
+    Raises:
+        RequestError: 415 for a Content-Type that is none.
+    """
+    media_type = parse_media_type(content_type) if content_type else MediaType(OCTET_STREAM, {})
+    if media_type.type == OCTET_STREAM:
+        media_type = MediaType(_sniff(body), media_type.parameters)
+    return media_type
 
 
 _MAGIC = {b"\x93NUMPY": NPY, b"PK\x03\x04": NPZ, b"PAR1": PARQUET[0], b"\x0a\x23\xd7\xce": RECORDIO_PROTOBUF}

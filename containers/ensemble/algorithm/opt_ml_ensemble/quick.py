@@ -17,9 +17,9 @@ import numpy as np
 import orjson
 from opt_ml.errors import RequestError
 from opt_ml.serving.answers import Answer, error_answer
-from opt_ml.serving.codecs import decode_table, encode_columns, parse_media_type
+from opt_ml.serving.codecs import DECODABLE, decode_table, encode_columns, media_type_of, parse_media_type
 from opt_ml.serving.csv_text import PLAIN
-from opt_ml.serving.media import CSV, OCTET_STREAM
+from opt_ml.serving.media import CSV, JSON, JSON_LINES, NPY, OCTET_STREAM
 from opt_ml.serving.quick import QuickRequest
 
 from opt_ml_ensemble.compiled.loading import Compiled, Unusable, load_compiled
@@ -32,6 +32,9 @@ from opt_ml_ensemble.schema import Matrix, Schema, finite_float32
 LONGEST = 0.002  # seconds of one call: so long the event loop answers nobody else
 _WILDCARD = "*/*"
 _LINE = PLAIN.replace(b"\n", b"")
+# A few bytes of the others can stand for millions of fields, or have a process read them (Parquet).
+_SLOW_TYPES = frozenset(DECODABLE) - {CSV, JSON, *JSON_LINES, NPY}
+_MOST_FIELDS = 1 << 16
 
 
 def load_quick(model_dir: Path) -> EnsembleQuick | None:
@@ -131,6 +134,9 @@ class EnsembleQuick:
 
     def _read(self, body: bytes, content_type: str | None) -> Matrix | Answer | None:
         try:
+            kind = media_type_of(body, content_type or OCTET_STREAM).type
+            if kind in _SLOW_TYPES or (kind != CSV and _may_be_wide(body)):
+                return None
             table = decode_table(body, content_type or OCTET_STREAM)
             matrix = request_matrix(table, self._schema)
         except RequestError as error:
@@ -160,6 +166,11 @@ class EnsembleQuick:
                 encode_columns({name: found[end - size : end] for name, found in columns.items()}, media_type)
             ]
         )
+
+
+def _may_be_wide(body: bytes) -> bool:
+    """True for JSON whose records may each have names of their own, which are columns of all of them."""
+    return body.count(b"{") * body.count(b":") > _MOST_FIELDS
 
 
 def _is_csv(content_type: str | None) -> bool:

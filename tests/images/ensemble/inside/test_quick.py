@@ -153,6 +153,27 @@ def test_what_needs_the_models_is_left_to_a_worker(trained):
     assert found[2].status == 200
 
 
+SPARSE = b"[" + b",".join(b'{"c%d":1}' % number for number in range(3000)) + b"]"
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"1 33000000:1\n", "text/libsvm"),
+        (b"PAR1 and so on PAR1", "application/x-parquet"),
+        (b"PAR1 and so on PAR1", None),
+        (b"PK\x03\x04 and so on", "application/octet-stream"),
+        (SPARSE, "application/json"),
+        (SPARSE, None),
+        (SPARSE[1:-1].replace(b"},", b"}\n"), "application/jsonlines"),
+    ],
+)
+def test_what_could_hold_up_the_event_loop_is_left_to_a_worker(trained, body, content_type, monkeypatch):
+    quick = load_quick(trained["regression"])
+    monkeypatch.setattr("opt_ml_ensemble.quick.decode_table", None)
+    assert quick.answer([QuickRequest(body, content_type, None)]) == [None]
+
+
 def test_no_framework_is_imported(trained):
     program = (
         "import sys; from pathlib import Path; from opt_ml_ensemble.quick import load_quick; "
