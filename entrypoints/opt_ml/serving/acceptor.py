@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,7 +12,8 @@ from opt_ml.errors import UserError
 
 _BACKLOG = 1024
 _TURN = 64  # clients accepted before other sockets get their turn
-_PAUSE = 0.1  # seconds without accepting, where there is no descriptor or memory left for another client
+_PAUSE = 0.1  # seconds without accepting, where there is no room, or no memory left, for another client
+_MOST_DESCRIPTORS = 1 << 16
 
 
 class Acceptor:
@@ -20,14 +22,18 @@ class Acceptor:
     Args:
         port: TCP port.
         on_client: called with each client's socket, which belongs to the callee.
+        has_room: False while no further client can be had; they wait in the kernel's queue then.
 
     Raises:
         UserError: the port cannot be bound.
     """
 
-    def __init__(self, port: int, on_client: Callable[[socket.socket], None]) -> None:
+    def __init__(
+        self, port: int, on_client: Callable[[socket.socket], None], has_room: Callable[[], bool]
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._on_client = on_client
+        self._has_room = has_room
         self._socket = socket.socket()
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -55,18 +61,40 @@ class Acceptor:
             self._loop.add_reader(self._socket, self._accept)
 
     def _accept(self) -> bool:
-        """Accept some clients; False when there are no more."""
+        """Accept some clients; False when there are no more, or no room for them."""
         for _ in range(_TURN):
+            if not self._has_room():
+                return self._pause()
             try:
                 client, _ = self._socket.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return False
             except OSError:
-                self._loop.remove_reader(self._socket)
-                self._loop.call_later(_PAUSE, self._resume)
-                return False
+                return self._pause()
             self._on_client(client)
         return True
+
+    def _pause(self) -> bool:
+        self._loop.remove_reader(self._socket)
+        self._loop.call_later(_PAUSE, self._resume)
+        return False
+
+
+def most_clients(processes: int) -> int:
+    """Clients that a server and its lanes together can have.
+
+    Each lane can hand all that it has over to the leader then, which also needs descriptors for bodies on
+    disk and for other processes. The limit of this process, which others inherit, is raised as far as it
+    may be.
+
+    Args:
+        processes: that this one starts.
+    """
+    limit, highest = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit < min(highest, _MOST_DESCRIPTORS):
+        limit = min(highest, _MOST_DESCRIPTORS)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, highest))
+    return max(1, limit - processes - max(64, limit // 8))
 
 
 class _Arrival(asyncio.Protocol):

@@ -20,7 +20,7 @@ from typing import Any
 import orjson
 
 from opt_ml.serving import metrics
-from opt_ml.serving.acceptor import Acceptor, adopt
+from opt_ml.serving.acceptor import Acceptor, adopt, most_clients
 from opt_ml.serving.access_log import AccessLog
 from opt_ml.serving.answers import Answer, error_answer
 from opt_ml.serving.bidirectional.streams import Streams
@@ -92,6 +92,7 @@ class Front:
         self._exit_code = 0
         self._is_announced = False
         self._arriving: set[asyncio.Task[None]] = set()
+        self._most_clients = most_clients(settings.workers + settings.lanes)
         self.max_body = settings.max_body
         self.is_draining = False
         self.connections: set[Guest] = set()
@@ -105,7 +106,7 @@ class Front:
             UserError: the port cannot be bound.
         """
         self._tick()
-        acceptor = Acceptor(self._settings.port, self._on_client)
+        acceptor = Acceptor(self._settings.port, self._on_client, self._has_room)
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stop.set)
         # uvloop keeps SIGCHLD for its own subprocesses, of which there are none here.
@@ -181,6 +182,10 @@ class Front:
     def new_connection(self) -> Connection:
         """See `quick_path.Leader`."""
         return Connection(self)
+
+    def _has_room(self) -> bool:
+        others = 0 if self._quick_path is None else self._quick_path.clients
+        return len(self.connections) + len(self._arriving) + others < self._most_clients
 
     def _on_client(self, client: socket.socket) -> None:
         if self._quick_path is not None:

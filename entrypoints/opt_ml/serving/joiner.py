@@ -110,6 +110,9 @@ class Joiner:
             self._loop.call_soon(self._answer)
         answers = self._quick.answer(batch.requests)
         for asker, answer in zip(batch.askers, answers, strict=True):
-            asker.deliver(answer)
+            try:
+                asker.deliver(answer)
+            except Exception:  # the others of the batch still get theirs
+                traceback.print_exc()
         if self._on_answered is not None:
             self._on_answered(batch.askers, answers, perf_counter() - batch.since)

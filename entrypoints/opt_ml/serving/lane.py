@@ -84,18 +84,28 @@ class Lane:
         self._channel.close()
         self._log.close()
 
-    def hand_over(self, transport: asyncio.Transport, received: bytes) -> None:
+    def hand_over(self, transport: asyncio.Transport, received: bytes) -> bool:
         """Give a connection to the leader; see `QuickServer.hand_over`."""
-        client = os.dup(transport.get_extra_info("socket").fileno())
+        try:
+            file = file_of(received)
+        except OSError:  # no descriptor is free: others are, once the leader has them
+            return False
+        try:
+            client = os.dup(transport.get_extra_info("socket").fileno())
+        except OSError:
+            os.close(file)
+            return False
         transport.abort()  # our descriptor is closed; the connection lives on in the other
-        self._channel.send({"event": "client"}, (client, file_of(received)))
+        self._channel.send({"event": "client"}, (client, file))
+        return True
 
     def _on_message(self, message: Message, descriptors: list[int]) -> None:
         match message["event"]:
             case "client":
                 self._reported += 1
-                client = socket.socket(fileno=descriptors[0])
-                self._keep(adopt(client, QuickConnection(self)))
+                if descriptors:  # else there was no room for it: the client sees a closed connection
+                    client = socket.socket(fileno=descriptors[0])
+                    self._keep(adopt(client, QuickConnection(self)))
             case "health":
                 self.is_healthy = message["is_healthy"]
             case "drain":

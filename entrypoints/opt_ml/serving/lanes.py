@@ -81,6 +81,11 @@ class Lanes:
         """How many serve."""
         return sum(link.is_ready for link in self._links)
 
+    @property
+    def clients(self) -> int:
+        """How many they have together, as far as is known."""
+        return sum(link.connections for link in self._links)
+
     def deal(self, client: socket.socket, own: int) -> bool:
         """Give a new client to the lane with the fewest connections.
 

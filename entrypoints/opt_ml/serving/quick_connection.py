@@ -7,8 +7,9 @@ queue, and one write a request.
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
+import fcntl
+import struct
+import termios
 from typing import Protocol
 
 from opt_ml.serving.answer_head import head_of
@@ -69,8 +70,12 @@ class QuickServer(Protocol):
     joiner: Joiner
     quick_connections: set[QuickConnection]
 
-    def hand_over(self, transport: asyncio.Transport, received: bytes) -> None:
-        """Give the client to a `Connection`, with the bytes that it has sent and that have no answer."""
+    def hand_over(self, transport: asyncio.Transport, received: bytes) -> bool:
+        """Give the client to a `Connection`, with the bytes that it has sent and that have no answer.
+
+        Returns:
+            False where that cannot be done now.
+        """
 
 
 class QuickConnection(asyncio.Protocol):
@@ -158,7 +163,8 @@ class QuickConnection(asyncio.Protocol):
     def hand_over(self) -> None:
         """Leave the client to a `Connection`, once it has read what is written.
 
-        A request in flight goes with it, as if it had just come.
+        A request in flight goes with it, as if it had just come. Where it cannot be done now,
+        `look_after` tries again.
         """
         if self._is_gone or self._transport.is_closing():
             return
@@ -166,9 +172,8 @@ class QuickConnection(asyncio.Protocol):
         self._transport.pause_reading()
         if self._transport.get_write_buffer_size():
             self._transport.set_write_buffer_limits(0)
-        else:
+        elif self._server.hand_over(self._transport, self._received):
             self._leave()
-            self._server.hand_over(self._transport, self._received)
 
     def look_after(self, timeout: float) -> None:
         """End or hand over what does not move; called now and then.
@@ -184,6 +189,8 @@ class QuickConnection(asyncio.Protocol):
             elif since > timeout:
                 self._transport.abort()
             self._unsent = unsent
+        elif self._is_leaving:
+            self.hand_over()
         elif not self._received:
             if since > timeout:
                 self._transport.close()
@@ -245,8 +252,8 @@ class QuickConnection(asyncio.Protocol):
 
 def has_unread(transport: asyncio.Transport) -> bool:
     """True where the client has sent what the event loop has not yet read."""
-    with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as copy:
-        try:
-            return bool(copy.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
-        except OSError:
-            return False
+    try:
+        count = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.FIONREAD, bytes(4))
+    except OSError:
+        return False
+    return bool(struct.unpack("i", count)[0])

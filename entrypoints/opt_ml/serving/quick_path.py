@@ -84,6 +84,11 @@ class QuickPath:
         """True while a client or a lane is left."""
         return bool(self.quick_connections or self._tasks) or not self._lanes.is_empty
 
+    @property
+    def clients(self) -> int:
+        """How many this process and the lanes have, besides those of the full server."""
+        return len(self.quick_connections) + len(self._tasks) + self._lanes.clients
+
     def gauges(self) -> dict[str, float]:
         """The state of now, for /metrics."""
         return {"lanes_ready": 1 + self._lanes.ready}
@@ -97,9 +102,10 @@ class QuickPath:
         if not self._lanes.deal(client, own):
             self._keep(adopt(client, QuickConnection(self)))
 
-    def hand_over(self, transport: asyncio.Transport, received: bytes) -> None:
+    def hand_over(self, transport: asyncio.Transport, received: bytes) -> bool:
         """See `QuickServer`."""
         switch(transport, self._leader.new_connection(), received)
+        return True
 
     def on_handed_over(self, client: socket.socket, received: bytes) -> None:
         """See `LaneOwner`."""

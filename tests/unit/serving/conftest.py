@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -112,9 +112,16 @@ Start = Callable[..., Server]
 
 def starter(base: Path, started: list[Server]) -> Start:
     def start(
-        handler: str | None, command: list[str] | None = None, settings: str = "", **variables: Any
+        handler: str | None, command: Sequence[str] = (), settings: str = "", **variables: Any
     ) -> Server:
-        """Start a server; `settings` are extra arguments of Settings, which have no variable."""
+        """Start a server.
+
+        Args:
+            handler: its inference.py.
+            command: what runs it, such as `prlimit`, with arguments.
+            settings: extra arguments of Settings, which have no variable.
+            variables: of its environment.
+        """
         code = base / "model" / "code"
         if handler is not None:
             code.mkdir(parents=True, exist_ok=True)
@@ -139,7 +146,7 @@ def starter(base: Path, started: list[Server]) -> Start:
         log = base / f"log-{len(started)}.txt"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-B", *arguments],
+                [*command, sys.executable, "-B", *arguments],
                 env=environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import threading
@@ -157,3 +158,44 @@ def test_no_process_listens_on_another_port(server):
             inode = str(descriptor.readlink()).removeprefix("socket:[").removesuffix("]")
             ports |= {listening[inode]} if inode in listening else set()
     assert ports == {server.port}
+
+
+def test_more_clients_than_descriptors_wait_and_none_is_lost(start, tmp_path):
+    limit = 200
+    server = start(
+        None,
+        command=["prlimit", f"--nofile={limit}:{limit}"],
+        PYTHONPATH=install(tmp_path),
+        SAGEMAKER_MODEL_SERVER_WORKERS=1,
+        settings="lanes=2",
+    )
+    wait_for_lanes(server, 1)
+    with ExitStack() as stack:
+        clients = [stack.enter_context(server.connect()) for _ in range(2 * limit)]
+        for number, client in enumerate(clients):
+            client.sendall(post(b"worker %d" % number if number % 2 else b"%d" % number))
+        for number, client in enumerate(clients):
+            status, _, body = read_reply(client.makefile("rb"))
+            assert (status, body.endswith(b"%d" % number)) == (200, True), number
+            client.close()
+        assert server.stop() == 0
+    assert "Traceback" not in server.log
+
+
+def test_a_lane_without_a_descriptor_loses_no_answer_of_the_others(server):
+    lane = min(lanes(server))
+    with ExitStack() as stack:
+        clients = [stack.enter_context(server.connect()) for _ in range(9 * (LANES + 1))]
+        mine = [client for client in clients if process_of(client) == lane]
+        free = 1 + max(int(path.name) for path in Path(f"/proc/{lane}/fd").iterdir())
+        before = resource.prlimit(lane, resource.RLIMIT_NOFILE)
+        resource.prlimit(lane, resource.RLIMIT_NOFILE, (free, before[1]))
+        os.kill(lane, signal.SIGSTOP)  # so that it meets all requests at once
+        for number, client in enumerate(mine):
+            client.sendall(post(b"%d" % number if number else b"worker"))
+        os.kill(lane, signal.SIGCONT)
+        for number, client in enumerate(mine[1:], start=1):
+            assert read_reply(client.makefile("rb"))[2].endswith(b"|%d" % number)
+        resource.prlimit(lane, resource.RLIMIT_NOFILE, before)
+        assert read_reply(mine[0].makefile("rb"))[2].endswith(b"|worker")
+    assert "Traceback" not in server.log
