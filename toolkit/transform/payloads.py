@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from toolkit.transform.processing import filtered
+from toolkit.transform.processing import ProcessingError, filtered
 from toolkit.transform.records import RecordError, split
 from toolkit.transform.settings import Resolved, TransformJob
 
@@ -66,10 +66,10 @@ def _of_records(path: Path, job: TransformJob, how: Resolved) -> Iterator[Payloa
     inputs: list[bytes] = []
     size = covered = 0
     with path.open("rb") as stream:
-        for record in split(stream, job.split_type, how.max_payload):
+        for number, record in enumerate(split(stream, job.split_type, how.max_payload), 1):
             body = record.content if is_bare else record.framed
             if not job.input_filter.is_root:
-                body = filtered(record.content, job.input_filter, job.format) + b"\n"
+                body = _filtered(record.content, job, number)
             if sent and (is_single or size + len(body) > how.max_payload):
                 yield _of_parts(sent, inputs, covered, not how.max_payload)
                 sent, inputs, size, covered = [], [], 0, 0
@@ -108,7 +108,15 @@ def _stream(path: Path, job: TransformJob) -> Iterator[bytes]:
     """All records of a file as one body of any length."""
     if job.input_filter.is_root:
         return _parts(path.open("rb"))
-    return (filtered(content, job.input_filter, job.format) + b"\n" for content in _contents(path, job))
+    return (_filtered(content, job, number) for number, content in enumerate(_contents(path, job), 1))
+
+
+def _filtered(record: bytes, job: TransformJob, number: int) -> bytes:
+    """A line of what is sent of a record; `number` counts from 1."""
+    try:
+        return filtered(record, job.input_filter, job.format) + b"\n"
+    except ProcessingError as error:
+        raise ProcessingError(f"record {number}: {error}") from None
 
 
 def _contents(path: Path, job: TransformJob) -> Iterator[bytes]:

@@ -195,6 +195,33 @@ def test_a_filter_that_does_not_fit_names_the_path() -> None:
         filtered(b"1,2", path("$[5]"), "csv")
 
 
+def test_a_field_may_be_as_long_as_a_payload() -> None:
+    assert filtered(b"1," + b"x" * 200_000, path("$[1]"), "csv") == b"x" * 200_000
+
+
+@pytest.mark.parametrize("filter_", ["$", "$[0,-1]"])
+def test_a_line_break_within_quotes_is_an_error_and_never_half_a_record(filter_) -> None:
+    with pytest.raises(ProcessingError, match=r'1,"a ends within quotes'):
+        joined(b'1,"a', b"0.5", path(filter_), "csv")
+
+
+def test_half_a_surrogate_pair_stays_an_escape() -> None:
+    assert filtered(b'{"a": "\\ud800"}', path("$.a"), "json") == b'"\\ud800"'
+
+
+def test_json_of_any_depth_is_a_value_or_an_error() -> None:
+    with pytest.raises(ProcessingError, match="nested too deeply"):
+        filtered(b"[" * 100_000 + b"]" * 100_000, path("$[0]"), "json")
+
+
+@pytest.mark.parametrize("limit", [0, MB])
+def test_a_record_that_the_input_filter_does_not_fit_is_named_by_its_number(tmp_path, limit) -> None:
+    job = replace(JOB, input_filter=path("$[2]"))
+    with pytest.raises(ProcessingError, match=r"record 2: \$\[2\] does not fit"):
+        for payload in payloads(file_of(tmp_path, b"1,2,3\n4,5\n"), job, Resolved(limit, 1, "MultiRecord")):
+            b"".join(payload.body())
+
+
 def payload_of(*records: bytes) -> Payload:
     return Payload(lambda: b"", lambda: iter(records), len(records), 0)
 
