@@ -98,8 +98,8 @@ def _select(path: JsonPath, value: Any) -> Any:
 
 def _open_quote(record: bytes) -> ProcessingError:
     return ProcessingError(
-        f"{_shown(record)} ends within quotes. Batch transform takes each line for a record: a field of a CSV "
-        "file cannot have a line break"
+        f"{_shown(record)} ends within quotes. Batch transform takes each line for a record: a field of a "
+        "CSV file cannot have a line break"
     )
 
 
