@@ -31,7 +31,13 @@ def transform(tiny: str, tmp_path: Path, source: Path):
     (model / "model.json").write_text(json.dumps({"mean": 5.0, "features": 2}))
 
     def run(image: str = tiny, said: list[str] | None = None, **changes: object) -> TransformResult:
-        usual = {"content_type": "text/csv", "split_type": "Line", "assemble_with": "Line", "max_retries": 0}
+        usual = {
+            "content_type": "text/csv",
+            "accept": "text/csv",
+            "split_type": "Line",
+            "assemble_with": "Line",
+            "max_retries": 0,
+        }
         job = TransformJob(image, model, source, tmp_path / "out", **{**usual, **changes})  # type: ignore[arg-type]
         lines = said if said is not None else []
         return execute(job, lines.append, lambda _: None)
@@ -60,7 +66,9 @@ def test_a_file_that_fails_has_no_output_and_the_others_go_on(
     result = transform(said=said, strategy="SingleRecord", max_concurrent=3)
     assert outputs(tmp_path) == {"sub/b.csv.out": "5.0\n"}
     assert [file.name for file in result.failed] == ["a.csv"]
-    assert any("failed  a.csv: the container answered 400" in line and "'two'" in line for line in said)
+    assert any(
+        "failed  a.csv: record 4: the container answered 400" in line and "'two'" in line for line in said
+    )
 
 
 @pytest.mark.contract("BATCH-07", "BATCH-17")

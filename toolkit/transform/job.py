@@ -50,7 +50,8 @@ class _File:
 
     def fail(self, cause: str) -> None:
         """The file gets no output; the first cause stands."""
-        self.result.cause = self.result.cause or cause
+        old = f". {self.output.path} is of an earlier job" if self.output.path.exists() else ""
+        self.result.cause = self.result.cause or f"{cause}{old}"
         self.output.discard()
 
 
@@ -103,6 +104,7 @@ def execute(job: TransformJob, say: Callable[[str], None], on_line: OnLine) -> T
             {name: value for name, value in headers.items() if value is not None},
             job.timeout,
             job.max_retries,
+            lambda cause: say(f"  again   {cause}"),
         )
         run = _Run(job, how, sender, say, lambda: _must_run(endpoint))
         began = time.monotonic()
@@ -193,7 +195,7 @@ class _Run:
                     file.output.write(part)
         except (RequestError, ProcessingError, RecordError) as error:
             self._must_run()
-            file.fail(str(error))
+            file.fail(f"{sent.payload.place}{error}")
         else:
             result.requests += 1
             result.records += sent.payload.records

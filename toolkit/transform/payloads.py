@@ -22,14 +22,22 @@ class Payload:
     Attributes:
         body: makes the body, for each try anew: bytes, or parts that are sent with chunked encoding.
         inputs: makes the records as they stood in the file, for a join.
-        records: how many; 0 where they are counted only on the way.
-        size: bytes of the file that it covers.
+        records: how many; 0 where they are not counted, in a file that is sent as it is read.
+        first: number of the first of them in the file, counted from 1; 0 where the file is not split.
     """
 
     body: Callable[[], bytes | Iterator[bytes]]
     inputs: Callable[[], Iterator[bytes]]
     records: int
-    size: int
+    first: int = 0
+
+    @property
+    def place(self) -> str:
+        """Which records of its file it holds, for people; empty where the file is not split."""
+        if not self.first:
+            return ""
+        last = self.first + self.records - 1
+        return f"records {self.first} to {last}: " if last > self.first else f"record {last}: "
 
 
 def payloads(path: Path, job: TransformJob, how: Resolved) -> Iterator[Payload]:
@@ -53,9 +61,9 @@ def payloads(path: Path, job: TransformJob, how: Resolved) -> Iterator[Payload]:
             "--split-type is None"
         )
     if job.split_type == "None":
-        yield _of_file(path, job, how, size)
+        yield _of_file(path, job, how)
     else:
-        yield Payload(lambda: _stream(path, job), lambda: _contents(path, job), 0, size)
+        yield Payload(lambda: _stream(path, job), lambda: _contents(path, job), 0)
 
 
 def _of_records(path: Path, job: TransformJob, how: Resolved) -> Iterator[Payload]:
@@ -64,29 +72,28 @@ def _of_records(path: Path, job: TransformJob, how: Resolved) -> Iterator[Payloa
     is_bare = is_single and job.split_type != "Line"
     sent: list[bytes] = []
     inputs: list[bytes] = []
-    size = covered = 0
+    size, first = 0, 1
     with path.open("rb") as stream:
         for number, record in enumerate(split(stream, job.split_type, how.max_payload), 1):
             body = record.content if is_bare else record.framed
             if not job.input_filter.is_root:
                 body = _filtered(record.content, job, number)
             if sent and (is_single or size + len(body) > how.max_payload):
-                yield _of_parts(sent, inputs, covered, not how.max_payload)
-                sent, inputs, size, covered = [], [], 0, 0
+                yield _of_parts(sent, inputs, first, not how.max_payload)
+                sent, inputs, size, first = [], [], 0, number
             sent.append(body)
             inputs.append(record.content if job.join_source == "Input" else b"")
             size += len(body)
-            covered += len(record.framed)
     if sent:
-        yield _of_parts(sent, inputs, covered, not how.max_payload)
+        yield _of_parts(sent, inputs, first, not how.max_payload)
 
 
-def _of_parts(sent: list[bytes], inputs: list[bytes], size: int, is_chunked: bool) -> Payload:
+def _of_parts(sent: list[bytes], inputs: list[bytes], first: int, is_chunked: bool) -> Payload:
     whole = b"".join(sent)
-    return Payload(lambda: iter([whole]) if is_chunked else whole, lambda: iter(inputs), len(inputs), size)
+    return Payload(lambda: iter([whole]) if is_chunked else whole, lambda: iter(inputs), len(inputs), first)
 
 
-def _of_file(path: Path, job: TransformJob, how: Resolved, size: int) -> Payload:
+def _of_file(path: Path, job: TransformJob, how: Resolved) -> Payload:
     """A file that is one record."""
 
     def body() -> bytes | Iterator[bytes]:
@@ -95,7 +102,7 @@ def _of_file(path: Path, job: TransformJob, how: Resolved, size: int) -> Payload
             return whole if how.max_payload else iter([whole])
         return path.read_bytes() if how.max_payload else _parts(path.open("rb"))
 
-    return Payload(body, lambda: iter([path.read_bytes()]), 1, size)
+    return Payload(body, lambda: iter([path.read_bytes()]), 1)
 
 
 def _parts(stream: BinaryIO) -> Iterator[bytes]:

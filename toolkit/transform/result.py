@@ -76,6 +76,8 @@ class TransformResult:
             "latency": self._latency(),
             "time": f"{self.elapsed:.1f} s, after {self.started_in:.1f} s for the start",
         }
+        if any(file.requests and not file.records for file in self.files):
+            del rows["records"]  # not counted in files that were sent as they were read
         return "\n".join(f"  {name:<10}{value}" for name, value in rows.items())
 
     def _latency(self) -> str:

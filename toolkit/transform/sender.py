@@ -31,6 +31,7 @@ class Sender:
         headers: of each request.
         timeout: seconds for one answer.
         max_retries: further tries of a request.
+        say: receives why one is tried again, in many threads.
         first_pause: seconds before the second try.
     """
 
@@ -40,12 +41,14 @@ class Sender:
         headers: Mapping[str, str],
         timeout: float,
         max_retries: int,
+        say: Callable[[str], None],
         first_pause: float = FIRST_PAUSE,
     ) -> None:
         self._server = server
         self._headers = {"User-Agent": USER_AGENT, **headers}
         self._timeout = timeout
         self._max_retries = max_retries
+        self._say = say
         self._first_pause = first_pause
         self._lock = threading.Lock()
         self._cancelled = threading.Event()
@@ -62,12 +65,14 @@ class Sender:
         Raises:
             RequestError: the container refuses, or does not answer, also after the last try.
         """
-        pause = self._first_pause
+        pause, failure = self._first_pause, ""
         for attempt in range(self._max_retries + 1):
             if attempt:
                 with self._lock:
                     self.retries += 1
-                self._cancelled.wait(pause)
+                self._say(f"in {pause:g} s: {failure}")
+                if self._cancelled.wait(pause):
+                    break
                 pause *= 2
             began = time.monotonic()
             answer, failure = self._try(body())

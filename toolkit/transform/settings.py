@@ -85,13 +85,9 @@ class TransformJob:
             raise ToolkitError(f"--max-concurrent {self.max_concurrent}: at least 1.")
         if self.strategy == "MultiRecord" and self.split_type == "None":
             raise ToolkitError("--strategy MultiRecord needs records.", "Add --split-type Line, for example.")
+        self._check_destination()
         self._check_environment()
         self._check_processing()
-
-    @property
-    def media_type(self) -> str:
-        """The content type without its parameters, in lower case."""
-        return (self.content_type or "").partition(";")[0].strip().lower()
 
     @property
     def is_processed(self) -> bool:
@@ -101,7 +97,7 @@ class TransformJob:
     @property
     def format(self) -> str:
         """`csv`, `json` or `jsonlines`: how records are read."""
-        found = _FORMATS.get(self.media_type, "")
+        found = _format_of(self.content_type)
         return "jsonlines" if found == "json" and self.split_type == "Line" else found
 
     def container_environment(self) -> dict[str, str]:
@@ -114,6 +110,17 @@ class TransformJob:
         }
         told = {name: str(value) for name, value in given.items() if value is not None}
         return {**self.environment, "SAGEMAKER_BATCH": "true", **told}
+
+    def _check_destination(self) -> None:
+        if self.destination.exists() and not self.destination.is_dir():
+            raise ToolkitError(f"--output {self.destination} is a file.", "Name a directory.")
+        source, destination = self.source.resolve(), self.destination.resolve()
+        if source.is_dir() and (source == destination or source in destination.parents):
+            raise ToolkitError(
+                f"--output {self.destination} lies in --input {self.source}: the next job would take its "
+                "outputs for inputs.",
+                "Name a directory of its own.",
+            )
 
     def _check_environment(self) -> None:
         entries, longest_name, longest_value = _ENVIRONMENT_LIMITS
@@ -131,6 +138,13 @@ class TransformJob:
             raise ToolkitError(
                 "--input-filter, --output-filter and --join-source read records: they need --content-type "
                 f"text/csv, application/json or application/jsonlines, not {self.content_type or 'none'}."
+            )
+        accepted = _format_of(self.accept)
+        if self.is_processed and (not accepted or (accepted == "csv") != (self.format == "csv")):
+            raise ToolkitError(
+                "--input-filter, --output-filter and --join-source need --accept of the same format as "
+                f"--content-type {self.content_type}, not {self.accept or 'none'}.",
+                f"Add --accept {self.content_type}.",
             )
         if self.is_processed and self.format == "csv" and self.split_type != "Line":
             raise ToolkitError(
@@ -171,6 +185,11 @@ def resolve(job: TransformJob, parameters: Mapping[str, Any]) -> Resolved:
     return Resolved(
         payload * MB, max(1, concurrent), "SingleRecord" if job.split_type == "None" else strategy
     )
+
+
+def _format_of(media_type: str | None) -> str:
+    """`csv`, `json`, `jsonlines`, or empty for what is not read here; parameters do not count (HOST-58)."""
+    return _FORMATS.get((media_type or "").partition(";")[0].strip().lower(), "")
 
 
 def _first(*values: int | None) -> int:

@@ -13,15 +13,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.errors import ToolkitError
+from toolkit.model_server import ModelServer
 from toolkit.transform.assembly import assembled
 from toolkit.transform.json_path import NotThereError, parse
 from toolkit.transform.output import OutputFile
 from toolkit.transform.payloads import Payload, payloads
 from toolkit.transform.processing import ProcessingError, filtered, joined
 from toolkit.transform.records import RecordError, split
+from toolkit.transform.sender import RequestError, Sender
 from toolkit.transform.settings import MB, Resolved, TransformJob, resolve
 
-JOB = TransformJob("an-image", None, Path("in"), Path("out"), content_type="text/csv", split_type="Line")
+JOB = TransformJob(
+    "an-image",
+    None,
+    Path("in"),
+    Path("out"),
+    content_type="text/csv",
+    accept="text/csv",
+    split_type="Line",
+)
 
 
 def path(text: str):
@@ -223,7 +233,7 @@ def test_a_record_that_the_input_filter_does_not_fit_is_named_by_its_number(tmp_
 
 
 def payload_of(*records: bytes) -> Payload:
-    return Payload(lambda: b"", lambda: iter(records), len(records), 0)
+    return Payload(lambda: b"", lambda: iter(records), len(records))
 
 
 def output(job: TransformJob, answer: bytes, *records: bytes) -> bytes:
@@ -246,7 +256,7 @@ def test_a_join_needs_one_result_a_record(answer, side) -> None:
 
 
 def test_a_json_answer_over_several_lines_is_one_result_of_one_record() -> None:
-    job = replace(JOB, content_type="application/json", join_source="Input")
+    job = replace(JOB, content_type="application/json", accept="application/json", join_source="Input")
     assert json.loads(output(job, b'{\n "p": 1\n}\n', b'{"id": 2}')) == {"id": 2, "SageMakerOutput": {"p": 1}}
 
 
@@ -290,13 +300,64 @@ def test_the_container_is_told_what_the_request_says() -> None:
         ({"split_type": "None", "strategy": "MultiRecord"}, "--split-type Line"),
         ({"environment": {f"A{number}": "" for number in range(17)}}, "17 entries"),
         ({"content_type": "image/png", "join_source": "Input"}, "not image/png"),
+        ({"accept": None, "join_source": "Input"}, "Add --accept text/csv"),
+        ({"accept": "application/json", "join_source": "Input"}, "not application/json"),
+        ({"content_type": "application/json", "input_filter": path("$.a")}, "not text/csv"),
         ({"split_type": "None", "join_source": "Input"}, "--split-type Line"),
-        ({"split_type": "RecordIO", "content_type": "application/json", "join_source": "Input"}, "RecordIO"),
+        (
+            {
+                "split_type": "RecordIO",
+                "content_type": "application/json",
+                "accept": "application/json",
+                "join_source": "Input",
+            },
+            "RecordIO",
+        ),
     ],
 )
 def test_what_the_api_refuses_is_refused_by_the_name_of_the_option(changes, named) -> None:
     with pytest.raises(ToolkitError, match=named):
         replace(JOB, **changes)
+
+
+def test_outputs_are_never_the_inputs_of_the_next_job(tmp_path) -> None:
+    for destination in (tmp_path, tmp_path / "sub" / "out"):
+        with pytest.raises(ToolkitError, match=r"--output .* lies in --input"):
+            replace(JOB, source=tmp_path, destination=destination)
+    assert replace(JOB, source=tmp_path / "in.csv", destination=tmp_path).destination == tmp_path
+
+
+def test_a_file_in_the_place_of_the_output_is_refused_before_a_container_starts(tmp_path) -> None:
+    with pytest.raises(ToolkitError, match=r"--output .* is a file"):
+        replace(JOB, destination=file_of(tmp_path, b""))
+
+
+def test_a_payload_says_which_records_it_holds(tmp_path) -> None:
+    path = file_of(tmp_path, b"1\n\n2\n3\n")
+    several = payloads(path, JOB, Resolved(4, 1, "MultiRecord"))
+    assert [payload.place for payload in several] == ["records 1 to 2: ", "record 3: "]
+    (whole,) = payloads(path, replace(JOB, split_type="None"), Resolved(MB, 1, "SingleRecord"))
+    assert whole.place == ""
+
+
+class OutOfOrder(ModelServer):
+    """A server that cannot be reached."""
+
+    def connect(self, timeout: float = 60.0):
+        raise ConnectionRefusedError("refused")
+
+
+def test_a_job_that_is_cancelled_tries_nothing_again() -> None:
+    said: list[str] = []
+
+    def cancel(cause: str) -> None:
+        said.append(cause)
+        sender.cancel()
+
+    sender = Sender(OutOfOrder(), {}, 1.0, 3, cancel)
+    with pytest.raises(RequestError, match="refused"):
+        sender.send(lambda: b"")
+    assert said == ["in 1 s: the container gave no answer: refused"]
 
 
 def test_an_output_is_there_whole_or_not_at_all(tmp_path) -> None:
