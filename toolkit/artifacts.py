@@ -89,26 +89,37 @@ def _of_hosts(directories: Path | Mapping[str, Path]) -> Mapping[str, Path]:
     return {"": directories} if isinstance(directories, Path) else directories
 
 
-@contextmanager
-def model_directory(model: Path) -> Iterator[Path]:
-    """The directory to mount at /opt/ml/model: `model` itself, or what a model.tar.gz holds (HOST-20).
+def located_model(model: Path) -> Path:
+    """The archive or the model directory that `model` means.
 
     The directory of a job stands for the model.tar.gz or the model directory in it, that of a tuning job
-    for its best training job. An archive is unpacked into a directory of its own, which is removed after
-    the block.
+    for its best training job.
 
     Raises:
-        ToolkitError: no such path, not a gzip-compressed tar, or a member that hosting refuses (HOST-23).
+        ToolkitError: no such path.
     """
     if (model / "tuning.json").is_file():
         model = _of_tuning_job(model)
     if (model / "result.json").exists():
         model = next((found for found in (model / "model.tar.gz", model / "model") if found.exists()), model)
+    if not model.exists():
+        raise ToolkitError(f"The model {model} does not exist.", "Name a model.tar.gz or a directory.")
+    return model
+
+
+@contextmanager
+def model_directory(model: Path) -> Iterator[Path]:
+    """The directory to mount at /opt/ml/model: the located model, or what its archive holds (HOST-20).
+
+    An archive is unpacked into a directory of its own, which is removed after the block.
+
+    Raises:
+        ToolkitError: no such path, not a gzip-compressed tar, or a member that hosting refuses (HOST-23).
+    """
+    model = located_model(model)
     if model.is_dir():
         yield model.resolve()
         return
-    if not model.exists():
-        raise ToolkitError(f"The model {model} does not exist.", "Name a model.tar.gz or a directory.")
     scratch = Path(tempfile.mkdtemp(prefix="opt-ml-model-"))
     directory = scratch / "model"
     directory.mkdir()

@@ -10,6 +10,12 @@ if TYPE_CHECKING:
     from toolkit.hosting.client import Call, EndpointClient
     from toolkit.http_client import Response
 
+_URL = "http://127.0.0.1:8080"
+# Options that mean nothing for an endpoint that runs already.
+_OF_CONTAINER = (
+    *("model", "environment", "env_file", "isolated", "read_only", "user", "cpus", "memory"),
+    *("startup_timeout", "serverless", "max_concurrency", "multi_model", "no_model_cache", "direct"),
+)
 _SHOWN = ("OriginalStatusCode", "ErrorCode")  # of an error; its message is shown before
 
 HELP = "Send a payload to an endpoint on this machine and print the answer."
@@ -20,11 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from toolkit.hosting import arguments
 
     arguments.add_model_arguments(parser)
-    parser.add_argument(
-        "--url",
-        default="http://127.0.0.1:8080",
-        help="without IMAGE: a running endpoint (http://127.0.0.1:8080)",
-    )
+    parser.add_argument("--url", help=f"without IMAGE: a running endpoint ({_URL})")
     _add_payload(parser)
     parser.add_argument("--target-model", metavar="NAME", help="of a multi-model endpoint")
     parser.add_argument("--target-container", metavar="NAME", help="of an endpoint in direct mode")
@@ -62,7 +64,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the answer; 1 where the API answers with an error."""
     import sys
 
-    from toolkit.errors import ToolkitError
     from toolkit.hosting.arguments import endpoint_config
     from toolkit.hosting.client import Call, EndpointClient
     from toolkit.hosting.local_endpoint import LocalEndpoint
@@ -70,10 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     from toolkit.options import read_payload
 
     terminate_like_interrupt()
-    if arguments.repeat < 1 or arguments.concurrency < 1:
-        raise ToolkitError("--repeat and --concurrency are at least 1.")
-    if arguments.stream and (arguments.json or arguments.repeat > 1):
-        raise ToolkitError("--stream prints one answer as it comes; it goes without --json and --repeat.")
+    _refuse_combinations(arguments)
     names = ("accept", "custom_attributes", "inference_id", "session_id", "target_model", "target_container")
     call = Call(
         arguments.text.encode() if arguments.text is not None else read_payload(arguments.body),
@@ -81,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
         **{name: getattr(arguments, name) for name in names},
     )
     if not (arguments.image or arguments.pipeline):
-        return _send(EndpointClient(arguments.url), call, arguments)
+        return _send(EndpointClient(arguments.url or _URL), call, arguments)
     config = endpoint_config(arguments, None)
     for one in config.definitions:
         model = config.models or one.model or "no model"
@@ -89,6 +87,29 @@ def run(arguments: argparse.Namespace) -> int:
     # What the container logs is of no interest here; a failed start shows the end of it.
     with LocalEndpoint(config, lambda _: None) as endpoint:
         return _send(EndpointClient(endpoint.url), call, arguments)
+
+
+def _refuse_combinations(arguments: argparse.Namespace) -> None:
+    from toolkit.errors import ToolkitError
+
+    if arguments.repeat < 1 or arguments.concurrency < 1:
+        raise ToolkitError("--repeat and --concurrency are at least 1.")
+    if arguments.concurrency > arguments.repeat:
+        raise ToolkitError(
+            f"--concurrency {arguments.concurrency} needs --repeat {arguments.concurrency} or more."
+        )
+    if arguments.stream and (arguments.json or arguments.repeat > 1):
+        raise ToolkitError("--stream prints one answer as it comes; it goes without --json and --repeat.")
+    if arguments.image or arguments.pipeline:
+        if arguments.url:
+            raise ToolkitError("--url names a running endpoint, and IMAGE one to start.", "Drop one of them.")
+        return
+    for option in _OF_CONTAINER:
+        if getattr(arguments, option) not in (None, False, []):
+            raise ToolkitError(
+                f"--{option.replace('_', '-')} is of a container that is started for the request.",
+                f"Name its IMAGE, or drop the option: the endpoint at {arguments.url or _URL} runs already.",
+            )
 
 
 def _send(client: EndpointClient, call: Call, arguments: argparse.Namespace) -> int:

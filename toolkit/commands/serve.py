@@ -108,6 +108,7 @@ def _print_lines(config: EndpointConfig) -> None:
     from dataclasses import replace
     from pathlib import Path
 
+    from toolkit.artifacts import located_model
     from toolkit.errors import ToolkitError
     from toolkit.hosting.fleet import Fleet
     from toolkit.model_mounts import MODEL
@@ -120,12 +121,15 @@ def _print_lines(config: EndpointConfig) -> None:
     instance = replace(config.instance, port=config.port)
     fleet = Fleet(config.definitions, instance, lambda *_: None)
     for index, definition in enumerate(config.definitions):
-        binds: tuple[Bind, ...] = ()
-        if model := definition.model:
+        binds: list[Bind] = []
+        if definition.model:
+            model = located_model(definition.model)
             directory = model.absolute()
             if model.is_file():
                 directory = Path.cwd() / ("model" if len(config.definitions) == 1 else f"model-{index + 1}")
                 print(shlex.join(["mkdir", str(directory)]))
                 print(shlex.join(["tar", "-xzf", str(model), "-C", str(directory)]))
-            binds = (Bind(directory, MODEL, read_only=True),)
-        print(fleet.spec(index, binds).command_line())
+            binds.append(Bind(directory, MODEL, read_only=True))
+        if code := config.instance.surroundings.code:
+            binds.append(Bind(code.absolute(), f"{MODEL}/code", read_only=True))
+        print(fleet.spec(index, tuple(binds)).command_line())

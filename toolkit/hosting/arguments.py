@@ -161,6 +161,8 @@ def _refuse_combinations(arguments: argparse.Namespace) -> None:
             raise ToolkitError(f"--{option.replace('_', '-')} needs --{needed.replace('_', '-')}.")
     if arguments.pipeline and (arguments.image or arguments.multi_model or arguments.isolated):
         raise ToolkitError("--pipeline names all images; it takes no IMAGE, --multi-model or --isolated.")
+    if arguments.cpus is not None and arguments.cpus <= 0:
+        raise ToolkitError(f"--cpus {arguments.cpus:g}: a container needs some.", "For example: --cpus 0.5")
     if arguments.multi_model and arguments.model:
         raise ToolkitError(
             "The models of a multi-model endpoint are those in its directory.", "Drop --model."

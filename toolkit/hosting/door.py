@@ -45,7 +45,7 @@ _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"
 
 
 class Door:
-    """Serves the API in threads of its own, as a context manager.
+    """Serves the API in threads of its own, as a context manager; the port is its own from the start.
 
     Args:
         runtime: the endpoint.
@@ -64,14 +64,23 @@ class Door:
             raise ToolkitError(
                 f"Port {port} of this machine is taken.", "Choose another with --port."
             ) from None
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True)
         self.url = f"http://{LOOPBACK}:{self._server.server_address[1]}"
 
     def __enter__(self) -> Door:
-        threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
+        self.close()
+
+    def open(self) -> None:
+        """Answer requests, those that wait already first."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Take no request any more; a second call changes nothing."""
+        if self._thread.is_alive():
+            self._server.shutdown()
         self._server.server_close()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from toolkit.errors import ToolkitError
@@ -12,6 +14,10 @@ MB = 1 << 20  # as the API counts: its "6 MB" is 6291456 bytes
 _VALID_MEMORY = range(1024, 6144 + 1, 1024)  # HOST-90
 _MEMORY_OF_A_CPU = 1769  # MB; AWS Lambda documents it of its functions, SageMaker says only that CPU follows
 _MOST_CONCURRENCY = 200  # HOST-90
+
+# HOST-10
+_VARIABLE = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_MOST_VARIABLES, _LONGEST_VARIABLE, _ALL_VARIABLES = 100, 1024, 32 << 10
 
 
 @dataclass(frozen=True)
@@ -78,3 +84,29 @@ class Serverless:
     def cpus(self) -> float:
         """CPUs, an estimate; no more than this machine has."""
         return min(round(self.memory_mb / _MEMORY_OF_A_CPU, 2), float(os.cpu_count() or 1))
+
+
+def check_environments(environments: Sequence[Mapping[str, str]]) -> None:
+    """CreateModel takes these variables, one mapping a container (HOST-10).
+
+    Raises:
+        ToolkitError: it refuses one; names it.
+    """
+    for environment in environments:
+        if len(environment) > _MOST_VARIABLES:
+            raise ToolkitError(
+                f"--environment: {len(environment)} variables; SageMaker takes {_MOST_VARIABLES}."
+            )
+        for name, value in environment.items():
+            if not _VARIABLE.fullmatch(name):
+                raise ToolkitError(
+                    f"--environment {name}: SageMaker refuses the name.",
+                    "A name has letters, digits and underscores, and no digit at its start.",
+                )
+            if max(len(name), len(value)) > _LONGEST_VARIABLE:
+                raise ToolkitError(
+                    f"--environment {name[:40]}: SageMaker takes {_LONGEST_VARIABLE} characters."
+                )
+    sizes = (len(f"{name}{value}".encode()) for each in environments for name, value in each.items())
+    if (size := sum(sizes)) > _ALL_VARIABLES:
+        raise ToolkitError(f"--environment: {size} bytes together; SageMaker takes 32 KB.")

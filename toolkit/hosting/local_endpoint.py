@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from toolkit.hosting.container_log import readable
 from toolkit.hosting.door import Door
 from toolkit.hosting.fleet import ContainerDefinition, Fleet, Instance
 from toolkit.hosting.invocation import Route
-from toolkit.hosting.limits import REAL_TIME, Limits
+from toolkit.hosting.limits import REAL_TIME, Limits, check_environments
 from toolkit.hosting.model_store import model_store
 from toolkit.hosting.multi_model import MultiModel
 from toolkit.hosting.request_log import RequestLog
@@ -23,6 +24,7 @@ from toolkit.hosting.runtime import Runtime
 
 _CAPABILITY = "com.amazonaws.sagemaker.capabilities."
 _MOST_CONTAINERS = 15  # PIPE-04
+_NAME = re.compile(r"(?=.{1,63}\Z)[a-zA-Z0-9](-*[a-zA-Z0-9])*")  # as the API has it
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,9 @@ class EndpointConfig:
         models: directory of a multi-model endpoint's models; None for another kind.
         keeps_loaded: of a multi-model endpoint.
         is_direct: the client names one of several containers (PIPE-07); they are no pipeline.
+
+    Raises:
+        ToolkitError: a value that SageMaker refuses, or that cannot be here; names the option.
     """
 
     name: str
@@ -48,6 +53,18 @@ class EndpointConfig:
     models: Path | None = None
     keeps_loaded: bool = True
     is_direct: bool = False
+
+    def __post_init__(self) -> None:
+        _check_name("--name", self.name)
+        for definition in self.definitions:
+            _check_name("--pipeline", definition.hostname)
+        if self.port is not None and not 1 <= self.port <= 65535:
+            raise ToolkitError(f"--port {self.port} is no port.", "Use 1 to 65535, or 0 for any free one.")
+        check_environments([definition.environment for definition in self.definitions])
+        if self.instance.surroundings.code and (self.models or len(self.definitions) > 1):
+            raise ToolkitError(
+                "--code is laid over the code of one model: it goes without --multi-model and --pipeline."
+            )
 
 
 class LocalEndpoint:
@@ -88,7 +105,7 @@ class LocalEndpoint:
                 instance = replace(instance, surroundings=replace(around, binds=binds))
                 environment = {**definitions[0].environment, "SAGEMAKER_MULTI_MODEL": "true"}  # MME-02
                 definitions = (replace(definitions[0], model=None, environment=environment),)
-            self.fleet = resources.enter_context(Fleet(definitions, instance, self._log_line))
+            self.fleet = Fleet(definitions, instance, self._log_line)
             route: Route = SingleModel(self.fleet)
             if store:
                 route = MultiModel(self.fleet, store, config.name, config.keeps_loaded, self._say)
@@ -97,7 +114,11 @@ class LocalEndpoint:
             elif len(definitions) > 1:
                 route = Pipeline(self.fleet, config.name)
             runtime = Runtime(config.name, route, config.limits)
+            # A port that is taken is told at once, not when the containers are healthy.
             door = resources.enter_context(Door(runtime, self.fleet, self.requests, config.port))
+            resources.enter_context(self.fleet)
+            resources.callback(door.close)  # before the containers stop
+            door.open()
             self.url = door.url
             self._resources = resources.pop_all()
         return self
@@ -120,6 +141,14 @@ class LocalEndpoint:
                 require_label(definition.image, "multi-models", "a multi-model endpoint")  # MME-01
             elif len(self.config.definitions) > 1:
                 require_label(definition.image, "accept-bind-to-port", "several containers")  # PIPE-03
+
+
+def _check_name(option: str, name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise ToolkitError(
+            f"{option} {name}: SageMaker refuses the name.",
+            "A name has at most 63 letters, digits and hyphens, and no hyphen at its ends.",
+        )
 
 
 def require_label(image: str, capability: str, purpose: str) -> None:

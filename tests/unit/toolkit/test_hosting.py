@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from botocore.eventstream import EventStreamBuffer
 
+from toolkit import cli
 from toolkit.commands import invoke, serve
 from toolkit.errors import ToolkitError
 from toolkit.hosting import event_stream
@@ -18,9 +20,10 @@ from toolkit.hosting.api_errors import ApiError, model_error
 from toolkit.hosting.arguments import endpoint_config
 from toolkit.hosting.code_watch import CodeWatch
 from toolkit.hosting.container_log import readable
-from toolkit.hosting.fleet import ports_of
+from toolkit.hosting.fleet import ContainerDefinition, ports_of
 from toolkit.hosting.invocation import read_invocation
 from toolkit.hosting.limits import MB, Serverless
+from toolkit.hosting.local_endpoint import EndpointConfig, LocalEndpoint
 from toolkit.hosting.request_body import read_body
 from toolkit.hosting.request_log import RequestLog, Served, latency_table, percentile
 from toolkit.options import read_environment_file
@@ -215,12 +218,80 @@ def parsed(*words: str) -> argparse.Namespace:
         (["--pipeline", "a:1,b:1", "--model", "c=x"], "no container c"),
         (["a:1", "--model", "none", "--startup-timeout", "59"], "60 to 3600"),
         (["a:1", "--model", "x", "--model", "y"], "one model"),
+        (["a:1", "--model", "none", "--cpus", "0"], "--cpus 0"),
+        (["a:1", "--model", "none", "--name", "a_b"], "--name a_b"),
+        (["a:1", "--model", "none", "--name", "a" * 64], "at most 63"),
+        (["--pipeline", "a/b=a:1,c=b:1", "--model", "a/b=none", "--model", "c=none"], "--pipeline a/b"),
         ([], "No image"),
     ],
 )
 def test_options_that_do_not_go_together_are_named(words, named) -> None:
     with pytest.raises(ToolkitError, match=named):
         endpoint_config(parsed(*words), None)
+
+
+@pytest.mark.parametrize("port", [-1, 65536])
+def test_a_port_that_is_none_is_refused_by_name(port) -> None:
+    with pytest.raises(ToolkitError, match=f"--port {port} is no port"):
+        endpoint_config(parsed("a:1", "--model", "none"), port)
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_started() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        config = EndpointConfig("an-endpoint", (ContainerDefinition("no-such-image:1"),), port=port)
+        with pytest.raises(ToolkitError, match=f"Port {port} of this machine is taken"):
+            LocalEndpoint(config, print).__enter__()
+
+
+@pytest.mark.contract("HOST-10")
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [
+        ({"1A": "x"}, "--environment 1A"),
+        ({"A-B": "x"}, "--environment A-B"),
+        ({"A": "x" * 1025}, "1024 characters"),
+        ({f"A{number}": "" for number in range(101)}, "101 variables"),
+        ({f"A{number}": "x" * 1000 for number in range(40)}, "32 KB"),
+    ],
+)
+def test_variables_that_create_model_refuses_are_refused(environment, named) -> None:
+    with pytest.raises(ToolkitError, match=named):
+        EndpointConfig("an-endpoint", (ContainerDefinition("a:1", environment=environment),))
+
+
+@pytest.mark.parametrize("words", [["a:1", "--multi-model", "x"], ["--pipeline", "a:1,b:1"]])
+def test_code_under_work_is_that_of_one_model(words, tmp_path) -> None:
+    models = [word for name in ("container-1", "container-2") for word in ("--model", f"{name}=none")]
+    with pytest.raises(ToolkitError, match="--code is laid over the code of one model"):
+        endpoint_config(parsed(*words, *(models if "--pipeline" in words else [])), None, tmp_path)
+
+
+def test_a_dry_run_shows_the_model_and_the_code_that_would_be_served(tmp_path, capsys) -> None:
+    (tmp_path / "result.json").write_text("{}")
+    (tmp_path / "model.tar.gz").write_text("")
+    code = tmp_path / "handlers"
+    call = ["serve", "a:1", "--model", str(tmp_path), "--code", str(code), "--port", "0", "--dry-run"]
+    assert cli.main(call) == 0
+    shown = capsys.readouterr().out
+    assert f"tar -xzf {tmp_path / 'model.tar.gz'}" in shown
+    assert f"{code}:/opt/ml/model/code:ro" in shown
+    assert cli.main([*call, "--model", str(tmp_path / "none")]) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--model", "x"], "--model is of a container"),
+        (["--serverless", "2048"], "--serverless is of a container"),
+        (["--env", "A=b"], "--environment is of a container"),
+        (["a:1", "--url", "http://127.0.0.1:1"], "--url names a running endpoint"),
+        (["--concurrency", "2"], "needs --repeat 2"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(words, named, capsys) -> None:
+    assert cli.main(["invoke", "--text", "1,2", *words]) == 2
+    assert named in capsys.readouterr().err
 
 
 def test_a_pipeline_has_its_models_by_name() -> None:
