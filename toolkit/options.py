@@ -102,7 +102,7 @@ def read_payload(name: str) -> bytes:
         return Path(name).read_bytes()
     except OSError as error:
         raise ToolkitError(
-            f"--payload {name} cannot be read: {error.strerror}.", "Use - for standard input."
+            f"--body {name} cannot be read: {error.strerror}.", "Use - for standard input."
         ) from None
 
 

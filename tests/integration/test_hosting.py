@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -218,6 +221,53 @@ def test_changed_code_is_served_by_a_new_container_at_the_same_address(
         assert answer["Body"].read() == b"5.0"  # the model lies beside the code
         assert endpoint.fleet.url() == before
     assert said[0] == "Changed: inference.py. Starting the server again."
+
+
+def test_code_that_has_gone_may_come_back(tiny: str, model: Path, tmp_path: Path) -> None:
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "inference.py").write_text("first")
+    instance = Instance(Surroundings(code=code))
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        if "is not a directory" in line:
+            code.mkdir()
+            (code / "inference.py").write_text("second")
+        if line.startswith("Ready again"):
+            raise KeyboardInterrupt
+
+    config = EndpointConfig("under-work", (ContainerDefinition(tiny, model),), instance=instance)
+    with running(config) as (endpoint, _):
+        watch = CodeWatch(code)
+        shutil.rmtree(code)
+        with pytest.raises(KeyboardInterrupt):
+            Keeper(endpoint.fleet, say, watch).run()
+        assert endpoint.fleet.ping() == {}
+    assert len(said) == 4
+
+
+@pytest.mark.contract("HOST-04")
+def test_ctrl_c_kills_a_container_that_takes_its_time_to_stop(model: Path, monkeypatch, tiny: str) -> None:
+    with (
+        tiny_image.variant("deaf-server", "ENV FAULT=ignores-sigterm") as image,
+        running(EndpointConfig("deaf", (ContainerDefinition(image, model),))) as (endpoint, _),
+    ):
+        container = endpoint.fleet._endpoints[0].container
+        real = container.stop
+
+        def stop(grace: float) -> None:
+            monkeypatch.undo()
+            os.kill(os.getpid(), signal.SIGINT)
+            real(grace)
+
+        monkeypatch.setattr(container, "stop", stop)
+        with pytest.raises(KeyboardInterrupt):
+            endpoint.fleet.stop(grace=120)
+        (how,) = endpoint.fleet.stop()
+    assert how.exit_code == 137
+    assert how.duration < 120
 
 
 @pytest.mark.contract("HOST-12")

@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             _keep(endpoint, code if arguments.reload else None)
         except KeyboardInterrupt:
-            _say("Stopping: SIGTERM now, SIGKILL in 30 s.")
+            _say("Stopping: SIGTERM now, SIGKILL in 30 s or at a second Ctrl-C.")
             for definition, stop in zip(endpoint.fleet.definitions, endpoint.fleet.stop(), strict=True):
                 how = "ended by itself" if stop.by_itself else "had to be killed"
                 who = f"the {definition.hostname} container {how}, exit code {stop.exit_code}"

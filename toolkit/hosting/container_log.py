@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 _MESSAGES = ("message", "msg", "event")
@@ -12,9 +13,11 @@ _QUIET = {"info", "debug", "notset"}
 
 
 _REQUEST = {"method", "path", "status"}  # members of a line about a request
+_SUMMARY = {"requests", "statuses", "seconds"}  # and of one about the requests of so many seconds
+_RECENT = 2.0  # seconds that such a line may come late
 
 
-def readable(line: str, hides_requests: bool = False) -> str | None:
+def readable(line: str, quiet_for: float = math.inf) -> str | None:
     """One line.
 
     An object with a message is that message, its level in front where it is a warning or worse, and its other
@@ -22,18 +25,21 @@ def readable(line: str, hides_requests: bool = False) -> str | None:
 
     Args:
         line: of the container.
-        hides_requests: a line about a request to /invocations becomes None: it has been shown already.
+        quiet_for: seconds since the last request to /invocations that had a line of ours. The container's
+            own line about it, or about how many there were, becomes None.
     """
     entry = _entry(line)
     if entry is None:
         return line
     if entry.keys() >= _REQUEST:
         path = str(entry["path"])
-        if hides_requests and path.endswith(("/invocations", "/invoke")):
+        if quiet_for < _RECENT and path.endswith(("/invocations", "/invoke")):
             return None
         words = [f"{entry['method']} {path} {entry['status']}"]
         words += [f"{entry['ms']} ms"] if "ms" in entry else []
         return "  ".join(words)
+    if entry.keys() >= _SUMMARY and quiet_for < _RECENT + _number(entry["seconds"]):
+        return None
     rest = dict(entry)
     for name in _TIMES:
         rest.pop(name, None)
@@ -54,6 +60,10 @@ def _entry(line: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
 
 
 def _take(entry: dict[str, Any], names: tuple[str, ...]) -> Any:

@@ -190,10 +190,15 @@ class Fleet:
             raise
 
     def stop(self, grace: float = STOP_GRACE) -> list[Stop]:
-        """SIGTERM to all containers, SIGKILL `grace` seconds later (HOST-04); how each ended."""
+        """SIGTERM to all containers, SIGKILL `grace` seconds later or at Ctrl-C (HOST-04); how they ended."""
         self.generation += 1  # their ends are no news
         with ThreadPoolExecutor(max(1, len(self._endpoints))) as threads:
-            return list(threads.map(lambda endpoint: endpoint.stop(grace), self._endpoints))
+            try:
+                return list(threads.map(lambda endpoint: endpoint.stop(grace), self._endpoints))
+            except KeyboardInterrupt:
+                for endpoint in self._endpoints:
+                    endpoint.container.kill()
+                raise
 
     def spec(self, index: int, binds: tuple[Bind, ...]) -> RunSpec:
         """What `docker run` is told of one container; `binds` are those of its model."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from queue import Empty
 
 from toolkit.endpoint import EndpointError
+from toolkit.errors import ToolkitError
 from toolkit.hosting.code_watch import CodeWatch
 from toolkit.hosting.fleet import Exit, Fleet
 
@@ -88,6 +89,9 @@ class Keeper:
         except EndpointError as error:
             self._is_up = False
             self._say(f"The new code does not load: {error.cause}\nThe next change starts it again.")
+        except ToolkitError as error:  # the directory itself has gone, for now
+            self._is_up = False
+            self._say(f"{error.message}\nThe next change starts it again.")
         else:
             self._is_up = True
             self._say(f"Ready again after {self._fleet.started_in:.1f} s.")

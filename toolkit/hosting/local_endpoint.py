@@ -127,7 +127,7 @@ class LocalEndpoint:
         self._resources.close()
 
     def _log_line(self, hostname: str, line: str) -> None:
-        shown = readable(line, hides_requests=self.requests.is_recent())
+        shown = readable(line, self.requests.quiet_for())
         if shown is None:
             return
         self._say(f"{hostname}  {shown}" if len(self.config.definitions) > 1 else shown)

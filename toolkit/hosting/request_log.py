@@ -13,7 +13,6 @@ from typing import TypeVar
 
 from toolkit.artifacts import readable_size
 
-_RECENT = 2.0  # seconds
 _Key = TypeVar("_Key", bound=tuple[str, ...])
 
 _NOTE_LENGTH = 300  # characters of an error that stand in the line
@@ -63,16 +62,16 @@ class RequestLog:
         self._lock = threading.Lock()
         self._seconds: dict[tuple[str, str], array[float]] = {}
         self._under_way = 0
-        self._last = -_RECENT
+        self._last = -math.inf
 
     def begin(self) -> None:
         """A request has arrived; `add` follows."""
         with self._lock:
             self._under_way += 1
 
-    def is_recent(self) -> bool:
-        """A request is under way, or was a moment ago: the container's own line about it is no news."""
-        return self._under_way > 0 or time.monotonic() - self._last < _RECENT
+    def quiet_for(self) -> float:
+        """Seconds since the last request was answered; 0 while one is under way."""
+        return 0.0 if self._under_way > 0 else time.monotonic() - self._last
 
     def add(self, served: Served) -> None:
         """Take one request that has been answered."""

@@ -152,8 +152,11 @@ def test_a_json_line_is_shown_as_text(line, shown) -> None:
 
 
 def test_a_request_that_was_shown_is_not_shown_again() -> None:
-    assert readable('{"method": "POST", "path": "/invocations", "status": 200}', hides_requests=True) is None
-    assert readable('{"method": "GET", "path": "/ping", "status": 200}', hides_requests=True) is not None
+    request = '{"method": "POST", "path": "/invocations", "status": 200}'
+    assert [readable(request, quiet) is None for quiet in (0.0, 5.0)] == [True, False]
+    assert readable('{"method": "GET", "path": "/ping", "status": 200}', 0.0) is not None
+    summary = '{"message": "requests", "seconds": 10.2, "requests": 184, "statuses": {"200": 184}}'
+    assert [readable(summary, quiet) is None for quiet in (0.0, 11.0, 15.0)] == [True, True, False]
 
 
 def test_latencies_are_told_by_operation_and_status() -> None:

@@ -92,7 +92,7 @@ def test_what_is_no_size_is_named(text: str) -> None:
 
 
 def test_a_payload_that_is_not_there_is_named() -> None:
-    with pytest.raises(ToolkitError, match="--payload no-such cannot be read"):
+    with pytest.raises(ToolkitError, match="--body no-such cannot be read"):
         read_payload("no-such")
 
 
