@@ -40,6 +40,10 @@ class Direct:
         """See `Route`."""
         _refuse(invocation, target_model=True)
         names = [definition.hostname for definition in self._fleet.definitions]
+        if not invocation.target_container:
+            raise validation_error(
+                f"TargetContainerHostname is required in direct mode. The containers: {', '.join(names)}."
+            )
         if invocation.target_container not in names:
             raise validation_error(
                 f"TargetContainerHostname '{invocation.target_container}' is none of this "

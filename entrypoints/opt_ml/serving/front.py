@@ -252,7 +252,8 @@ class Front:
             self._is_announced = True
             how = f"workers: {self._settings.workers}"
             if self._quick_path is not None:
-                how = f"compiled model in {self._settings.lanes} processes; {how}, started when needed"
+                lanes = self._settings.lanes
+                how = f"processes with the compiled model: {lanes}; {how}, started when needed"
             self._log.note(f"Ready on port {self._settings.port}; {how}.")
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
