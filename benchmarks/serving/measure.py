@@ -48,7 +48,8 @@ class Visit:
 
     Attributes:
         healthy, answered: seconds from the start; see `Server`.
-        idle_memory, memory: PSS in MB after the first answers, and after the load.
+        idle_memory: PSS in MB after the first answers.
+        memory: rows a request -> PSS in MB after the load with so many.
         processes: how many, after the load.
         wrong: answers that differ from the libraries' own.
         loads: case -> result.
@@ -57,7 +58,7 @@ class Visit:
     healthy: float
     answered: float
     idle_memory: float
-    memory: float
+    memory: Mapping[int, float]
     processes: int
     wrong: int
     loads: Mapping[Case, Load] = field(default_factory=dict)
@@ -96,13 +97,16 @@ def visit(peer: Peer, trained: Path, requests: Requests, cases: Sequence[Case], 
             server.start(bodies[1][0])
             wrong = _count_wrong(peer, server, bodies[1], requests.expected)
             idle_memory = server.memory()
-            # The first requests of each worker load what was not loaded yet.
-            run_load(server, directory / "bodies-1", 64, _WARM_UP)
-            loads = {
-                case: run_load(server, directory / f"bodies-{case.rows}", case.connections, seconds)
-                for case in cases
-            }
-            memory, processes = server.memory(), len(server.processes())
+            loads: dict[Case, Load] = {}
+            memory: dict[int, float] = {}
+            for rows in bodies:
+                path = directory / f"bodies-{rows}"
+                run_load(server, path, 64, _WARM_UP)  # each worker loads what it had not loaded yet
+                for case in cases:
+                    if case.rows == rows:
+                        loads[case] = run_load(server, path, case.connections, seconds)
+                memory[rows] = server.memory()
+            processes = len(server.processes())
             wrong += _count_wrong(peer, server, bodies[1], requests.expected)
             return Visit(server.healthy, server.answered, idle_memory, memory, processes, wrong, loads)
 

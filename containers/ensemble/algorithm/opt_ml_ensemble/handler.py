@@ -1,7 +1,8 @@
 """The image's handler: the functions of `opt_ml.serving.handler` for a trained ensemble.
 
 What an answer holds: see `outputs`. A batch is predicted by the compiled ensemble where that takes less time
-for so many rows, else by the models themselves.
+for so many rows, else by the models themselves. These and their frameworks are loaded when a request first
+needs them: a worker without them is ready in a quarter of a second, in a fifth of the memory.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,44 +22,65 @@ from opt_ml.serving.codecs import decode_table, encode_columns
 from opt_ml.serving.quick import is_wanted
 from opt_ml.serving.table import Table
 
-from opt_ml_ensemble.bundle import Bundle, load_bundle
 from opt_ml_ensemble.compiled.loading import Compiled, Unusable, load_compiled
-from opt_ml_ensemble.compiled.timing import measure
+from opt_ml_ensemble.description import read_description
 from opt_ml_ensemble.outputs import answer_columns, choose_output, default_output
 from opt_ml_ensemble.request import request_matrix
-from opt_ml_ensemble.schema import Matrix
+from opt_ml_ensemble.schema import Matrix, Schema
+
+if TYPE_CHECKING:
+    from opt_ml_ensemble.bundle import Bundle
 
 MANY_ROWS = 1000
-_MEASURED = (1, 32, 256, MANY_ROWS)
 
 
-@dataclass(frozen=True)
 class Served:
     """A loaded model.
 
-    Attributes:
-        output: what an answer holds that nobody asked for otherwise.
+    Args:
+        model_dir: where it lies.
         threads: for requests of MANY_ROWS or more; fewer rows are done before a second thread is awake.
         compiled: the same as one graph, or None.
-        fast_sizes: numbers of rows, of those measured, that `compiled` takes less time for.
+
+    Attributes:
+        schema: columns, label, task, classes.
+        output: what an answer holds that nobody asked for otherwise.
+
+    Raises:
+        UserError: no ensemble there, or an ENSEMBLE_OUTPUT that the model cannot give.
     """
 
-    bundle: Bundle
-    output: str
-    threads: int
-    compiled: Compiled | None = None
-    fast_sizes: frozenset[int] = frozenset()
+    def __init__(self, model_dir: Path, threads: int = 1, compiled: Compiled | None = None) -> None:
+        description = read_description(model_dir)
+        self.schema: Schema = description.schema
+        self.output = default_output(description.schema, description.output)
+        self._model_dir = model_dir
+        self._threads = threads
+        self.compiled = compiled
+        if compiled is None or self.output == "models":
+            _ = self.bundle  # which the first request would wait for
+
+    @cached_property
+    def bundle(self) -> Bundle:
+        """The models themselves.
+
+        Raises:
+            UserError: a file that is missing or broken, by its name.
+        """
+        from opt_ml_ensemble.bundle import load_bundle  # the frameworks
+
+        return load_bundle(self._model_dir)
 
     def predict(self, matrix: Matrix) -> NDArray[np.float64]:
         """The blend's prediction, by whichever way is the faster for so many rows."""
-        measured = max((size for size in _MEASURED if size <= len(matrix)), default=1)
-        if self.compiled is not None and measured in self.fast_sizes:
+        threads = self.threads_for(matrix)
+        if self.compiled is not None and self.compiled.is_faster(len(matrix), threads):
             return self.compiled.predict(matrix)
-        return self.bundle.predict(matrix, self.threads_for(matrix))
+        return self.bundle.predict(matrix, threads)
 
     def threads_for(self, matrix: Matrix) -> int:
         """Threads worth their while for so many rows."""
-        return self.threads if len(matrix) >= MANY_ROWS else 1
+        return self._threads if len(matrix) >= MANY_ROWS else 1
 
 
 @dataclass(frozen=True)
@@ -81,28 +105,22 @@ def model_fn(model_dir: str) -> Served:
     """Load the ensemble.
 
     Raises:
-        UserError: no ensemble there, or an ENSEMBLE_OUTPUT that the model cannot give.
+        UserError: see `Served`.
     """
-    bundle = load_bundle(Path(model_dir))
-    output = default_output(bundle.schema, bundle.output)
     threads = os.environ.get("OMP_NUM_THREADS", "")
-    served = Served(bundle, output, int(threads) if threads.isdigit() and int(threads) else 1)
-    return _with_compiled(served, Path(model_dir))
+    return Served(
+        Path(model_dir), int(threads) if threads.isdigit() and int(threads) else 1, _compiled(Path(model_dir))
+    )
 
 
-def _with_compiled(served: Served, model_dir: Path) -> Served:
-    """The compiled ensemble beside the models, where there is one and some batch is faster by it."""
+def _compiled(model_dir: Path) -> Compiled | None:
+    """The compiled ensemble, where there is one that some batch is faster by."""
     try:
         compiled = load_compiled(model_dir) if is_wanted() else None
     except Unusable as found:
         print(f"The compiled model is not used: {found}.", file=sys.stderr, flush=True)
-        return served
-    if compiled is None:
-        return served
-    ways = {"native": served.predict, "compiled": compiled.predict}
-    seconds = measure(ways, compiled.stored.rows, _MEASURED)
-    fast = frozenset(size for size in _MEASURED if seconds["compiled"][size] < seconds["native"][size])
-    return Served(served.bundle, served.output, served.threads, compiled, fast) if fast else served
+        return None
+    return compiled if compiled is not None and compiled.most_rows else None
 
 
 def input_fn(body: bytes, content_type: str) -> Table:
@@ -116,7 +134,7 @@ def predict_fn(data: Table, model: Served) -> Prediction:
     Raises:
         RequestError: 400 for columns that do not fit the model.
     """
-    matrix = request_matrix(data, model.bundle.schema)
+    matrix = request_matrix(data, model.schema)
     return Prediction(model, matrix, model.predict(matrix))
 
 
@@ -135,7 +153,7 @@ def predict_batch_fn(data: Sequence[Table], model: Served) -> list[Prediction | 
 
 def _matrix_or_error(table: Table, model: Served) -> Matrix | RequestError:
     try:
-        return request_matrix(table, model.bundle.schema)
+        return request_matrix(table, model.schema)
     except RequestError as error:
         return error
 
@@ -147,6 +165,6 @@ def output_fn(prediction: Prediction, accept: str) -> tuple[bytes, str]:
         RequestError: 406 for an unknown type, 400 for an output that the model cannot give.
     """
     served = prediction.served
-    schema = served.bundle.schema
+    schema = served.schema
     media_type, output = choose_output(accept, schema, served.output)
     return encode_columns(answer_columns(schema, output, prediction.blended, prediction.each), media_type)

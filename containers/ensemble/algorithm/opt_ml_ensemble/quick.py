@@ -44,7 +44,7 @@ def load_quick(model_dir: Path) -> EnsembleQuick | None:
         UserError: no model there, or an ENSEMBLE_OUTPUT that it cannot give.
     """
     try:
-        compiled = load_compiled(model_dir)
+        compiled = load_compiled(model_dir, has_trees=False)
     except Unusable as found:
         print(f"The compiled model is not used: {found}.", file=sys.stderr, flush=True)
         return None

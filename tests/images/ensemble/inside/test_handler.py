@@ -163,7 +163,7 @@ def test_the_default_answer_is_csv_of_the_label_or_the_number(served, mixed):
     } == {int}
     content, _ = answer(served["price"], body, "text/csv")
     expected = served["price"].predict(
-        handler.request_matrix(handler.input_fn(body.encode(), "text/csv"), served["price"].bundle.schema)
+        handler.request_matrix(handler.input_fn(body.encode(), "text/csv"), served["price"].schema)
     )
     assert [float(line) for line in content.split()] == list(expected)
 

@@ -174,6 +174,18 @@ def test_what_could_hold_up_the_event_loop_is_left_to_a_worker(trained, body, co
     assert quick.answer([QuickRequest(body, content_type, None)]) == [None]
 
 
+def run_alone(program, model_dir):
+    """What a program prints that begins without any module."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run(
+        [sys.executable, "-c", program, str(model_dir)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+
+
 def test_no_framework_is_imported(trained):
     program = (
         "import sys; from pathlib import Path; from opt_ml_ensemble.quick import load_quick; "
@@ -183,12 +195,16 @@ def test_no_framework_is_imported(trained):
         "assert {answer.status for answer in answers} == {200}; "
         f"print([name for name in {FRAMEWORKS} if name in sys.modules])"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    result = subprocess.run(
-        [sys.executable, "-c", program, str(trained["regression"])],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
+    assert run_alone(program, trained["regression"]) == ["[]"]
+
+
+def test_a_worker_loads_the_models_when_a_request_needs_them(trained):
+    program = (
+        "import sys; from opt_ml_ensemble import handler; model = handler.model_fn(sys.argv[1]); "
+        f"loaded = lambda: [name for name in {FRAMEWORKS} if name in sys.modules]; "
+        "table = handler.input_fn(b'1,2,3,4\\n' * 8, 'text/csv'); found = handler.predict_fn(table, model); "
+        "print(handler.output_fn(found, 'text/csv')[0].count(b'\\n'), loaded()); "
+        "answer = handler.output_fn(found, 'application/json;output=models')[0]; "
+        "print(b'catboost' in answer, bool(loaded()))"
     )
-    assert result.stdout.strip() == "[]"
+    assert run_alone(program, trained["regression"]) == ["8 []", "True True"]

@@ -90,9 +90,20 @@ class Compiled:
         """Rows up to which it takes less time than the models themselves; 0 where it never does."""
         return faster_until(self.timings, self.native) or 0
 
+    def is_faster(self, rows: int, threads: int = 1) -> bool:
+        """True where so many rows take less time than by the models themselves on so many threads."""
+        most = max(SIZES)
+        if rows < most:
+            return rows <= self.most_rows
+        return self.most_rows == most and self.timings[most] * threads < self.native[most]
 
-def load_compiled(model_dir: Path) -> Compiled | None:
+
+def load_compiled(model_dir: Path, has_trees: bool = True) -> Compiled | None:
     """The compiled form of the model in a directory; None where it has none.
+
+    Args:
+        model_dir: the model.
+        has_trees: with the tree library, which is for many rows. It takes a third of the time and memory.
 
     Raises:
         Unusable: files that are missing, broken, or of another model; predictions that are not equal.
@@ -109,7 +120,7 @@ def load_compiled(model_dir: Path) -> Compiled | None:
         _check_files(model_dir, facts["made_from"])
         stored = _read_rows(directory / ROWS, float(facts["scale"]))
         graph = Graph(directory / "model.onnx")
-        trees = TreeLibrary(directory) if TREES in facts["files"] else None
+        trees = TreeLibrary(directory) if has_trees and TREES in facts["files"] else None
         trim_memory()
         return _timed(graph, trees, stored, facts["seconds"])
     except Unusable:
