@@ -240,7 +240,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(part if length else _chunk(part))
         except NoAnswerError as error:
             self.close_connection = True  # half an answer must not look like a whole one
-            served.note = f"the answer broke off: {error}"
+            served.note = str(error)
             return
         if not length:
             self.wfile.write(_chunk(b""))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from http.client import HTTPException
+from http.client import HTTPException, IncompleteRead
 from typing import Protocol
 
 from toolkit.errors import ToolkitError
@@ -96,7 +96,9 @@ class NoAnswerError(Exception):
     """
 
     def __init__(self, container: str, cause: Exception) -> None:
-        super().__init__(str(cause) or type(cause).__name__)
+        is_cut = isinstance(cause, IncompleteRead)
+        what = "broke its answer off" if is_cut else f"gave no answer: {str(cause) or type(cause).__name__}"
+        super().__init__(f"{container} {what}")
         self.container = container
         self.is_late = isinstance(cause, TimeoutError)
 

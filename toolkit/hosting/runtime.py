@@ -83,7 +83,7 @@ class Runtime:
         """What the client sees of a container that was late or broke off."""
         if error.is_late:
             return timed_out(self.name, error.container)
-        return model_error(self.name, error.container, 0, f"{error.container} gave no answer: {error}")
+        return model_error(self.name, error.container, 0, str(error))
 
     @contextmanager
     def stream(self, headers: Mapping[str, str], body: bytes) -> Iterator[Routed]:

@@ -242,6 +242,7 @@ def test_streams_are_closed_when_the_server_stops(server):
             client.recv(PATIENCE)
         assert closed.value.rcvd.code == 1001
     assert server.process.wait(PATIENCE) == 0
+    assert "The process of the streams" not in server.log  # it was ended by us: no reason to look for a fault
 
 
 def test_a_message_beyond_the_limit_of_a_body_closes_with_1009(start):

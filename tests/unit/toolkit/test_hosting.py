@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from http.client import IncompleteRead, RemoteDisconnected
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from toolkit.hosting.api_errors import ApiError, model_error
 from toolkit.hosting.code_watch import CodeWatch
 from toolkit.hosting.container_log import readable
 from toolkit.hosting.fleet import ports_of
-from toolkit.hosting.invocation import read_invocation
+from toolkit.hosting.invocation import NoAnswerError, read_invocation
 from toolkit.hosting.limits import MB, Serverless
 from toolkit.hosting.request_body import read_body
 from toolkit.hosting.request_log import RequestLog, Served, latency_table, percentile
@@ -188,3 +189,15 @@ def test_changed_code_is_named_and_byte_code_does_not_count(tmp_path: Path) -> N
     assert watch.changed() == ["inference.py", "sub/new.py"]
     (tmp_path / "inference.py").unlink()
     assert watch.changed() == ["inference.py"]
+
+
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        (IncompleteRead(b"half"), "primary broke its answer off"),
+        (ConnectionResetError(104, "reset"), "primary gave no answer: [Errno 104] reset"),
+        (RemoteDisconnected(), "primary gave no answer: RemoteDisconnected"),
+    ],
+)
+def test_a_container_that_gives_no_whole_answer_is_named_with_what_it_did(cause, said) -> None:
+    assert str(NoAnswerError("primary", cause)) == said

@@ -85,10 +85,11 @@ class Streams:
         self._waiting.pop(connection, None)
 
     def close(self) -> None:
-        """End the process."""
-        if self._link is not None:
-            self._link.close()
-            self._link.kill()
+        """End the process; how it ends is no news then."""
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+            link.kill()
 
     def _start(self) -> None:
         self._is_ready, self._cause = False, None
