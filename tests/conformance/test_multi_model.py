@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.endpoints import Surrounded
 from tests.conformance.many_models import PLACE, ManyModels
 from tests.conformance.profile import Profile
-from toolkit.endpoint import Bind
+from toolkit.endpoint import Bind, Endpoint, Surroundings
 
 LABEL = "com.amazonaws.sagemaker.capabilities.multi-models"
 ENVIRONMENT = {"SAGEMAKER_MULTI_MODEL": "true"}
@@ -44,8 +43,8 @@ def served_models(
     image: str, model: Path, start_limit: float, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ManyModels]:
     directory = tmp_path_factory.mktemp("models")
-    binds = (Bind(directory, PLACE, read_only=True),)
-    with Surrounded(image, environment=ENVIRONMENT, binds=binds, start_limit=start_limit) as endpoint:
+    around = Surroundings(binds=(Bind(directory, PLACE, read_only=True),))
+    with Endpoint(image, environment=ENVIRONMENT, surroundings=around, start_limit=start_limit) as endpoint:
         yield ManyModels(endpoint, directory, model)
 
 
@@ -181,11 +180,8 @@ def test_a_model_that_does_not_fit_into_memory_gets_507_and_the_others_stay(
     start_limit: float,
     tmp_path: Path,
 ) -> None:
-    binds = (Bind(tmp_path, PLACE, read_only=True),)
-    small = {"memory": MEMORY}
-    with Surrounded(
-        image, environment=ENVIRONMENT, binds=binds, changes=small, start_limit=start_limit
-    ) as endpoint:
+    around = Surroundings(binds=(Bind(tmp_path, PLACE, read_only=True),), memory=MEMORY)
+    with Endpoint(image, environment=ENVIRONMENT, surroundings=around, start_limit=start_limit) as endpoint:
         many = ManyModels(endpoint, tmp_path, model)
         assert many.load("one", many.unpack("one")).status == 200
         refused = many.load("hungry", many.unpack("hungry", {"code/inference.py": HUNGRY}))
