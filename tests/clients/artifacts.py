@@ -1,20 +1,24 @@
-"""What the tests of the SDKs share: an S3, archives, a wheel, and what the training script saw."""
+"""What the tests of the SDKs share: an S3, archives, ports, answers, and what the training script saw."""
 
 from __future__ import annotations
 
 import io
 import json
+import socket
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
 
-from tests.sdks import REGION
+from tests.sdks import REGION, Outcome
 
 SCRIPTS = Path(__file__).parent / "scripts"
+
+Archive = Callable[[Mapping[str, str]], str]
+"""Makes a model.tar.gz of files, path -> content; its file:// address."""
 
 
 @dataclass(frozen=True)
@@ -47,3 +51,18 @@ def members(archive: bytes) -> dict[str, bytes]:
 def seen_by_script(files: Mapping[str, bytes]) -> list[dict[str, Any]]:
     """What `scripts/source/train.py` saw, host by host in the order of their names."""
     return [json.loads(content) for name, content in sorted(files.items()) if name.startswith("seen-")]
+
+
+def free_port() -> int:
+    """A port on loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def values(outcome: Outcome, kind: str) -> list[Any]:
+    """What the calls of a kind returned, none of which may have failed."""
+    assert outcome.exit_code == 0, outcome.log
+    failed = [one["error"] for one in outcome.result[kind] if "error" in one]
+    assert failed == [], outcome.log
+    return [one["value"] for one in outcome.result[kind]]

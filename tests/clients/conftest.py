@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import subprocess
-from collections.abc import Iterator
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from moto.server import ThreadedMotoServer
 
 from tests import sdks
-from tests.clients.artifacts import S3, SCRIPTS
+from tests.clients.artifacts import S3, SCRIPTS, Archive
 from tests.conformance.profile import Profile, csv_text, read_profile, table
 from toolkit.containers import engine
 from toolkit.images import local_reference
@@ -96,6 +99,22 @@ def s3() -> Iterator[S3]:
         yield S3(f"http://{gateway}:{server.get_host_and_port()[1]}")
     finally:
         server.stop()
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    """See `Archive`."""
+
+    def make(files: Mapping[str, str]) -> str:
+        directory = Path(tempfile.mkdtemp(prefix="archive-", dir=tmp_path))
+        with tarfile.open(directory / "model.tar.gz", "w:gz") as tar:
+            for name, content in files.items():
+                member = tarfile.TarInfo(name)
+                member.size = len(content.encode())
+                tar.addfile(member, io.BytesIO(content.encode()))
+        return f"file://{directory}/model.tar.gz"
+
+    return make
 
 
 @pytest.fixture(scope="session")

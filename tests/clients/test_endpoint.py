@@ -2,45 +2,29 @@
 
 from __future__ import annotations
 
-import io
-import socket
-import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.clients.artifacts import S3, SCRIPTS
+from tests.clients.artifacts import S3, SCRIPTS, Archive, free_port, values
 from tests.conformance.endpoints import HANDLERS
 from tests.sdks import Outcome, Sdk
 
 Deploy = Callable[..., Outcome]
 TABLE = [[1.0, 2.0], [3.0, 4.0]]
 DOUBLED = [[2.0, 4.0], [6.0, 8.0]]
+WHICH_MODEL = """
+from pathlib import Path
 
+def model_fn(model_dir):
+    return sorted(path.name for path in Path(model_dir).glob("*.txt"))
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture
-def archive(tmp_path: Path) -> Callable[..., str]:
-    """Makes a model.tar.gz of files, path -> content; its file:// address."""
-
-    def make(files: dict[str, str]) -> str:
-        path = tmp_path / "archive" / "model.tar.gz"
-        path.parent.mkdir()
-        with tarfile.open(path, "w:gz") as tar:
-            for name, content in files.items():
-                member = tarfile.TarInfo(name)
-                member.size = len(content.encode())
-                tar.addfile(member, io.BytesIO(content.encode()))
-        return f"file://{path}"
-
-    return make
+def transform_fn(model, body, content_type, accept, context):
+    target = context.get_request_header(0, "X-Amzn-SageMaker-Target-Model")
+    return " ".join([target, "of", *model]), "text/plain"
+"""
 
 
 @pytest.fixture
@@ -64,15 +48,8 @@ def deploy(sdk_v2: Sdk, image: str, tmp_path: Path) -> Deploy:
     return run
 
 
-def values(outcome: Outcome, kind: str) -> list[Any]:
-    assert outcome.exit_code == 0, outcome.log
-    failed = [one["error"] for one in outcome.result[kind] if "error" in one]
-    assert failed == [], outcome.log
-    return [one["value"] for one in outcome.result[kind]]
-
-
 @pytest.mark.contract("HOST-53", "HOST-56", "HANDLER-08", "LOCAL-10")
-def test_predictors_of_each_kind_and_boto3_are_answered(deploy: Deploy, archive: Callable[..., str]) -> None:
+def test_predictors_of_each_kind_and_boto3_are_answered(deploy: Deploy, archive: Archive) -> None:
     outcome = deploy(
         predict=[
             {"serializer": "CSVSerializer", "deserializer": "CSVDeserializer", "data": TABLE},
@@ -99,7 +76,7 @@ def test_predictors_of_each_kind_and_boto3_are_answered(deploy: Deploy, archive:
 
 
 @pytest.mark.contract("HOST-54", "HOST-55")
-def test_what_the_client_did_wrong_is_explained_to_it(deploy: Deploy, archive: Callable[..., str]) -> None:
+def test_what_the_client_did_wrong_is_explained_to_it(deploy: Deploy, archive: Archive) -> None:
     outcome = deploy(
         predict=[],
         calls=[
@@ -120,7 +97,7 @@ def test_what_the_client_did_wrong_is_explained_to_it(deploy: Deploy, archive: C
 @pytest.mark.contract("HANDLER-01", "LOCAL-04", "HOST-09")
 @pytest.mark.parametrize("is_packed", [True, False], ids=["in-the-archive", "mounted"])
 def test_the_source_of_a_model_is_found_where_the_sdk_puts_it(
-    deploy: Deploy, archive: Callable[..., str], tmp_path: Path, s3: S3, is_packed: bool
+    deploy: Deploy, archive: Archive, tmp_path: Path, s3: S3, is_packed: bool
 ) -> None:
     source = tmp_path / "source-of-model"
     source.mkdir()
@@ -135,3 +112,29 @@ def test_the_source_of_a_model_is_found_where_the_sdk_puts_it(
         **(packed if is_packed else mounted),
     )
     assert values(outcome, "calls")[0]["body"] == "[[2.0,4.0]]"
+
+
+@pytest.mark.contract("HOST-60", "LOCAL-04")
+def test_local_mode_makes_one_model_of_a_multi_data_model(
+    sdk_v2: Sdk, image: str, archive: Archive, tmp_path: Path, s3: S3
+) -> None:
+    # Nobody loads models there: all archives are unpacked into one directory, and the name is a header.
+    root = tmp_path / "root"
+    root.mkdir()
+    files = {"code/inference.py": WHICH_MODEL, "of-first.txt": "1"}
+    request = {
+        "config": {"container_root": str(root), "serving_port": free_port()},
+        "bucket": "many-models",
+        "model": {"image_uri": image},
+        "archives": {
+            "first.tar.gz": archive(files).removeprefix("file://"),
+            "second.tar.gz": archive({"of-second.txt": "2"}).removeprefix("file://"),
+        },
+        "targets": ["first.tar.gz", "second.tar.gz"],
+    }
+    outcome = sdk_v2.run(SCRIPTS / "multi_data_model.py", request, AWS_ENDPOINT_URL=s3.address)
+    assert outcome.exit_code == 0, outcome.log
+    assert outcome.result["listed"] == ["/first.tar.gz", "/second.tar.gz"]
+    assert outcome.result["answers"] == [
+        f"{target} of of-first.txt of-second.txt" for target in request["targets"]
+    ]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.clients.artifacts import S3, SCRIPTS, members, seen_by_script
+from tests.clients.artifacts import S3, SCRIPTS, free_port, members, seen_by_script
 from tests.conformance.profile import Profile, table
 from tests.sdks import Outcome, Sdk
 
@@ -174,9 +173,3 @@ def test_a_wrong_hyperparameter_ends_the_fit_and_is_named(fit: Fit, out: Path) -
     outcome = fit(hyperparameters={"nun_round": 5})
     assert outcome.exit_code != 0
     assert "nun_round" in members((out / "output.tar.gz").read_bytes())["failure"].decode().splitlines()[0]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
