@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
@@ -42,6 +43,8 @@ _OPERATIONS = {
 _BIDIRECTIONAL = "/invocations-bidirectional-stream"
 # Of one connection, not of the message (RFC 9110, 7.6.1); the length is set anew.
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "te", "upgrade", "host"}
+
+_WITHOUT_BODY = {204, 304}
 
 
 class Door:
@@ -90,7 +93,9 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 512
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that went away is no error of this program."""
+        """A client that went away is no error of this program; anything else is, and is shown."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -118,7 +123,8 @@ class _Handler(BaseHTTPRequestHandler):
             with self._measured(_OPERATIONS[match[2]]) as served:
                 self._call(unquote(match[1]), match[2], served)
         elif self.path.startswith("/endpoints/"):
-            with self._measured("?"):
+            with self._measured("?") as served:
+                self._request(served)
                 raise validation_error(f"{self.path} is no operation of the runtime API that is served here.")
         elif self.path.partition("?")[0] == "/invocations":
             with self._measured("/invocations") as served:
@@ -136,8 +142,8 @@ class _Handler(BaseHTTPRequestHandler):
         """`RequestLog` says what there is to say."""
 
     def _call(self, name: str, operation: str, served: Served) -> None:
+        headers, body = self._request(served)  # first, or it would be taken for the next request
         self._runtime.check_name(name)
-        headers, body = self._request(served)
         if operation == "invocations-response-stream":
             with self._runtime.stream(headers, body) as routed:
                 served.status = routed.answer.status
@@ -156,11 +162,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _hand_over(self) -> None:
         """A path of the container: health, metrics, the model API."""
         with self._measured(None) as served:
+            headers, body = self._request(served)
             if self.path.startswith(_BIDIRECTIONAL):
                 raise validation_error(
                     f"No bidirectional stream goes through this address; use {self._fleet.url()} itself."
                 )
-            headers, body = self._request(served)
             sent = {name: value for name, value in headers.items() if name not in _HOP_BY_HOP}
             limit = self._runtime.limits.invocation
             with self._fleet.ask(0, self.command, self.path, sent, body, limit) as answer:
@@ -196,9 +202,10 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:  # the client has gone
             self.close_connection = True
             served.note = "the client went away"
-        served.seconds = monotonic() - began
-        if operation:
-            self._log.add(served)
+        finally:
+            served.seconds = monotonic() - began
+            if operation:
+                self._log.add(served)
 
     def _answer_error(self, error: ApiError, served: Served) -> None:
         served.status = error.status
@@ -229,11 +236,14 @@ class _Handler(BaseHTTPRequestHandler):
         """The container's answer, part by part."""
         answer = routed.answer
         headers = {name: value for name, value in answer.headers.items() if name not in _HOP_BY_HOP}
+        has_body = self.command != "HEAD" and answer.status not in _WITHOUT_BODY
         if length := answer.headers.get("content-length"):
             headers["Content-Length"] = length
-        else:
+        elif has_body:
             headers["Transfer-Encoding"] = "chunked"
         self._head(answer.status, headers)
+        if not has_body:
+            return
         try:
             for part in routed.parts():
                 served.sent += len(part)
