@@ -17,3 +17,13 @@ def test_the_channels_of_the_examples_have_names_that_sdk_3_can_export():
     assert "train" in names
     assert [name for name in names if not re.fullmatch(r"[A-Za-z0-9_]+|NAME", name)] == []
     assert (ROOT / "README.md") in documents
+
+
+def test_the_readme_has_every_variable_of_serving():
+    sources = [path for path in checkout_files() if ROOT / "entrypoints/opt_ml/serving" in path.parents]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sources if path.suffix == ".py")
+    read = set(re.findall(r'"((?:SAGEMAKER|OPT_ML|MMS|TS|STANDARD)_[A-Z_]+)"', text))
+    told = set(re.findall(r"`([A-Z_]+)`", (ROOT / "README.md").read_text(encoding="utf-8")))
+    of_our_own_processes = {"OPT_ML_MMS_DIRECTORY"}
+    assert len(read) > 20
+    assert read - told == of_our_own_processes
