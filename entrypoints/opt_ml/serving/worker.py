@@ -6,20 +6,17 @@ It ends when the front closes the socket, and dies with the front whatever it is
 
 from __future__ import annotations
 
-import gc
 import socket
 import sys
-import traceback
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
-from opt_ml.errors import UserError
 from opt_ml.serving import frames
 from opt_ml.serving.handler import load_handler
 from opt_ml.serving.invocation import Model
-from opt_ml.serving.outcomes import describe
 from opt_ml.serving.worker_async import serve_at_once
-from opt_ml.serving.worker_socket import die_with, take_socket
+from opt_ml.serving.worker_main import load, run_for
 from opt_ml.serving.worker_sync import serve_one_by_one
 
 
@@ -30,28 +27,13 @@ def main(model_dir: str, front: int) -> int:
         model_dir: what `model_fn` gets.
         front: process id of the front.
     """
-    die_with(front)
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    with take_socket() as connection:
-        try:
-            return _serve(model_dir, connection)
-        except (BrokenPipeError, ConnectionResetError):  # the front has closed its end: nobody is waiting
-            return 0
+    return run_for(front, partial(_serve, model_dir))
 
 
 def _serve(model_dir: str, connection: socket.socket) -> int:
-    try:
-        model = Model(load_handler(Path(model_dir)), model_dir)
-        model.run(model.load())
-    except UserError as error:
-        frames.send(connection, {"event": "failed", "cause": str(error)})
+    model = load(connection, lambda: Model(load_handler(Path(model_dir)), model_dir))
+    if model is None:
         return 1
-    except BaseException as error:  # a model_fn may also say sys.exit
-        details = traceback.format_exc().encode()
-        frames.send(connection, {"event": "failed", "cause": describe(error)}, details)
-        return 1
-    gc.freeze()  # the model stays for good: collections need not walk it
     ready = {
         "event": "ready",
         "joins": model.joins,

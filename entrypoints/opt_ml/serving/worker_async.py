@@ -12,8 +12,7 @@ from opt_ml.serving.invocation import Model, Request
 from opt_ml.serving.outcomes import caught_text, describe
 from opt_ml.serving.streams import Stream
 from opt_ml.serving.worker_calls import answers_frame, end_header, requests_of, start_frame
-
-_CHUNK = 1 << 18
+from opt_ml.serving.worker_main import take_frames
 
 
 async def serve_at_once(model: Model, connection: socket.socket) -> None:
@@ -22,13 +21,7 @@ async def serve_at_once(model: Model, connection: socket.socket) -> None:
     Raises:
         OSError: the front is gone.
     """
-    connection.setblocking(False)
-    reader, writer = await asyncio.open_unix_connection(sock=connection)
-    worker = _Worker(model, writer)
-    buffer = frames.FrameBuffer()
-    while data := await reader.read(_CHUNK):
-        for header, body in buffer.feed(data):
-            worker.take(header, body)
+    await take_frames(connection, partial(_Worker, model))
 
 
 class _Call:

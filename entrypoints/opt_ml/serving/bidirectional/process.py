@@ -6,23 +6,20 @@ Started by the front like a worker, with one end of a socket pair; see `messages
 from __future__ import annotations
 
 import asyncio
-import gc
 import socket
 import sys
-import traceback
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from opt_ml.errors import UserError
 from opt_ml.serving import frames
 from opt_ml.serving.bidirectional.messages import INTERNAL_ERROR
 from opt_ml.serving.bidirectional.stream import Stream, StreamClosed
 from opt_ml.serving.handler import load_handler
 from opt_ml.serving.invocation import Model
 from opt_ml.serving.outcomes import describe, print_traceback
-from opt_ml.serving.worker_socket import die_with, take_socket
+from opt_ml.serving.worker_main import load, run_for, take_frames
 
-_CHUNK = 1 << 18
 _LONGEST_REASON = 100  # characters; a close frame has room for 123 bytes
 
 
@@ -33,46 +30,27 @@ def main(model_dir: str, front: int) -> int:
         model_dir: what `model_fn` gets.
         front: process id of the front.
     """
-    die_with(front)
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    with take_socket() as connection:
-        try:
-            return _load_and_serve(model_dir, connection)
-        except (BrokenPipeError, ConnectionResetError):  # the front has closed its end: nobody is waiting
-            return 0
+    return run_for(front, partial(_serve, model_dir))
 
 
-def _load_and_serve(model_dir: str, connection: socket.socket) -> int:
-    try:
+def _serve(model_dir: str, connection: socket.socket) -> int:
+    has_streams = True
+
+    def make() -> Model | None:
+        nonlocal has_streams
         handler = load_handler(Path(model_dir))
-        if handler.bidirectional_fn is None:
-            frames.send(connection, {"event": "absent"})
-            return 0
-        model = Model(handler, model_dir, has_loop=True)
-        model.run(model.load())
-    except UserError as error:
-        frames.send(connection, {"event": "failed", "cause": str(error)})
+        has_streams = handler.bidirectional_fn is not None
+        return Model(handler, model_dir, has_loop=True) if has_streams else None
+
+    model = load(connection, make)
+    if not has_streams:
+        frames.send(connection, {"event": "absent"})
+        return 0
+    if model is None:
         return 1
-    except BaseException as error:  # a model_fn may also say sys.exit
-        frames.send(
-            connection, {"event": "failed", "cause": describe(error)}, traceback.format_exc().encode()
-        )
-        return 1
-    gc.freeze()  # the model stays for good: collections need not walk it
     frames.send(connection, {"event": "ready"})
-    model.run(_serve(model, connection))
+    model.run(take_frames(connection, partial(_Talks, model)))
     return 0
-
-
-async def _serve(model: Model, connection: socket.socket) -> None:
-    connection.setblocking(False)
-    reader, writer = await asyncio.open_unix_connection(sock=connection)
-    talks = _Talks(model, writer)
-    buffer = frames.FrameBuffer()
-    while data := await reader.read(_CHUNK):
-        for header, body in buffer.feed(data):
-            talks.take(header, body)
 
 
 class _Talks:

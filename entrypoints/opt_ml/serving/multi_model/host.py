@@ -43,7 +43,7 @@ from opt_ml.serving.answers import Answer
 from opt_ml.serving.invocation import Request
 from opt_ml.serving.multi_model.hosted import HostedModel
 from opt_ml.serving.worker_calls import bodies_of
-from opt_ml.serving.worker_socket import die_with, take_socket
+from opt_ml.serving.worker_main import run_for
 
 _OOM_SCORE = 500  # of 1000: the kernel ends a host before the front, which can start it again
 
@@ -54,16 +54,9 @@ def main(front: int) -> int:
     Args:
         front: process id of the front.
     """
-    die_with(front)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE), encoding="ascii")
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    with take_socket() as connection:
-        try:
-            return Host(connection).run()
-        except (BrokenPipeError, ConnectionResetError):  # the front has closed its end: nobody is waiting
-            return 0
+    return run_for(front, lambda connection: Host(connection).run())
 
 
 class Host:
