@@ -255,6 +255,7 @@ def main() -> int:
         write_bodies(bodies, model.single_bodies())
         with Server(peer.launch(place), place.port, place.directory) as server:
             server.start(questions[0].body)
+            print(f"{peer.title}, {arguments.minutes:g} minutes at full load ...", flush=True)
             soak = Soak(server, questions, bodies, arguments.kill_every)
             uvloop.run(soak.run(seconds))
             return 0 if soak.report(warm_up=max(30.0, seconds / 10)) else 1
