@@ -122,12 +122,18 @@ class RequestReader:
 
     def feed(self, data: bytes) -> None:
         """Read what the client sent."""
-        if self.is_closed:
-            return
+        rest = memoryview(data)
+        while rest and not self.is_closed:  # no recursion: a client chooses how many offers it makes
+            rest = self._feed(rest)
+
+    def _feed(self, data: memoryview) -> memoryview:
+        """Read on. Returns what is left where the request offers another protocol."""
+        rest = memoryview(b"")
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._on_upgrade(data[upgrade.args[0] :])
+            rest = data[upgrade.args[0] :]
+            self._on_upgrade()
         except httptools.HttpParserError as error:
             cause = error.__context__
             if isinstance(cause, RequestError):
@@ -139,6 +145,7 @@ class RequestReader:
             self._size += len(data)
             if self._size > HEADER_LIMIT:
                 self.refuse(431, _headers_too_long().message)
+        return rest
 
     def refuse(self, status: int, cause: str) -> None:
         """Give up on the request that is being received, and on the connection."""
@@ -227,10 +234,10 @@ class RequestReader:
             request.spool.add(part)
         self._body = []
 
-    def _on_upgrade(self, rest: bytes) -> None:
+    def _on_upgrade(self) -> None:
         """Deliver an offer of WebSocket (HOST-121); read another without its offer (RFC 9110, section 7.8).
 
-        httptools stops after the headers of such a request, and leaves its body in `rest`.
+        httptools stops after the headers of such a request. Its body comes with what is fed next.
         """
         request = self._request
         if request is None or request.method == b"CONNECT":
@@ -248,7 +255,7 @@ class RequestReader:
             headers[b"connection"] = b"close"
         lines = b"".join(b"%b: %b\r\n" % header for header in headers.items())
         self._parser = httptools.HttpRequestParser(self)
-        self.feed(b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method, request.target, lines) + rest)
+        self._feed(memoryview(b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method, request.target, lines)))
 
     def _finish(self, request: Request) -> None:
         self._request, self._body, self.wants_continue = None, [], False

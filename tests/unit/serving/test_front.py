@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from tests.unit.serving.conftest import eventually
 from tests.unit.serving.gated import GATED, ready
+from tests.unit.serving.test_http import post, read_reply
 
 
 @pytest.mark.contract("HOST-45")
@@ -119,3 +121,14 @@ def test_a_setting_that_is_no_number_in_its_range_is_one_line_and_exit_code_1(st
     assert server.process.wait(60) == 1
     assert server.log.startswith(f"{name}='{value}' must be a whole number from ")
     assert len(server.log.splitlines()) == 1
+
+
+def test_any_number_of_offers_to_upgrade_may_be_sent_ahead(echo):
+    count = 1500  # more than Python would recurse
+    offer = post(b"1", b"Connection: Upgrade\r\nUpgrade: h2c\r\n")
+    with echo.connect() as client:
+        sender = threading.Thread(target=client.sendall, args=(count * offer,))
+        sender.start()
+        stream = client.makefile("rb")
+        assert {read_reply(stream)[0] for _ in range(count)} == {200}
+        sender.join()
