@@ -130,7 +130,7 @@ class Front:
         """Route one request; see `Server.handle`."""
         path = _path(request.target)
         methods = _METHODS.get(path)
-        if isinstance(self._pool, MultiModel) and path.startswith(_MODELS):
+        if isinstance(self._pool, MultiModel) and (path == _MODELS or path.startswith(_MODELS + b"/")):
             return self._pool.handle(path, request, connection)
         if methods is None and request.is_upgrade and not self._settings.is_multi_model:
             return self._streams.ask(request, connection)

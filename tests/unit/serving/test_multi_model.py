@@ -144,6 +144,7 @@ def test_a_model_that_cannot_be_loaded_says_why_and_leaves_nothing(many, fault, 
         ("GET", "/models?limit=ten", 400),
         ("GET", "/models?next_page_token=-1", 400),
         ("GET", "/modelsx", 404),
+        ("PUT", "/models-one", 404),
     ],
 )
 def test_other_requests_are_refused(shared, method, path, status):
