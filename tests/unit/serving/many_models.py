@@ -26,6 +26,9 @@ def model_fn(model_dir):
     model = json.loads((pathlib.Path(model_dir) / "model.json").read_text())
     if "wait_in_load" in model:
         until(model["wait_in_load"])
+    if "wait_in_copy" in model and (BASE / f"{model['says']}.loaded").exists():
+        until(model["wait_in_copy"])
+    (BASE / f"{model['says']}.loaded").touch()
     if model.get("fault") == "user":
         raise UserError("model.json: no such thing as a fault")
     if model.get("fault") == "bug":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
@@ -108,6 +110,26 @@ def test_a_model_that_many_ask_for_is_copied_to_an_idle_process(many):
     assert busy().status == 200
     assert many.unload("hot").status == 200
     assert many.invoke("hot").status == 404
+
+
+@pytest.mark.contract("MME-11")
+def test_an_unload_while_a_copy_is_made_leaves_no_copy(many):
+    many.load("hot", wait_in_copy="copy")
+    with ThreadPoolExecutor(24) as clients:
+        replies = [clients.submit(many.invoke, "hot", "wait-1") for _ in range(24)]
+        eventually(lambda: many.has("copy.began"), "a copy is loaded")
+        many.touch("wait-1")
+        assert {reply.result().status for reply in replies} == {200}
+    unloading = later(many.unload, "hot")
+    eventually(lambda: many.describe("hot").status == 404, "it is on its way out")
+    many.touch("copy")
+    assert unloading().status == 200
+    for name in ("one", "two"):  # one a process, each after what that loads now
+        assert many.load(name).status == 200
+    for process in many.server.workers:
+        os.kill(process, signal.SIGKILL)
+    eventually(lambda: many.metric("worker_deaths_total") == 2, "the processes are replaced")
+    assert sum(map(int, re.findall(r"A process with (\d+) models", many.server.log))) == 2
 
 
 @pytest.mark.contract("MME-12")

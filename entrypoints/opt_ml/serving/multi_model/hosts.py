@@ -108,6 +108,8 @@ class Hosts:
     async def unload(self, model: SharedModel) -> None:
         """Finish its requests, then let go of it everywhere."""
         await model.drain()
+        if model.copying is not None:  # else the copy would stay for good
+            await model.copying
         self._copied.discard(model)
         for process in self.shared:
             if model.key in process.models:
@@ -193,9 +195,8 @@ class Hosts:
             return
         most = self._settings.most_copies or len(self.shared)
         free = [one for one in self.shared if one.is_idle and model.key not in one.models]
-        if free and not model.is_copying and len(model.homes) < most:
-            model.is_copying = True
-            self._keep(self._load_copy(model, min(free, key=_load)))
+        if free and model.copying is None and len(model.homes) < most:
+            model.copying = self._keep(self._load_copy(model, min(free, key=_load)))
 
     async def _load_copy(self, model: SharedModel, process: SharedProcess) -> None:
         try:
@@ -205,7 +206,7 @@ class Hosts:
         except LoadError as error:
             print(f"A model that many ask for gets no copy: {error.cause}", file=sys.stderr, flush=True)
         finally:
-            model.is_copying = False
+            model.copying = None
 
     def _drop_copies(self, unused_since: float) -> None:
         for unloading in self._unload_copies(unused_since):
@@ -226,10 +227,11 @@ class Hosts:
             self._is_closing = True
             self._on_fatal(cause, "")
 
-    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 def _load(process: SharedProcess) -> tuple[bool, int, int]:

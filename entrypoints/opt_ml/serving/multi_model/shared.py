@@ -34,6 +34,7 @@ class SharedModel:
         last_used: event loop time.
         failure: why it could not be brought back after its process died, or None.
         joins, wants_headers: what its handler says.
+        copying: the load of a copy that is under way, or None.
     """
 
     def __init__(self, key: int, directory: Path, size: int) -> None:
@@ -48,7 +49,7 @@ class SharedModel:
         self.failure: str | None = None
         self.joins = False
         self.wants_headers = False
-        self.is_copying = False
+        self.copying: asyncio.Task[None] | None = None
         self._failures = 0
         self._next_attempt = 0.0
         self._drained: asyncio.Future[None] | None = None
