@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import tempfile
 from collections.abc import Callable, Sequence
@@ -99,5 +100,7 @@ def read_spooled(path: str) -> bytes:
     """The body that another process has spooled; empty where the client has gone, and the file with it."""
     try:
         return Path(path).read_bytes()
-    except FileNotFoundError:
-        return b""
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENXIO):  # the second: a socket has got its number meanwhile
+            return b""
+        raise

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import resource
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from opt_ml.serving.spool import SPOOL_BYTES
+from opt_ml.serving.spool import SPOOL_BYTES, read_spooled
 
 from tests.unit.serving.conftest import PATIENCE, Server, eventually, is_alive
 
@@ -163,3 +164,10 @@ def test_a_disk_that_does_not_take_the_body_is_507_with_the_cause(server, megaby
     assert b"File too large" in answer
     assert spooled(server) == []
     assert server.ping() == 200
+
+
+def test_a_body_whose_client_has_gone_is_empty_also_where_another_has_its_descriptor():
+    with socket.socket() as other:
+        path = f"/proc/self/fd/{other.fileno()}"
+        assert read_spooled(path) == b""
+    assert read_spooled(path) == b""
