@@ -40,6 +40,10 @@ def main(directory: Path, files: list[Path], front: int) -> int:
             details = getattr(error, "details", "").encode()
             frames.send(connection, {"event": "failed", "cause": str(error)}, details)
             return 1
+        except OSError as error:  # the disk is full
+            cause = f"{files[0]} was not installed: {error}. Give the container more disk."
+            frames.send(connection, {"event": "failed", "cause": cause})
+            return 1
         frames.send(connection, {"event": "ready"})
     return 0
 

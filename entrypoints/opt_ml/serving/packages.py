@@ -59,9 +59,12 @@ class Packages:
         """
         if not self._files:
             return
-        directory = self._directory = Path(tempfile.mkdtemp(prefix="opt_ml-packages-"))
-        arguments = [str(directory), *map(str, self._files)]
-        process, connection = start_worker("opt_ml.serving.installer", arguments, 1)
+        try:
+            directory = self._directory = Path(tempfile.mkdtemp(prefix="opt_ml-packages-"))
+            arguments = [str(directory), *map(str, self._files)]
+            process, connection = start_worker("opt_ml.serving.installer", arguments, 1)
+        except OSError as error:
+            raise InstallError(f"{self._files[0]} was not installed: {error}.", "") from None
         self._process = process
         self._children.watch(process)
         reader, writer = await asyncio.open_unix_connection(sock=connection)

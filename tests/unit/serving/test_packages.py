@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
+import tempfile
 from pathlib import Path
 
 import pytest
+from opt_ml.pip import InstallError
+from opt_ml.serving.packages import Packages
+from opt_ml.serving.processes import Children
 
 from tests.unit.serving.conftest import eventually, is_alive
 from tests.unit.serving.wheels import OFFLINE, wheel
@@ -113,3 +118,20 @@ def test_a_repository_of_codeartifact_that_is_no_arn_is_named(start, model):
     server = start(HANDLER, CA_REPOSITORY_ARN="my-repository", **OFFLINE)
     assert server.process.wait(60) == 1
     assert server.log.startswith("CA_REPOSITORY_ARN 'my-repository' is not arn:")
+
+
+@pytest.mark.contract("HANDLER-13")
+def test_a_disk_that_takes_no_package_is_the_first_line_of_the_log_and_the_end(start, model, temporary):
+    (model / "code" / "requirements.txt").write_text("helper_of_tests\n")
+    no_room = ["prlimit", "--fsize=4096"]  # less than a virtual environment's longest file
+    server = start(HANDLER, command=no_room, TMPDIR=temporary, **OFFLINE)
+    assert server.process.wait(60) == 1
+    assert "requirements.txt was not installed: [Errno 27] File too large" in server.log.splitlines()[0]
+    assert "Traceback" not in server.log
+
+
+def test_a_container_without_a_temporary_directory_says_so(model, monkeypatch):
+    (model / "code" / "requirements.txt").write_text("helper_of_tests\n")
+    monkeypatch.setattr(tempfile, "tempdir", str(model / "absent"))
+    with pytest.raises(InstallError, match=r"requirements.txt was not installed: .*absent"):
+        asyncio.run(Packages(model, Children()).install())
