@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from time import perf_counter
 
@@ -281,7 +280,7 @@ def no_space(error: OSError) -> RequestError:
     limit = SPOOL_BYTES // (1024 * 1024)
     return RequestError(
         507,
-        f"A body of more than {limit} MB is kept below {tempfile.gettempdir()}, which does not take it "
+        f"A body of more than {limit} MB is kept below TMPDIR or /tmp, which does not take it "
         f"({error.strerror or error}). Send fewer records, or give the container more disk.",
     )
 

@@ -6,11 +6,13 @@ import hashlib
 import resource
 import signal
 import socket
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from opt_ml.serving.request_reader import Request, RequestReader
 from opt_ml.serving.spool import SPOOL_BYTES, read_spooled
 
 from tests.unit.serving.conftest import PATIENCE, Server, eventually, is_alive
@@ -171,3 +173,13 @@ def test_a_body_whose_client_has_gone_is_empty_also_where_another_has_its_descri
         path = f"/proc/self/fd/{other.fileno()}"
         assert read_spooled(path) == b""
     assert read_spooled(path) == b""
+
+
+@pytest.mark.contract("HOST-55", "HOST-93")
+def test_a_container_without_a_temporary_directory_refuses_a_large_body_with_507(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [str(tmp_path / "absent")])
+    requests: list[Request] = []
+    RequestReader(requests.append, None, lambda: None).feed(head(40 * MEGABYTE))
+    assert [request.refusal.status for request in requests] == [507]
+    assert b"absent" in requests[0].refusal.body
