@@ -45,6 +45,8 @@ class Link(asyncio.Protocol):
         self._buffer = FrameBuffer()
         self._transport: asyncio.Transport | None = None
         self._listeners: dict[int, Listener] = {}
+        self._held: set[int] = set()  # streams whose handler has more than it can take
+        self._is_full = False  # the process reads nothing: its handler computes
         self._last_number = 0
         self.process, self._socket = start_worker(
             "opt_ml.serving.bidirectional.process", [str(settings.model_dir)], settings.workers
@@ -74,6 +76,18 @@ class Link(asyncio.Protocol):
             listener.say_goodbye(INTERNAL_ERROR, "the handler's process has ended")
         self._on_lost()
 
+    def pause_writing(self) -> None:
+        """The process does not read: let all clients wait, so that what lies here of theirs is bounded."""
+        self._is_full = True
+        for listener in self._listeners.values():
+            listener.read(False)
+
+    def resume_writing(self) -> None:
+        """The process has caught up."""
+        self._is_full = False
+        for number, listener in self._listeners.items():
+            listener.read(number not in self._held)
+
     def open(self, listener: Listener, path: str, headers: dict[str, str]) -> Talker:
         """Begin a stream."""
         self._last_number += 1
@@ -86,8 +100,15 @@ class Link(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(head(header, len(body)) + body)
 
+    def part(self, number: int, kind: str, data: bytes, is_last: bool) -> None:
+        """Send what a client has sent."""
+        self.tell({"part": number, "kind": kind, "is_last": is_last}, data)
+        if self._is_full and number in self._listeners:  # a stream that has begun since then
+            self._listeners[number].read(False)
+
     def forget(self, number: int) -> None:
         """The client of a stream has gone."""
+        self._held.discard(number)
         if self._listeners.pop(number, None) is not None:
             self.tell({"close": number})
 
@@ -107,10 +128,13 @@ class Link(asyncio.Protocol):
             case {"part": number} if number in self._listeners:
                 self._listeners[number].send(header["kind"], body, header["is_last"])
             case {"hold": number} if number in self._listeners:
+                self._held.add(number)
                 self._listeners[number].read(False)
             case {"go": number} if number in self._listeners:
-                self._listeners[number].read(True)
+                self._held.discard(number)
+                self._listeners[number].read(not self._is_full)
             case {"close": number} if number in self._listeners:
+                self._held.discard(number)
                 self._listeners.pop(number).say_goodbye(header["code"], header["reason"])
 
 
@@ -123,7 +147,7 @@ class Talker:
 
     def part(self, kind: str, data: bytes, is_last: bool) -> None:
         """See `relay.Talk`."""
-        self._link.tell({"part": self._number, "kind": kind, "is_last": is_last}, data)
+        self._link.part(self._number, kind, data, is_last)
 
     def hold(self, is_held: bool) -> None:
         """See `relay.Talk`."""
