@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 
 import uvloop
@@ -20,6 +21,8 @@ from opt_ml.serving.settings import Settings, read_settings
 
 def main() -> int:
     """Serve until told to stop; the console script `serve`. Returns the exit code."""
+    for number in (signal.SIGTERM, signal.SIGINT):  # until the event loop listens; PID 1 would not end else
+        signal.signal(number, lambda *_: sys.exit(0))
     try:
         settings = read_settings()
         engine = os.environ.get("OPT_ML_SERVING_ENGINE") or "native"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.serving.conftest import PATIENCE, Server, end_all, eventually, starter
-from tests.unit.serving.quick_image import install, lanes, wait_for_lanes, workers
+from tests.unit.serving.quick_image import QUICK, install, lanes, wait_for_lanes, workers
 from tests.unit.serving.test_http import post, read_reply
 from tests.unit.serving.test_plain_http import SUSPICIOUS
 
@@ -211,6 +212,17 @@ def test_a_bug_in_it_is_logged_and_a_worker_answers(start, tmp_path):
         assert server.post(b"bug").body == b"text/csv|*/*|bug"
     assert server.log.count("The compiled model failed (ZeroDivisionError: a bug). A worker answers.") == 1
     assert server.log.count("Traceback") == 1
+
+
+@pytest.mark.contract("HOST-03", "HOST-05")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_that_is_stopped_while_it_loads_ends_at_once(start, tmp_path, number):
+    loading = "def load_quick(model_dir):\n    (BASE / 'loading').touch()\n    import time; time.sleep(600)"
+    path = install(tmp_path, quick=QUICK.replace("def load_quick(model_dir):", loading))
+    server = start(None, PYTHONPATH=path)
+    eventually((tmp_path / "loading").exists, "it loads")
+    assert server.stop(number) == 0
+    assert server.log == ""
 
 
 def test_it_goes_on_where_no_worker_can_be_had(start, tmp_path):
