@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -184,3 +185,16 @@ def test_handlers_write_below_what_tells_the_end_of_a_session(tmp_path):
     name, end = store.open()
     Session(name, files_of(tmp_path, name)).put("a", 1)
     assert (Path(tmp_path) / name).stat().st_mtime == pytest.approx(end)
+
+
+def test_workers_that_put_the_same_key_at_once_do_not_disturb_each_other(tmp_path):
+    session = Session("s", tmp_path)
+
+    def put_often(value: int) -> None:
+        for _ in range(200):
+            session.put("a", value)
+
+    with ThreadPoolExecutor(4) as workers:
+        list(workers.map(put_often, range(4)))
+    assert session.get("a") in range(4)
+    assert len(list(tmp_path.iterdir())) == 1

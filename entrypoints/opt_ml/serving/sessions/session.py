@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,11 @@ class Session:
             TypeError: JSON cannot hold it.
             ValueError: the key is empty or too long.
         """
-        path = self._path(key)
-        waiting = path.with_suffix(".new")
-        waiting.write_bytes(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY))
-        waiting.replace(path)  # a reader sees the old value or the new one, never half of one
+        path, content = self._path(key), orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+        # A reader sees the old value or the new one, never half of one. Other workers may put the same key.
+        with tempfile.NamedTemporaryFile(dir=self.directory, suffix=".new", delete=False) as waiting:
+            waiting.write(content)
+        Path(waiting.name).replace(path)
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value that was put under `key`, or `default`."""
