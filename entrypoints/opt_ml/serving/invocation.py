@@ -258,11 +258,17 @@ def _is_text(name: str) -> bool:
 
 def _content_type(given: Any, wanted: str, context: Context) -> str:
     if given == "":
-        given = JSON if "*" in wanted or "," in wanted else wanted
+        is_one = "*" not in wanted and "," not in wanted and _is_clean(wanted)
+        given = wanted if is_one else JSON
     name = context.response_content_type or given
-    if not isinstance(name, str) or not name.isascii() or not name.isprintable():
+    if not isinstance(name, str) or not _is_clean(name):
         raise TypeError(f"the handler returned {name!r} as content type; return one such as {JSON}")
     return name
+
+
+def _is_clean(text: str) -> bool:
+    """True for what may stand in a header."""
+    return text.isascii() and text.isprintable()
 
 
 def _take_response(response: Any, context: Context) -> tuple[bytes, str]:
