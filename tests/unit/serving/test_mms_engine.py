@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from opt_ml.serving.engines import mms
 from opt_ml.serving.engines.mms_link import DIRECTORY_VARIABLE, Busy, Event, Events, tell, wait_until_idle
 from opt_ml.serving.settings import Settings
 
-from tests.unit.serving.conftest import ECHO, PATIENCE, Start
+from tests.unit.serving.conftest import ECHO, ENTRYPOINTS, PATIENCE, Start
 
 
 def properties(settings, **variables):
@@ -58,6 +59,20 @@ def test_an_image_without_the_engine_says_so(start: Start):
     server = start(ECHO, OPT_ML_SERVING_ENGINE="mms", PATH="/nowhere", JAVA_HOME="", port=8080)
     assert server.process.wait(PATIENCE) == 1
     assert server.log.startswith("OPT_ML_SERVING_ENGINE is mms, and this image does not have")
+    assert "Traceback" not in server.log
+
+
+def test_a_java_that_does_not_run_is_named(start: Start, tmp_path: Path):
+    java = tmp_path / "java" / "bin" / "java"
+    settings = tmp_path / "packages" / "sagemaker_inference" / "etc" / "default-mms.properties"
+    package = tmp_path / "packages" / "mms" / "__init__.py"
+    for file in (java, settings, settings.parents[1] / "__init__.py", package):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    path = f"{ENTRYPOINTS}{os.pathsep}{tmp_path / 'packages'}"
+    server = start(ECHO, OPT_ML_SERVING_ENGINE="mms", JAVA_HOME=java.parents[1], PYTHONPATH=path, port=8080)
+    assert server.process.wait(PATIENCE) == 1
+    assert server.log.startswith("multi-model-server cannot be started: [Errno 13] Permission denied")
     assert "Traceback" not in server.log
 
 

@@ -91,9 +91,13 @@ class _Engine:
     async def _start(self) -> None:
         try:
             await self._packages.install()
+            self._launch()
         except UserError as error:
             self._give_up(str(error), getattr(error, "details", ""))
-            return
+        except OSError as error:
+            self._give_up(f"multi-model-server cannot be started: {error}.", "")
+
+    def _launch(self) -> None:
         home, defaults, logging = self._files
         config = self._directory / "mms.properties"
         text = configuration(
