@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from toolkit.container import Ending
 from toolkit.containers import Container, engine
 from toolkit.errors import ToolkitError, WorkError
 from toolkit.http_client import INVOCATION_LIMIT, Response
@@ -57,13 +58,16 @@ class EndpointError(WorkError):
     """The container did not become healthy: CreateEndpoint would end as `Failed`.
 
     Args:
-        message: all that there is to say.
+        message: what happened, and its cause.
         cause: the line of the container's log that says most, or the first line of the message.
+        log: its last lines, for those who have not seen them come.
     """
 
-    def __init__(self, message: str, cause: str = "") -> None:
-        super().__init__(message)
+    def __init__(self, message: str, cause: str = "", log: str = "") -> None:
+        super().__init__(f"{message}\n  The container's last lines:\n{log}" if log else message)
+        self.message = message
         self.cause = cause or message.partition("\n")[0]
+        self.log = log
 
 
 @dataclass(frozen=True)
@@ -198,8 +202,8 @@ class Endpoint(ModelServer):
         answer = "no answer"
         while (waited := time.monotonic() - self._started) < self._start_limit:
             if not self.container.is_running():
-                code = self.container.wait()
-                raise self._unhealthy(f"The container ended with exit code {code} before /ping answered 200.")
+                how = describe(self.container.ending())
+                raise self._unhealthy(f"The container {how} before /ping answered 200")
             try:
                 status = self.ping().status
             except (OSError, http.client.HTTPException, ToolkitError) as error:
@@ -211,7 +215,7 @@ class Endpoint(ModelServer):
                 answer = f"status {status}"
             time.sleep(PROBE_INTERVAL)
         raise self._unhealthy(
-            f"/ping was not 200 within {self._start_limit:.0f} s; the last probe got: {answer}."
+            f"/ping was not 200 within {self._start_limit:.0f} s; the last probe got: {answer}"
         )
 
     def connect(self, timeout: float = INVOCATION_LIMIT) -> http.client.HTTPConnection:
@@ -254,10 +258,16 @@ class Endpoint(ModelServer):
         if not self.container.is_running():
             self._reader.join()
         tail = "\n".join(f"    {line}" for line in self._lines[-LAST_LINES:]) or "    (it printed nothing)"
-        return EndpointError(
-            f"{reason}\n  SageMaker would say: {PING_FAILURE}\n  The container's last lines:\n{tail}",
-            next((line for line in self._lines if _SOUNDS_WRONG.search(line)), "\n".join(self._lines[-1:])),
-        )
+        cause = next((line for line in self._lines if _SOUNDS_WRONG.search(line)), "".join(self._lines[-1:]))
+        what = f"{reason}. Its log: {cause}" if cause else f"{reason}. It printed nothing."
+        return EndpointError(f"{what}\n  SageMaker would say: {PING_FAILURE}", cause or reason, tail)
+
+
+def describe(ending: Ending) -> str:
+    """How a container ended, for people."""
+    if ending.out_of_memory:
+        return "was killed at its memory limit"
+    return f"ended with exit code {ending.exit_code}"
 
 
 def _inside_port(environment: Mapping[str, str]) -> int:

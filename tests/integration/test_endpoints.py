@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration import tiny_image
+from toolkit import cli
 from toolkit.containers import engine
 from toolkit.endpoint import Endpoint, EndpointError
 from toolkit.errors import ToolkitError
@@ -64,10 +65,18 @@ def test_a_directory_is_served_as_a_model(tiny: str, tmp_path: Path) -> None:
 def test_a_container_that_ends_early_is_reported_with_its_last_lines(tiny: str) -> None:
     with pytest.raises(EndpointError) as caught, Endpoint(tiny):
         pass
-    text = str(caught.value)
-    assert "ended with exit code 1" in text
-    assert "did not pass the ping health check" in text
-    assert "/opt/ml/model/model.json cannot be read" in text
+    first, *rest = str(caught.value).splitlines()
+    assert "ended with exit code 1 before /ping answered 200" in first
+    assert "/opt/ml/model/model.json cannot be read" in first
+    assert "did not pass the ping health check" in rest[0]
+    assert "/opt/ml/model/model.json cannot be read" in "".join(rest[1:])
+
+
+def test_serve_does_not_show_a_log_twice(tiny: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["serve", tiny, "--model", "none", "--port", "0"]) == 1
+    shown = capsys.readouterr()
+    assert "model.json cannot be read" in shown.out
+    assert shown.err.count("model.json cannot be read") == 1
 
 
 @pytest.mark.contract("HOST-41")

@@ -6,6 +6,8 @@ import argparse
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from toolkit.hosting.local_endpoint import EndpointConfig, LocalEndpoint
 
 HELP = "Serve a model on this machine, as a SageMaker endpoint would."
@@ -32,6 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C (0) or until the containers do not come back (1)."""
     from pathlib import Path
 
+    from toolkit.endpoint import EndpointError
     from toolkit.errors import ToolkitError
     from toolkit.hosting.arguments import endpoint_config
     from toolkit.hosting.local_endpoint import LocalEndpoint
@@ -52,34 +55,39 @@ def run(arguments: argparse.Namespace) -> int:
             f"Starting {definition.image} with {config.models or definition.model or 'no model'}", flush=True
         )
     endpoint = LocalEndpoint(config, _say, shows_requests=not arguments.quiet)
-    with endpoint:
-        _announce(endpoint)
-        try:
-            _keep(endpoint, code if arguments.reload else None)
-        except KeyboardInterrupt:
-            _say("Stopping: SIGTERM now, SIGKILL in 30 s or at a second Ctrl-C.")
-            for definition, stop in zip(endpoint.fleet.definitions, endpoint.fleet.stop(), strict=True):
-                how = "ended by itself" if stop.by_itself else "had to be killed"
-                who = f"the {definition.hostname} container {how}, exit code {stop.exit_code}"
-                _say(f"Stopped in {stop.duration:.1f} s: {who}.")
-        finally:
-            if table := endpoint.requests.table():
-                print(table, flush=True)
+    try:
+        with endpoint:
+            _announce(endpoint)
+            _serve(endpoint, code if arguments.reload else None)
+    except EndpointError as error:
+        raise EndpointError(error.message, error.cause) from None  # its log has been shown as it came
     return 0
+
+
+def _serve(endpoint: LocalEndpoint, watched: Path | None) -> None:
+    """Until Ctrl-C."""
+    try:
+        _keep(endpoint, watched)
+    except KeyboardInterrupt:
+        _say("Stopping: SIGTERM now, SIGKILL in 30 s or at a second Ctrl-C.")
+        for definition, stop in zip(endpoint.fleet.definitions, endpoint.fleet.stop(), strict=True):
+            how = "ended by itself" if stop.by_itself else "had to be killed"
+            who = f"the {definition.hostname} container {how}, exit code {stop.exit_code}"
+            _say(f"Stopped in {stop.duration:.1f} s: {who}.")
+    finally:
+        if table := endpoint.requests.table():
+            print(table, flush=True)
 
 
 def _say(line: str) -> None:
     print(line, flush=True)
 
 
-def _keep(endpoint: LocalEndpoint, code: object) -> None:
-    from pathlib import Path
-
+def _keep(endpoint: LocalEndpoint, watched: Path | None) -> None:
     from toolkit.hosting.code_watch import CodeWatch
     from toolkit.hosting.keeper import Keeper
 
-    watch = CodeWatch(code) if isinstance(code, Path) else None
-    Keeper(endpoint.fleet, _say, watch).run()
+    Keeper(endpoint.fleet, _say, CodeWatch(watched) if watched else None).run()
 
 
 def _announce(endpoint: LocalEndpoint) -> None:

@@ -17,7 +17,7 @@ from queue import SimpleQueue
 from typing import Self
 
 from toolkit.artifacts import model_directory
-from toolkit.endpoint import STOP_GRACE, Endpoint, EndpointError, Stop, Surroundings
+from toolkit.endpoint import STOP_GRACE, Endpoint, EndpointError, Stop, Surroundings, describe
 from toolkit.errors import ToolkitError
 from toolkit.hosting.api_errors import unavailable
 from toolkit.hosting.invocation import NoAnswerError
@@ -68,10 +68,10 @@ class Instance:
 
 @dataclass(frozen=True)
 class Exit:
-    """A container that ended by itself."""
+    """A container that ended by itself, and how it did."""
 
     hostname: str
-    exit_code: int
+    how: str
 
 
 class Fleet:
@@ -263,14 +263,16 @@ class Fleet:
         except EndpointError as error:
             if len(self.definitions) == 1:
                 raise
-            raise EndpointError(f"{definition.hostname} ({definition.image}): {error}", error.cause) from None
+            who = f"{definition.hostname} ({definition.image})"
+            raise EndpointError(f"{who}: {error.message}", error.cause, error.log) from None
 
     def _report_end(self, hostname: str, endpoint: Endpoint, generation: int) -> None:
         with suppress(Exception):  # a container that was removed by us has no exit code to tell
-            exit_code = endpoint.wait()
+            endpoint.wait()
+            how = describe(endpoint.container.ending())
             if generation == self.generation:
-                self._down(f"{hostname} ended by itself, exit code {exit_code}")
-                self.exits.put((generation, Exit(hostname, exit_code)))
+                self._down(f"{hostname} {how}")
+                self.exits.put((generation, Exit(hostname, how)))
 
 
 def ports_of(index: int) -> dict[str, str]:

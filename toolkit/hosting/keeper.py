@@ -57,7 +57,7 @@ class Keeper:
 
     def _bring_back(self, end: Exit) -> None:
         """HOST-12: a container that ends is started again."""
-        what = f"{end.hostname} ended by itself, exit code {end.exit_code}"
+        what = f"{end.hostname} {end.how}"
         self._say(f"The container {what}. SageMaker starts it again, and so does this:")
         pause = FIRST_PAUSE
         for attempt in range(1, MOST_FAILED_STARTS + 1):
@@ -66,7 +66,7 @@ class Keeper:
             except EndpointError as error:
                 if attempt == MOST_FAILED_STARTS:
                     raise
-                self._say(f"{error}\nNext try in {pause:.0f} s.")
+                self._say(f"{error.message}\nNext try in {pause:.0f} s.")
                 time.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
             else:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from botocore.eventstream import EventStreamBuffer
 
+from toolkit.container import Ending
+from toolkit.endpoint import describe
 from toolkit.errors import ToolkitError
 from toolkit.hosting import event_stream
 from toolkit.hosting.api_errors import ApiError, model_error
@@ -201,3 +203,8 @@ def test_changed_code_is_named_and_byte_code_does_not_count(tmp_path: Path) -> N
 )
 def test_a_container_that_gives_no_whole_answer_is_named_with_what_it_did(cause, said) -> None:
     assert str(NoAnswerError("primary", cause)) == said
+
+
+def test_a_container_that_needed_more_memory_is_said_to() -> None:
+    assert describe(Ending(137, "2026-01-01T00:00:00Z", True)) == "was killed at its memory limit"
+    assert describe(Ending(1, "2026-01-01T00:00:00Z", False)) == "ended with exit code 1"
