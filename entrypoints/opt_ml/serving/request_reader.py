@@ -9,10 +9,11 @@ import httptools
 
 from opt_ml.errors import RequestError
 from opt_ml.serving.answers import Answer, error_answer
-from opt_ml.serving.spool import SPOOL_BYTES, Spool
+from opt_ml.serving.spool import SPOOL_BYTES, Spool, no_space
 
 HEADER_LIMIT = 64 * 1024
 """Bytes of one request's target and headers together."""
+_MOST_PARTS = 256  # of a body, which are put together then: a chunk of two bytes takes forty here
 _UPGRADE = frozenset({b"connection", b"upgrade", b"http2-settings"})
 
 
@@ -100,6 +101,7 @@ class RequestReader:
         self._request: Request | None = None  # being received
         self._has_headers = False
         self._body: list[bytes] = []
+        self._begun = bytearray()  # of the body, what comes before that
         self._size = 0  # bytes of the request's headers, and after those of its body
         self.is_closed = False
         self.wants_continue = False
@@ -162,7 +164,7 @@ class RequestReader:
         self._request = Request()
         self._has_headers = False
         self._size = 0
-        self._body = []
+        self._body, self._begun = [], bytearray()
 
     def on_url(self, url: bytes) -> None:
         """From httptools: the request target, or a part of it."""
@@ -209,6 +211,9 @@ class RequestReader:
             self._spool(request)
         if request.spool is None:
             self._body.append(body)
+            if len(self._body) == _MOST_PARTS:
+                self._begun += b"".join(self._body)
+                self._body = []
         elif request.spool.error is None:
             request.spool.add(body)
         else:
@@ -219,7 +224,8 @@ class RequestReader:
         request = self._request
         if request is None or self._parser.should_upgrade():
             return
-        request.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        is_one = len(self._body) == 1 and not self._begun
+        request.body = self._body[0] if is_one else b"".join((self._begun, *self._body))
         request.received = perf_counter()
         self._finish(request)
 
@@ -229,9 +235,10 @@ class RequestReader:
             request.spool = Spool(self._on_spool)
         except OSError as error:
             raise no_space(error) from None
-        for part in self._body:
-            request.spool.add(part)
-        self._body = []
+        request.spool.add(self._begun)
+        self._begun = bytearray()
+        while self._body:
+            request.spool.add(self._body.pop(0))  # one by one: nothing is held twice
 
     def _on_upgrade(self) -> None:
         """Deliver an offer of WebSocket (HOST-121); read another without its offer (RFC 9110, section 7.8).
@@ -257,7 +264,8 @@ class RequestReader:
         self._feed(memoryview(b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method, request.target, lines)))
 
     def _finish(self, request: Request) -> None:
-        self._request, self._body, self.wants_continue = None, [], False
+        self._request, self.wants_continue = None, False
+        self._body, self._begun = [], bytearray()
         self.is_closed = not request.keep_alive
         self._deliver(request)
 
@@ -273,16 +281,6 @@ class RequestReader:
                 f"The body is larger than {self._max_body / (1024 * 1024):g} MB. "
                 "Send fewer records, or set SAGEMAKER_MAX_PAYLOAD_IN_MB.",
             )
-
-
-def no_space(error: OSError) -> RequestError:
-    """For a body that is too large for memory where the disk does not take it."""
-    limit = SPOOL_BYTES // (1024 * 1024)
-    return RequestError(
-        507,
-        f"A body of more than {limit} MB is kept below TMPDIR or /tmp, which does not take it "
-        f"({error.strerror or error}). Send fewer records, or give the container more disk.",
-    )
 
 
 def _check_encoding(encoding: bytes) -> None:

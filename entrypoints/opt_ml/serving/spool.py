@@ -6,8 +6,10 @@ import asyncio
 import errno
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
+
+from opt_ml.errors import RequestError
 
 SPOOL_BYTES = 32 * 1024 * 1024
 """Bytes of a body from which on it goes to disk."""
@@ -33,8 +35,7 @@ class Spool:
     def __init__(self, on_change: Callable[[], None]) -> None:
         self._on_change = on_change
         self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed by `close`
-        self._waiting: list[bytes] = []
-        self._waiting_bytes = 0
+        self._waiting = bytearray()
         self._write: asyncio.Future[None] | None = None
         self._is_closed = False
         self.error: OSError | None = None
@@ -47,19 +48,18 @@ class Spool:
     @property
     def is_behind(self) -> bool:
         """True while no more should be added."""
-        return self._waiting_bytes > _MOST_WAITING
+        return len(self._waiting) > _MOST_WAITING
 
     @property
     def is_settled(self) -> bool:
         """True where all that was added is in the file, or never will be."""
         return self._write is None
 
-    def add(self, data: bytes) -> None:
+    def add(self, data: bytes | bytearray) -> None:
         """Append to the body, soon."""
         if self.error is None:
-            self._waiting.append(data)
-            self._waiting_bytes += len(data)
-            if self._write is None:
+            self._waiting += data
+            if self._waiting and self._write is None:
                 self._begin()
 
     def close(self) -> None:
@@ -69,10 +69,9 @@ class Spool:
             self._file.close()
 
     def _begin(self) -> None:
-        parts, self._waiting = self._waiting, []
-        self._waiting_bytes = 0
+        waiting, self._waiting = self._waiting, bytearray()
         loop = asyncio.get_running_loop()
-        self._write = loop.run_in_executor(None, _write_all, self._file.fileno(), parts)
+        self._write = loop.run_in_executor(None, _write_all, self._file.fileno(), waiting)
         self._write.add_done_callback(self._on_written)
 
     def _on_written(self, write: asyncio.Future[None]) -> None:
@@ -80,7 +79,7 @@ class Spool:
         error = write.exception()
         if isinstance(error, OSError):
             self.error = error
-            self._waiting, self._waiting_bytes = [], 0
+            self._waiting = bytearray()
         if self._is_closed:
             self._file.close()
             return
@@ -89,11 +88,20 @@ class Spool:
         self._on_change()
 
 
-def _write_all(descriptor: int, parts: Sequence[bytes]) -> None:
-    for part in parts:
-        rest = memoryview(part)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
+def _write_all(descriptor: int, data: bytearray) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def no_space(error: OSError) -> RequestError:
+    """For a body that is too large for memory where the disk does not take it."""
+    limit = SPOOL_BYTES // (1024 * 1024)
+    return RequestError(
+        507,
+        f"A body of more than {limit} MB is kept below TMPDIR or /tmp, which does not take it "
+        f"({error.strerror or error}). Send fewer records, or give the container more disk.",
+    )
 
 
 def read_spooled(path: str) -> bytes:

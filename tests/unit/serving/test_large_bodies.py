@@ -94,6 +94,24 @@ def test_a_large_body_arrives_whole_and_the_front_does_not_hold_it(server, is_ch
     assert list((server.base / "spool").iterdir()) == []
 
 
+@pytest.mark.parametrize("megabytes", [6, 33])
+def test_a_body_in_tiny_chunks_takes_no_more_memory_than_another(server, megabytes):
+    body = pattern(megabytes)
+    before = peak(server.process.pid)
+    with server.connect() as client:
+        client.sendall(head(0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked"))
+        for start in range(0, len(body), MEGABYTE):
+            part = body[start : start + MEGABYTE]
+            client.sendall(b"".join(b"4\r\n%b\r\n" % part[at : at + 4] for at in range(0, MEGABYTE, 4)))
+        client.sendall(b"0\r\n\r\n")
+        stream = client.makefile("rb")
+        assert stream.readline().startswith(b"HTTP/1.1 200")
+        headers = b"".join(iter(stream.readline, b"\r\n"))
+        length = int(headers.lower().partition(b"content-length: ")[2].split()[0])
+        assert stream.read(length) == digest(body)
+    assert peak(server.process.pid) - before < 3 * megabytes * MEGABYTE + 16 * MEGABYTE
+
+
 def test_requests_behind_a_large_one_on_the_same_connection_are_answered_in_order(server):
     large, small = pattern(40), b"small"
     with server.connect() as client:
