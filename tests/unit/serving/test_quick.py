@@ -31,7 +31,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Ser
     variables = {
         "PYTHONPATH": path,
         "SAGEMAKER_MODEL_SERVER_WORKERS": 1,
-        "settings": "lanes=2, idle_timeout=1.0",
+        "settings": "lanes=2, idle_timeout=2.0",
     }
     quick = start(None, **variables)
     slow = start(None, OPT_ML_COMPILED="off", **variables)
