@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import resource
 import signal
 import struct
+from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -248,3 +251,22 @@ def test_a_broken_handshake_is_refused_and_the_server_lives(server):
     assert answer.startswith(b"HTTP/1.1 4")
     assert b"WebSocket" in answer
     assert server.ping() == 200
+
+
+def test_a_process_that_cannot_be_started_is_503_and_may_be_started_later(server):
+    process = server.process.pid
+    taken = {int(path.name) for path in Path(f"/proc/{process}/fd").iterdir()}
+    free = next(number for number in itertools.count() if number not in taken)
+    before = resource.prlimit(process, resource.RLIMIT_NOFILE)
+    # One more connection, and no more sockets.
+    limit = next(number for number in itertools.count(free + 1) if number not in taken)
+    resource.prlimit(process, resource.RLIMIT_NOFILE, (limit, before[1]))
+    with pytest.raises(InvalidStatus) as refused:
+        client_of(server)
+    assert refused.value.response.status_code == 503
+    assert b"Too many open files" in refused.value.response.body
+    resource.prlimit(process, resource.RLIMIT_NOFILE, before)
+    with client_of(server) as client:
+        client.send("hello")
+        assert client.recv(PATIENCE) == "hello"
+    assert "Traceback" not in server.log

@@ -76,9 +76,13 @@ class Streams:
         elif self._is_ready:
             self._begin(request, connection)
         else:
-            self._waiting[connection] = request
-            if self._link is None:
-                self._start()
+            try:
+                if self._link is None:
+                    self._start()
+                self._waiting[connection] = request
+            except OSError as error:  # no memory, or no process or file left
+                cause = f"The process of the streams cannot be started: {error}."
+                connection.respond(error_answer(503, cause, retry_after=1))
         return partial(self._give_up, connection)
 
     def _give_up(self, connection: Upgradable) -> None:
