@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -164,3 +165,21 @@ def test_without_a_cache_a_model_goes_after_its_request(ask: Asked) -> None:
 def test_an_image_without_the_label_is_refused(tiny: str, prefix: Path) -> None:
     with pytest.raises(ToolkitError, match="multi-models=true"):
         LocalEndpoint(EndpointConfig("x", (ContainerDefinition(tiny),), models=prefix), print).__enter__()
+
+
+@pytest.mark.contract("MME-13")
+def test_a_model_directory_whose_files_have_changed_is_another_model(ask: Asked, prefix: Path) -> None:
+    (prefix / "work" / "deep").mkdir(parents=True)
+    (prefix / "work" / "word").write_text("before")
+    assert ask("work") == "before work"
+    (prefix / "work" / "word").write_text("afterwards")
+    assert ask("work") == "afterwards work"
+
+
+@pytest.mark.contract("MME-17", "MME-19")
+@pytest.mark.parametrize("ask", [{"keeps_loaded": False}], indirect=True)
+def test_without_a_cache_models_come_and_go_and_every_client_has_its_answer(ask: Asked) -> None:
+    names = ["one.tar.gz", "two.tar.gz"] * 100
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(ask, names))
+    assert answers == [f"{name.partition('.')[0]} {name}" for name in names]

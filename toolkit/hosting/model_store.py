@@ -6,9 +6,8 @@ import hashlib
 import shutil
 import tempfile
 import threading
-from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from toolkit.artifacts import model_directory
@@ -30,7 +29,7 @@ class ModelStore:
     def __init__(self, prefix: Path, directory: Path) -> None:
         self.prefix = prefix
         self._directory = directory
-        self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._locks: dict[str, threading.RLock] = {}
 
     @property
     def bind(self) -> Bind:
@@ -44,9 +43,16 @@ class ModelStore:
             ApiError: there is no such model below the prefix.
         """
         source = self._source(target_model)
-        state = source.stat()
-        text = f"{target_model}\n{state.st_mtime_ns}\n{state.st_size}"
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
+        found = [target_model]
+        for path in (source, *sorted(source.rglob("*"))):
+            with suppress(OSError):  # a link to nowhere, or a file that goes at this moment
+                state = path.stat()
+                found.append(f"{path} {state.st_mtime_ns} {state.st_size}")
+        return hashlib.sha256("\n".join(found).encode()).hexdigest()[:32]
+
+    def alone(self, model_id: str) -> threading.RLock:
+        """For the block of one `with` nobody else loads or drops the model."""
+        return self._locks.setdefault(model_id, threading.RLock())
 
     def fetch(self, target_model: str, model_id: str) -> str:
         """Unpack the model where it is not yet; its path in the container.
@@ -54,7 +60,7 @@ class ModelStore:
         Raises:
             ApiError: it cannot be unpacked.
         """
-        with self._locks[model_id]:
+        with self.alone(model_id):
             place = self._directory / model_id
             if not place.exists():
                 self._unpack(target_model, place)
@@ -62,7 +68,7 @@ class ModelStore:
 
     def remove(self, model_id: str) -> None:
         """Delete the copy."""
-        with self._locks[model_id]:
+        with self.alone(model_id):
             shutil.rmtree(self._directory / model_id, ignore_errors=True)
 
     def _unpack(self, target_model: str, place: Path) -> None:

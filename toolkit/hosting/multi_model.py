@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYetError
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
@@ -64,14 +64,17 @@ class MultiModel:
             raise validation_error("TargetModel is required: this is a multi-model endpoint.")
         deadline = time.monotonic() + limit
         with self._in_use(invocation.target_model) as model:
+            may_load_again = True
             while True:
                 self._wait_until_loaded(model, deadline)
                 path = f"/models/{quote(model.model_id)}/invoke"
                 left = max(0.0, deadline - time.monotonic())
                 with self._ask("POST", path, invocation.headers, invocation.body, left) as routed:
                     status = routed.answer.status
-                    if status == _NOT_LOADED and self._forget(model):
-                        continue  # unloaded behind our back
+                    if status == _NOT_LOADED and may_load_again:
+                        may_load_again = False  # a second 404 is the answer
+                        self._load_again(model)
+                        continue  # it was unloaded behind our back
                     if status == _NO_ROOM and self._make_room(model):
                         continue
                     yield routed
@@ -111,36 +114,39 @@ class MultiModel:
         """Runs in a thread of its own: loading goes on when the client has given up (MME-16)."""
         began = time.monotonic()
         try:
-            url = self._store.fetch(model.target, model.model_id)
-            request = json.dumps({"model_name": model.model_id, "url": url}).encode()
-            headers = {"Content-Type": "application/json", TARGET_MODEL: model.target}
-            while True:
-                left = LOADING_LIMIT - (time.monotonic() - began)
-                with self._ask("POST", "/models", headers, request, left) as routed:
-                    status, text = routed.answer.status, routed.read().decode(errors="replace")
-                if status in (200, 409):  # MME-06: it has been loaded before
-                    break
-                if status != _NO_ROOM or not self._make_room(model):  # MME-07
-                    raise model_error(self._endpoint, routed.container, status, text)
+            with self._store.alone(model.model_id):
+                self._post(model, began)
         except (ApiError, NoAnswerError, OSError) as error:
-            self._remove(model)
+            with self._lock:
+                self._remove(model)
             failure = unavailable(str(error)) if isinstance(error, OSError) else error
             loaded.set_exception(failure)
         else:
             self._say(f"Loaded {model.target} in {time.monotonic() - began:.1f} s")
             loaded.set_result(None)
 
-    def _forget(self, model: _Model) -> bool:
-        """The container does not have it any more: load it again, once."""
+    def _post(self, model: _Model, began: float) -> None:
+        url = self._store.fetch(model.target, model.model_id)
+        request = json.dumps({"model_name": model.model_id, "url": url}).encode()
+        headers = {"Content-Type": "application/json", TARGET_MODEL: model.target}
+        while True:
+            left = LOADING_LIMIT - (time.monotonic() - began)
+            with self._ask("POST", "/models", headers, request, left) as routed:
+                status, text = routed.answer.status, routed.read().decode(errors="replace")
+            if status in (200, 409):  # MME-06: it has been loaded before
+                return
+            if status != _NO_ROOM or not self._make_room(model):  # MME-07
+                raise model_error(self._endpoint, routed.container, status, text)
+
+    def _load_again(self, model: _Model) -> None:
+        """The container does not have it any more."""
         with self._lock:
-            if self._models.get(model.model_id) is not model or model.loaded.running():
-                return False
+            if model.loaded.running():  # for another request already
+                return
             again: Future[None] = Future()
             again.set_running_or_notify_cancel()
             model.loaded = again
-            self._models.pop(model.model_id)  # a second 404 is the answer
         threading.Thread(target=self._load, args=(model, again), daemon=True).start()
-        return True
 
     def _make_room(self, model: _Model) -> bool:
         """Unload the least recently used model that nobody uses; False where there is none."""
@@ -166,15 +172,19 @@ class MultiModel:
         return status in (200, _NOT_LOADED)
 
     def _drop(self, model: _Model) -> None:
-        with self._lock:
-            if model.users or self._models.pop(model.model_id, None) is None:
-                return
-        if self._unload(model):
-            self._store.remove(model.model_id)
+        with self._store.alone(model.model_id):
+            with self._lock:
+                if model.users or not self._remove(model):
+                    return
+            if self._unload(model):
+                self._store.remove(model.model_id)
 
-    def _remove(self, model: _Model) -> None:
-        with self._lock, suppress(KeyError):
+    def _remove(self, model: _Model) -> bool:
+        """Whether it was this one that is known by its name; call it with the lock."""
+        is_known = self._models.get(model.model_id) is model
+        if is_known:
             del self._models[model.model_id]
+        return is_known
 
     @contextmanager
     def _ask(
