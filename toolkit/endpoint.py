@@ -221,7 +221,7 @@ class Endpoint(ModelServer):
     def connect(self, timeout: float = INVOCATION_LIMIT) -> http.client.HTTPConnection:
         """A new connection, for `toolkit.http_client.send` or for raw requests; `timeout` in seconds."""
         if self._isolated:
-            return RelayedConnection(f"localhost:{self._inside_port}", self._relay)
+            return RelayedConnection(f"localhost:{self._inside_port}", self._relay, timeout)
         return http.client.HTTPConnection(LOOPBACK, int(self._port or 0), timeout=timeout)
 
     def logs(self) -> str:
@@ -250,9 +250,9 @@ class Endpoint(ModelServer):
             if self._on_line:
                 self._on_line(line)
 
-    def _relay(self, request: bytes) -> bytes:
-        size = str(len(request))
-        return self.container.exec(["python3", "-c", SCRIPT, str(self._inside_port), size], request)
+    def _relay(self, request: bytes, limit: float) -> bytes:
+        numbers = [str(self._inside_port), str(len(request)), str(limit)]
+        return self.container.exec(["python3", "-c", SCRIPT, *numbers], request)
 
     def _unhealthy(self, reason: str) -> EndpointError:
         if not self.container.is_running():

@@ -6,20 +6,34 @@ import http.client
 import io
 from typing import Any, Protocol
 
-# Runs inside a container that has no network: argv is the port and the length of the request.
+from toolkit.errors import ToolkitError
+
+# Runs inside a container that has no network: argv is the port, the length of the request and the seconds in
+# which the answer must have come.
 SCRIPT = """
-import socket, sys
-server = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
-server.sendall(sys.stdin.buffer.read(int(sys.argv[2])))
-while part := server.recv(65536):
+import socket, sys, time
+port, size, limit = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+end = time.monotonic() + limit
+server = socket.create_connection(("127.0.0.1", port), limit)
+server.sendall(sys.stdin.buffer.read(size))
+while True:
+    server.settimeout(max(0.001, end - time.monotonic()))
+    part = server.recv(65536)
+    if not part:
+        break
     sys.stdout.buffer.write(part)
 """
+_LATE = "TimeoutError"  # of the program above; the last line of its traceback begins so
 
 
 class Exchange(Protocol):
-    """Carries the bytes of one request to a server and brings back those of the answer."""
+    """Carries the bytes of one request to a server and brings back those of the answer.
 
-    def __call__(self, request: bytes) -> bytes: ...  # noqa: D102 - the class says it
+    Raises:
+        ToolkitError: there is no answer; of a TimeoutError, `limit` seconds are over.
+    """
+
+    def __call__(self, request: bytes, limit: float) -> bytes: ...  # noqa: D102 - the class says it
 
 
 class RelayedConnection(http.client.HTTPConnection):
@@ -28,8 +42,8 @@ class RelayedConnection(http.client.HTTPConnection):
     For a container without a network: what runs inside it can reach its loopback, this process cannot.
     """
 
-    def __init__(self, host: str, exchange: Exchange) -> None:
-        super().__init__(host)
+    def __init__(self, host: str, exchange: Exchange, timeout: float) -> None:
+        super().__init__(host, timeout=timeout)
         self._exchange = exchange
 
     def endheaders(self, message_body: Any = None, *, encode_chunked: bool = False) -> None:
@@ -39,24 +53,31 @@ class RelayedConnection(http.client.HTTPConnection):
 
     def connect(self) -> None:
         """Collect the request; it is sent when the answer is asked for."""
-        self.sock = _RelaySocket(self._exchange)
+        self.sock = _RelaySocket(self._exchange, float(self.timeout or 0))
 
 
 class _RelaySocket:
     """The part of a socket that http.client uses."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, limit: float) -> None:
         self._exchange = exchange
+        self._limit = limit
         self._request = bytearray()
 
     def sendall(self, data: bytes) -> None:
         self._request += data
 
     def makefile(self, mode: str) -> io.BytesIO:
-        return io.BytesIO(self._exchange(bytes(self._request)))
+        try:
+            return io.BytesIO(self._exchange(bytes(self._request), self._limit))
+        except ToolkitError as error:
+            if _LATE in error.message:
+                raise TimeoutError("timed out") from None
+            raise
 
     def settimeout(self, seconds: float) -> None:
-        """The exchange has no limit of its own."""
+        """How long the exchange may take, where it has not begun."""
+        self._limit = seconds
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,7 @@ from toolkit.endpoint import Endpoint
 from toolkit.errors import ToolkitError
 from toolkit.hosting.client import EndpointClient
 from toolkit.http_client import Response, send
-from toolkit.relay import RelayedConnection
+from toolkit.relay import SCRIPT, RelayedConnection
 from toolkit.run_spec import Bind
 
 MODEL = Bind(Path("/models/one"), "/opt/ml/model", read_only=True)
@@ -23,12 +26,12 @@ class Recorder:
     def __init__(self) -> None:
         self.request = b""
 
-    def __call__(self, request: bytes) -> bytes:
+    def __call__(self, request: bytes, limit: float) -> bytes:
         self.request = request
         return ANSWER
 
     def send(self, *arguments: object) -> Response:
-        return send(RelayedConnection("localhost:8080", self), *arguments)  # type: ignore[arg-type]
+        return send(RelayedConnection("localhost:8080", self, 60.0), *arguments)  # type: ignore[arg-type]
 
 
 @pytest.mark.contract("HOST-57")
@@ -57,6 +60,20 @@ def test_a_ping_has_no_body() -> None:
     recorder.send("GET", "/ping", {})
     assert recorder.request.endswith(b"\r\n\r\n")
     assert b"Content-Length" not in recorder.request
+
+
+@pytest.mark.contract("HOST-50")
+def test_a_server_that_is_asked_from_inside_has_no_more_time_than_another() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+
+        def inside(request: bytes, limit: float) -> bytes:
+            words = [sys.executable, "-c", SCRIPT, str(port), str(len(request)), str(limit)]
+            ended = subprocess.run(words, input=request, capture_output=True)
+            raise ToolkitError(ended.stderr.decode().strip().rpartition("\n")[2])
+
+        with pytest.raises(TimeoutError):
+            send(RelayedConnection(f"localhost:{port}", inside, 0.1), "GET", "/ping", {})
 
 
 @pytest.mark.contract("HOST-58")
