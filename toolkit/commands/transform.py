@@ -31,9 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_batching(group: Any) -> None:
-    from toolkit.transform.settings import SPLIT_TYPES, STRATEGIES
+    from toolkit.transform.settings import COMPRESSION_TYPES, SPLIT_TYPES, STRATEGIES
 
     add = group.add_argument
+    add("--compression-type", choices=COMPRESSION_TYPES, default="None", help="of the input files (None)")
     add(
         "--split-type", choices=SPLIT_TYPES, default="None", help="what ends a record (None: the file is one)"
     )
@@ -111,6 +112,7 @@ def job_of(arguments: argparse.Namespace) -> Any:
         destination=Path(arguments.output),
         content_type=arguments.content_type,
         accept=arguments.accept,
+        compression_type=arguments.compression_type,
         split_type=arguments.split_type,
         strategy=arguments.strategy,
         assemble_with=arguments.assemble_with,

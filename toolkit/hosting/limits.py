@@ -16,7 +16,7 @@ _MEMORY_OF_A_CPU = 1769  # MB; AWS Lambda documents it of its functions, SageMak
 _MOST_CONCURRENCY = 200  # HOST-90
 
 # HOST-10
-_VARIABLE = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+VARIABLE = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _MOST_VARIABLES, _LONGEST_VARIABLE, _ALL_VARIABLES = 100, 1024, 32 << 10
 
 
@@ -98,7 +98,7 @@ def check_environments(environments: Sequence[Mapping[str, str]]) -> None:
                 f"--environment: {len(environment)} variables; SageMaker takes {_MOST_VARIABLES}."
             )
         for name, value in environment.items():
-            if not _VARIABLE.fullmatch(name):
+            if not VARIABLE.fullmatch(name):
                 raise ToolkitError(
                     f"--environment {name}: SageMaker refuses the name.",
                     "A name has letters, digits and underscores, and no digit at its start.",

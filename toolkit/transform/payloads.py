@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from toolkit.transform.inputs import opened
 from toolkit.transform.processing import ProcessingError, filtered
 from toolkit.transform.records import RecordError, split
 from toolkit.transform.settings import Resolved, TransformJob
@@ -52,16 +53,16 @@ def payloads(path: Path, job: TransformJob, how: Resolved) -> Iterator[Payload]:
     if job.split_type != "None" and (how.max_payload or how.strategy == "SingleRecord"):
         yield from _of_records(path, job, how)
         return
-    size = path.stat().st_size
-    if not size:
+    with opened(path, job.compression_type) as stream:
+        start = stream.read(how.max_payload + 1 if how.max_payload else 1)
+    if not start:
         return
-    if how.max_payload and size > how.max_payload:
+    if how.max_payload and len(start) > how.max_payload:
         raise RecordError(
-            f"the file has {size} bytes, more than --max-payload ({how.max_payload >> 20} MB), and "
-            "--split-type is None"
+            f"the file is larger than --max-payload ({how.max_payload >> 20} MB), and --split-type is None"
         )
     if job.split_type == "None":
-        yield _of_file(path, job, how)
+        yield _of_file(path, job, start if how.max_payload else None)
     else:
         yield Payload(lambda: _stream(path, job), lambda: _contents(path, job), 0)
 
@@ -73,7 +74,7 @@ def _of_records(path: Path, job: TransformJob, how: Resolved) -> Iterator[Payloa
     sent: list[bytes] = []
     inputs: list[bytes] = []
     size, first = 0, 1
-    with path.open("rb") as stream:
+    with opened(path, job.compression_type) as stream:
         for number, record in enumerate(split(stream, job.split_type, how.max_payload), 1):
             body = record.content if is_bare else record.framed
             if not job.input_filter.is_root:
@@ -93,16 +94,22 @@ def _of_parts(sent: list[bytes], inputs: list[bytes], first: int, is_chunked: bo
     return Payload(lambda: iter([whole]) if is_chunked else whole, lambda: iter(inputs), len(inputs), first)
 
 
-def _of_file(path: Path, job: TransformJob, how: Resolved) -> Payload:
-    """A file that is one record."""
+def _of_file(path: Path, job: TransformJob, content: bytes | None) -> Payload:
+    """A file that is one record; its content, or None where that may be too large for the memory."""
+
+    def whole() -> bytes:
+        if content is not None:
+            return content
+        with opened(path, job.compression_type) as stream:
+            return stream.read()
 
     def body() -> bytes | Iterator[bytes]:
-        if not job.input_filter.is_root:
-            whole = filtered(path.read_bytes(), job.input_filter, job.format)
-            return whole if how.max_payload else iter([whole])
-        return path.read_bytes() if how.max_payload else _parts(path.open("rb"))
+        if content is None and job.input_filter.is_root:
+            return _parts(opened(path, job.compression_type))
+        sent = filtered(whole(), job.input_filter, job.format)
+        return iter([sent]) if content is None else sent
 
-    return Payload(body, lambda: iter([path.read_bytes()]), 1)
+    return Payload(body, lambda: iter([whole()]), 1)
 
 
 def _parts(stream: BinaryIO) -> Iterator[bytes]:
@@ -114,7 +121,7 @@ def _parts(stream: BinaryIO) -> Iterator[bytes]:
 def _stream(path: Path, job: TransformJob) -> Iterator[bytes]:
     """All records of a file as one body of any length."""
     if job.input_filter.is_root:
-        return _parts(path.open("rb"))
+        return _parts(opened(path, job.compression_type))
     return (_filtered(content, job, number) for number, content in enumerate(_contents(path, job), 1))
 
 
@@ -127,6 +134,6 @@ def _filtered(record: bytes, job: TransformJob, number: int) -> bytes:
 
 
 def _contents(path: Path, job: TransformJob) -> Iterator[bytes]:
-    with path.open("rb") as stream:
+    with opened(path, job.compression_type) as stream:
         for record in split(stream, job.split_type, 0):
             yield record.content

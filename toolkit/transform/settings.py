@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import ToolkitError
+from toolkit.hosting.limits import VARIABLE
 from toolkit.transform.json_path import JsonPath, parse
 
 MB = 1 << 20
 
 SPLIT_TYPES = ("None", "Line", "RecordIO", "TFRecord")  # BATCH-12
+COMPRESSION_TYPES = ("None", "Gzip")
 STRATEGIES = ("SingleRecord", "MultiRecord")
 _MOST_MB = 100  # of one payload, and of all that are under way (BATCH-06)
 _OF_CONTAINER = {"SINGLE_RECORD": "SingleRecord", "MULTI_RECORD": "MultiRecord"}  # BATCH-03
@@ -36,12 +38,13 @@ class TransformJob:
         source: file, or directory whose files are taken with those below.
         destination: directory of the `.out` files.
         content_type, accept: headers of each request; None leaves one out (BATCH-15).
+        compression_type: of the files, `None` or `Gzip`; the container gets their content.
         split_type: what ends a record.
         strategy: records in one request; None for what the container says, or MultiRecord.
         assemble_with: `None` puts answers together as they are, `Line` ends each with a newline.
         max_payload: MB of one request, 0 for no limit (chunked encoding); None for what the container says,
             or 6.
-        max_concurrent: requests at once; None for what the container says, or 1.
+        max_concurrent: requests at once; 0 and None for what the container says, or 1.
         join_source: `Input` puts each record beside its prediction (BATCH-17).
         input_filter, output_filter: what of each record is sent, and what of each result is kept.
         environment: of the container.
@@ -60,6 +63,7 @@ class TransformJob:
     destination: Path
     content_type: str | None = None
     accept: str | None = None
+    compression_type: str = "None"
     split_type: str = "None"
     strategy: str | None = None
     assemble_with: str = "None"
@@ -81,8 +85,8 @@ class TransformJob:
             raise ToolkitError(f"--max-retries {self.max_retries}: SageMaker takes 0 to 3.")
         if self.max_payload is not None and not 0 <= self.max_payload <= _MOST_MB:
             raise ToolkitError(f"--max-payload {self.max_payload}: SageMaker takes 0 to {_MOST_MB} MB.")
-        if self.max_concurrent is not None and self.max_concurrent < 1:
-            raise ToolkitError(f"--max-concurrent {self.max_concurrent}: at least 1.")
+        if self.max_concurrent is not None and self.max_concurrent < 0:
+            raise ToolkitError(f"--max-concurrent {self.max_concurrent}: 0 or more.")
         if self.strategy == "MultiRecord" and self.split_type == "None":
             raise ToolkitError("--strategy MultiRecord needs records.", "Add --split-type Line, for example.")
         self._check_destination()
@@ -106,7 +110,7 @@ class TransformJob:
             "SAGEMAKER_MAX_PAYLOAD_IN_MB": self.max_payload,
             "SAGEMAKER_BATCH_STRATEGY": self.strategy
             and {value: name for name, value in _OF_CONTAINER.items()}[self.strategy],
-            "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": self.max_concurrent,
+            "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": self.max_concurrent or None,
         }
         told = {name: str(value) for name, value in given.items() if value is not None}
         return {**self.environment, "SAGEMAKER_BATCH": "true", **told}
@@ -130,6 +134,11 @@ class TransformJob:
                 "unlike hosting."
             )
         for name, value in self.environment.items():
+            if not VARIABLE.fullmatch(name):
+                raise ToolkitError(
+                    f"--environment {name}: SageMaker refuses the name.",
+                    "A name has letters, digits and underscores, and no digit at its start.",
+                )
             if len(name) > longest_name or len(value) > longest_value:
                 raise ToolkitError(f"--environment {name[:40]}: the name or the value is too long.")
 
@@ -174,7 +183,7 @@ def resolve(job: TransformJob, parameters: Mapping[str, Any]) -> Resolved:
         ToolkitError: together they are above 100 MB.
     """
     payload = _first(job.max_payload, _number(parameters, "MaxPayloadInMB"), 6)
-    concurrent = _first(job.max_concurrent, _number(parameters, "MaxConcurrentTransforms"), 1)
+    concurrent = _first(job.max_concurrent or None, _number(parameters, "MaxConcurrentTransforms"), 1)
     named = parameters.get("BatchStrategy")
     strategy = job.strategy or _OF_CONTAINER.get(str(named).upper()) or "MultiRecord"
     if payload * concurrent > _MOST_MB:
