@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration import tiny_image
+from toolkit.container import Container
 from toolkit.errors import ToolkitError, WorkError
 from toolkit.transform.job import execute
 from toolkit.transform.json_path import parse
@@ -112,3 +113,26 @@ def test_an_empty_file_has_an_empty_output(transform, tmp_path: Path, source: Pa
 def test_an_input_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ToolkitError, match=r"--input .*nowhere does not exist"):
         execute(TransformJob("an-image", None, tmp_path / "nowhere", tmp_path), print, print)
+
+
+def test_a_container_whose_end_the_engine_learns_late_ends_the_job(
+    transform, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (source / "a.csv").write_text("garbage\n")
+    (source / "sub" / "b.csv").unlink()
+    real = Container.is_running
+    late: list[bool] = []
+
+    def is_running(container: Container) -> bool:
+        """True once more after the end."""
+        running = real(container)
+        if not running:
+            late.append(True)
+        return running or len(late) == 1
+
+    monkeypatch.setattr(Container, "is_running", is_running)
+    with (
+        tiny_image.variant("dies", "ENV FAULT=dies-at-garbage") as image,
+        pytest.raises(WorkError, match="exit code 5"),
+    ):
+        transform(image)

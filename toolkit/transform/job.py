@@ -25,6 +25,7 @@ from toolkit.transform.settings import Resolved, TransformJob, resolve
 
 _AHEAD = 2  # payloads in memory for each request under way
 _PARAMETERS_LIMIT = 5.0  # seconds for /execution-parameters
+_ENDING_LIMIT = 10.0  # seconds in which a container that answers nothing has either ended or is only slow
 
 
 class _Sent(NamedTuple):
@@ -125,10 +126,23 @@ def _parameters(endpoint: Endpoint) -> Mapping[str, Any]:
 
 
 def _must_run(endpoint: Endpoint) -> None:
-    if not endpoint.container.is_running():
-        code = endpoint.container.wait()
-        tail = "\n".join(f"    {line}" for line in endpoint.logs().splitlines()[-10:])
-        raise WorkError(f"The container ended in the middle of the job, exit code {code}:\n{tail}")
+    """A connection ends before the engine knows that the container does: who answers lives."""
+    until = time.monotonic() + _ENDING_LIMIT
+    while endpoint.container.is_running():
+        if _answers(endpoint) or time.monotonic() > until:
+            return
+        time.sleep(0.05)
+    code = endpoint.container.wait()
+    tail = "\n".join(f"    {line}" for line in endpoint.logs().splitlines()[-10:])
+    raise WorkError(f"The container ended in the middle of the job, exit code {code}:\n{tail}")
+
+
+def _answers(endpoint: Endpoint) -> bool:
+    try:
+        endpoint.ping()
+    except (OSError, HTTPException, ToolkitError):
+        return False
+    return True
 
 
 class _Run:
