@@ -9,19 +9,33 @@ from typing import Any, Protocol
 from toolkit.errors import ToolkitError
 
 # Runs inside a container that has no network: argv is the port, the length of the request and the seconds in
-# which the answer must have come.
+# which the answer must have come. It hands on each byte that it reads, and knows from the answer where that
+# ends: not every server closes after it.
 SCRIPT = """
-import socket, sys, time
+import http.client, io, socket, sys, time
 port, size, limit = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
 end = time.monotonic() + limit
 server = socket.create_connection(("127.0.0.1", port), limit)
-server.sendall(sys.stdin.buffer.read(size))
-while True:
-    server.settimeout(max(0.001, end - time.monotonic()))
-    part = server.recv(65536)
-    if not part:
-        break
-    sys.stdout.buffer.write(part)
+request = sys.stdin.buffer.read(size)
+server.sendall(request)
+
+class Answer(io.RawIOBase):
+    def readable(self):
+        return True
+    def readinto(self, buffer):
+        server.settimeout(max(0.001, end - time.monotonic()))
+        size = server.recv_into(buffer)
+        sys.stdout.buffer.write(buffer[:size])
+        return size
+    def makefile(self, mode):
+        return io.BufferedReader(self)
+
+answer = http.client.HTTPResponse(Answer(), method=request.split(b" ", 1)[0].decode())
+try:
+    answer.begin()
+    answer.read()
+except (http.client.HTTPException, ConnectionError):
+    pass  # whoever gets these bytes will find the same
 """
 _LATE = "TimeoutError"  # of the program above; the last line of its traceback begins so
 
@@ -47,7 +61,7 @@ class RelayedConnection(http.client.HTTPConnection):
         self._exchange = exchange
 
     def endheaders(self, message_body: Any = None, *, encode_chunked: bool = False) -> None:
-        """One exchange carries one request: the server is asked to close after its answer."""
+        """One exchange carries one request, and so the server may close after its answer."""
         self.putheader("Connection", "close")
         super().endheaders(message_body, encode_chunked=encode_chunked)
 
