@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.conformance import endpoints
 from tests.conformance.endpoints import Handlers
 from tests.conformance.profile import Profile, csv_text, payload, read_profile, table
 from tests.conformance.script_jobs import ScriptJobs
@@ -24,7 +25,14 @@ from toolkit.job import Channel, JobResult, TrainingJob, execute, plan
 DEFAULT_IMAGE = "ensemble-cpu"
 ROWS = 80
 # fixture -> what the image's profile must claim for the tests that use it
-CAPABILITIES = {"scripts": "script_mode", "handlers": "handlers", "many": "multi_model"}
+CAPABILITIES = {
+    "scripts": "script_mode",
+    "handlers": "handlers",
+    "many": "multi_model",
+    "with_sessions": "sessions",
+    "with_streams": "bidirectional",
+}
+HANGS = 5.0  # seconds for a test that waits for what never comes
 
 MakeJob = Callable[..., TrainingJob]
 
@@ -34,16 +42,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     ours = [item for item in items if here in item.path.parents]
     for item in ours:
         item.add_marker(pytest.mark.docker)
-    for difference in chosen_profile(config).differences if ours else []:
-        mark = pytest.mark.xfail(reason=difference.reason, strict=True, run=not difference.hangs)
-        for item in ours:
-            if {item.name, getattr(item, "originalname", "")} & set(difference.tests):
-                item.add_marker(mark)
+    profile = chosen_profile(config) if ours else None
+    differing = (
+        [(row, item) for row in profile.differences for item in ours if row.names(item)] if profile else []
+    )
+    for row, item in differing:
+        item.add_marker(pytest.mark.xfail(reason=row.reason, strict=True))
     for fixture, capability in CAPABILITIES.items():
-        needing = [item for item in items if fixture in getattr(item, "fixturenames", ())]
-        if needing and not getattr(chosen_profile(config), capability):
-            config.hook.pytest_deselected(items=needing)
-            items[:] = [item for item in items if item not in needing]
+        witnesses = [item for row, item in differing if row.lacks == capability]
+        needing = [item for item in ours if fixture in getattr(item, "fixturenames", ())]
+        if needing and not getattr(profile, capability):
+            left_out = [item for item in needing if item not in witnesses]
+            config.hook.pytest_deselected(items=left_out)
+            items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -69,6 +80,13 @@ def chosen_profile(config: pytest.Config) -> Profile:
         return read_profile(name)
     except FileNotFoundError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+@pytest.fixture(autouse=True)
+def patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, profile: Profile) -> None:
+    """Little of it, where the profile says that the test waits for what never comes."""
+    if any(row.hangs and row.names(request.node) for row in profile.differences):
+        monkeypatch.setattr(endpoints, "PATIENCE", HANGS)
 
 
 @pytest.fixture(scope="session")

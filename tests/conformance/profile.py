@@ -11,6 +11,8 @@ import tomllib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pytest
+
 PROFILES = Path(__file__).parent / "profiles"
 FEATURES = 4
 LONGEST_FIELD = 100_000  # characters; Python's csv module takes 131,072
@@ -48,12 +50,18 @@ class Difference:
     Attributes:
         tests: their names, with or without the parameters in brackets.
         reason: what decides it.
-        hangs: the tests would wait for what never comes, so they are not run.
+        lacks: a capability of the profile that is like it; of its tests only those named here are run.
+        hangs: they wait for what never comes, and so have only seconds to do it.
     """
 
     tests: list[str]
     reason: str
+    lacks: str = ""
     hangs: bool = False
+
+    def names(self, item: pytest.Item) -> bool:
+        """True for one of its tests."""
+        return not {item.name, getattr(item, "originalname", "")}.isdisjoint(self.tests)
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,8 @@ class Profile:
         script_mode: whether `train` runs the user's program where a job names one.
         handlers: whether `serve` uses the model's own code/inference.py.
         multi_model: whether the image serves many models in one container.
+        sessions: whether handlers can keep sessions.
+        bidirectional: whether handlers can talk on bidirectional streams.
     """
 
     hyperparameters: dict[str, str]
@@ -83,6 +93,8 @@ class Profile:
     script_mode: bool = False
     handlers: bool = False
     multi_model: bool = False
+    sessions: bool = False
+    bidirectional: bool = False
 
 
 def read_profile(name: str) -> Profile:
@@ -94,7 +106,8 @@ def read_profile(name: str) -> Profile:
     document = tomllib.loads(path.read_text(encoding="utf-8"))
     differences = [Difference(**row) for row in document.pop("differences", [])]
     if "like" in document:  # the rest is that of another image
-        return replace(read_profile(document["like"]), differences=differences)
+        lacking = {row.lacks: False for row in differences if row.lacks}
+        return replace(read_profile(document["like"]), differences=differences, **lacking)
     training, serving = document["training"], document["serving"]
     return Profile(
         hyperparameters=training["hyperparameters"],
@@ -107,6 +120,8 @@ def read_profile(name: str) -> Profile:
         script_mode=training.get("script_mode", False),
         handlers=serving.get("handlers", False),
         multi_model=serving.get("multi_model", False),
+        sessions=serving.get("sessions", False),
+        bidirectional=serving.get("bidirectional", False),
     )
 
 

@@ -26,10 +26,16 @@ PLACES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def with_streams(handlers: Handlers) -> Handlers:
+    """`handlers`, of an image whose handlers can talk."""
+    return handlers
+
+
 @pytest.fixture(scope="module", params=PLACES.values(), ids=PLACES)
-def talking(request: pytest.FixtureRequest, handlers: Handlers) -> Iterator[Endpoint]:
+def talking(request: pytest.FixtureRequest, with_streams: Handlers) -> Iterator[Endpoint]:
     """Serves handlers/talks.py."""
-    with handlers.serve("talks.py", **request.param) as running:
+    with with_streams.serve("talks.py", **request.param) as running:
         yield running
 
 
@@ -165,8 +171,8 @@ def test_a_handler_that_ends_its_process_is_there_again_for_the_next_client(talk
 
 
 @pytest.mark.contract("HOST-05", "HOST-124")
-def test_sigterm_closes_each_stream_with_going_away(handlers: Handlers) -> None:
-    with handlers.serve("talks.py") as running, stream(running) as idle, stream(running) as busy:
+def test_sigterm_closes_each_stream_with_going_away(with_streams: Handlers) -> None:
+    with with_streams.serve("talks.py") as running, stream(running) as idle, stream(running) as busy:
         assert said(idle, "hello") == "hello"
         busy.send("block")
         with ThreadPoolExecutor(1) as pool:

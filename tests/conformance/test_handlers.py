@@ -224,7 +224,15 @@ def test_the_code_is_found_where_sdk_3_mounts_it(mounted: str, image: str, handl
         assert served.invoke(b"[[4]]", "application/json").text == "[[8.0]]"
 
 
-@pytest.mark.contract("HANDLER-15", "HANDLER-51", "BATCH-03")
+@pytest.mark.contract("HANDLER-51", "BATCH-03")
+def test_execution_parameters_count_the_workers(handlers: Handlers) -> None:
+    environment = {"SAGEMAKER_MODEL_SERVER_WORKERS": "3"}
+    with handlers.serve("default_steps.py", environment=environment) as served:
+        answer = served.request("GET", "/execution-parameters")
+    assert (answer.status, json.loads(answer.body)["MaxConcurrentTransforms"]) == (200, 3)
+
+
+@pytest.mark.contract("HANDLER-15")
 def test_as_many_workers_as_asked_for_answer_at_once(handlers: Handlers) -> None:
     meeting = """
         import os, pathlib, time
@@ -242,5 +250,3 @@ def test_as_many_workers_as_asked_for_answer_at_once(handlers: Handlers) -> None
     with handlers.serve(dedent(meeting), environment=environment) as served, ThreadPoolExecutor(3) as pool:
         answers = list(pool.map(lambda _: served.invoke(b"", "text/csv").text, range(3)))
         assert len(set(answers)) == 3
-        parameters = json.loads(served.request("GET", "/execution-parameters").body)
-        assert parameters["MaxConcurrentTransforms"] == 3

@@ -20,6 +20,8 @@ Rows = Callable[[int], bytes]
 GIGABYTE = 2**30
 SERVERLESS_START_LIMIT = 180.0  # seconds until /ping must be 200 (HOST-47)
 LISTENING = "0A"  # the state in /proc/net/tcp
+# Addresses that only the container itself reaches: loopback, the same within IPv6, Docker's name server.
+OWN = ("0100007F:", "0000000000000000FFFF00000100007F:", "00000000000000000000000001000000:", "0B00007F:")
 METRICS_LIMIT = 64 * 1024  # bytes; what a scrape each minute may well cost
 
 LIST_LISTENERS = """
@@ -38,11 +40,7 @@ def listening_ports(endpoint: Endpoint) -> set[int]:
     """TCP ports on which anything in the container's network listens for others than itself."""
     listed = endpoint.container.exec(["python3", "-c", LIST_LISTENERS], b"").decode().split("\n")
     listeners = [line.split() for line in listed if line.endswith(LISTENING)]
-    return {
-        int(address.rpartition(":")[2], 16)
-        for address, _ in listeners
-        if not address.startswith(("0100007F:", "0B00007F:"))  # loopback; Docker's name server
-    }
+    return {int(address.rpartition(":")[2], 16) for address, _ in listeners if not address.startswith(OWN)}
 
 
 @pytest.mark.contract("PIPE-01", "PIPE-02", "HOST-108")

@@ -172,6 +172,7 @@ def test_an_unload_waits_for_the_requests_of_the_model(many: ManyModels, handler
 
 @pytest.mark.contract("MME-07")
 def test_a_model_that_does_not_fit_into_memory_gets_507_and_the_others_stay(
+    many: ManyModels,
     image: str,
     model: Path,
     rows: Rows,
@@ -182,9 +183,9 @@ def test_a_model_that_does_not_fit_into_memory_gets_507_and_the_others_stay(
 ) -> None:
     around = Surroundings(binds=(Bind(tmp_path, PLACE, read_only=True),), memory=MEMORY)
     with Endpoint(image, environment=ENVIRONMENT, surroundings=around, start_limit=start_limit) as endpoint:
-        many = ManyModels(endpoint, tmp_path, model)
-        assert many.load("one", many.unpack("one")).status == 200
-        refused = many.load("hungry", many.unpack("hungry", {"code/inference.py": HUNGRY}))
+        little = ManyModels(endpoint, tmp_path, model)
+        assert little.load("one", little.unpack("one")).status == 200
+        refused = little.load("hungry", little.unpack("hungry", {"code/inference.py": HUNGRY}))
         assert refused.status == 507, refused.text
-        assert many.names() == ["one"]
-        assert many.invoke("one", rows(1), profile.accept).status == 200
+        assert little.names() == ["one"]
+        assert little.invoke("one", rows(1), profile.accept).status == 200

@@ -29,10 +29,16 @@ PLACES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def with_sessions(handlers: Handlers) -> Handlers:
+    """`handlers`, of an image that keeps sessions."""
+    return handlers
+
+
 @pytest.fixture(scope="module", params=PLACES.values(), ids=PLACES)
-def counting(request: pytest.FixtureRequest, handlers: Handlers) -> Iterator[Endpoint]:
+def counting(request: pytest.FixtureRequest, with_sessions: Handlers) -> Iterator[Endpoint]:
     """Serves handlers/counts.py with sessions."""
-    with handlers.serve("counts.py", **request.param) as running:
+    with with_sessions.serve("counts.py", **request.param) as running:
         yield running
 
 
@@ -142,24 +148,26 @@ def test_a_wrong_request_about_sessions_is_400(body: bytes, session: str | None,
 
 
 @pytest.mark.contract("HOST-105")
-def test_a_session_ends_by_itself(handlers: Handlers) -> None:
-    with handlers.serve("counts.py", environment={**ENABLED, "SAGEMAKER_SESSIONS_EXPIRATION": "1"}) as served:
+def test_a_session_ends_by_itself(with_sessions: Handlers) -> None:
+    with with_sessions.serve(
+        "counts.py", environment={**ENABLED, "SAGEMAKER_SESSIONS_EXPIRATION": "1"}
+    ) as served:
         name, _ = opened(ask(served, OPEN))
         eventually(lambda: ask(served, b"[]", name).status == 400, "the session ends")
         assert name in refusal(ask(served, b"[]", name))
 
 
 @pytest.mark.contract("HOST-105")
-def test_where_sessions_have_no_place_opening_one_is_424_and_all_else_works(handlers: Handlers) -> None:
+def test_where_sessions_have_no_place_opening_one_is_424_and_all_else_works(with_sessions: Handlers) -> None:
     environment = {**ENABLED, "SAGEMAKER_SESSIONS_PATH": "/opt/ml/model/sessions"}
-    with handlers.serve("counts.py", environment=environment) as served:
+    with with_sessions.serve("counts.py", environment=environment) as served:
         for session in (None, NEW):
             assert "could not be opened" in refusal(ask(served, OPEN, session), 424)
         assert facts(served, None) == {"session": None}
 
 
 @pytest.mark.contract("HOST-105")
-def test_where_sessions_are_off_opening_one_is_400(handlers: Handlers) -> None:
-    with handlers.serve("counts.py") as served:
+def test_where_sessions_are_off_opening_one_is_400(with_sessions: Handlers) -> None:
+    with with_sessions.serve("counts.py") as served:
         assert "SAGEMAKER_ENABLE_STATEFUL_SESSIONS" in refusal(ask(served, OPEN))
         assert facts(served, "an-id") == {"session": None}

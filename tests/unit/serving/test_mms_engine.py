@@ -1,16 +1,28 @@
-"""What OPT_ML_SERVING_ENGINE=mms needs no Java for; tests/integration/test_mms_image.py has the rest."""
+"""What OPT_ML_SERVING_ENGINE=mms needs no Java for; tests/integration/test_engines.py has the rest."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import socket
+import urllib.error
+import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from opt_ml.errors import UserError
 from opt_ml.serving.engines import mms
-from opt_ml.serving.engines.mms_link import DIRECTORY_VARIABLE, Busy, Event, Events, tell, wait_until_idle
+from opt_ml.serving.engines.mms_gate import Gate
+from opt_ml.serving.engines.mms_link import (
+    DIRECTORY_VARIABLE,
+    Busy,
+    Event,
+    Events,
+    has_clients,
+    tell,
+    wait_until_idle,
+)
 from opt_ml.serving.settings import Settings
 
 from tests.unit.serving.conftest import ECHO, ENTRYPOINTS, PATIENCE, Start
@@ -112,21 +124,70 @@ def test_telling_nobody_is_no_error(tmp_path, monkeypatch):
     tell(Event("ready"))
 
 
-def test_the_end_waits_for_a_busy_worker(tmp_path, monkeypatch):
+@pytest.fixture
+def busy(tmp_path, monkeypatch):
+    """A worker that is busy until the fixture is closed."""
     monkeypatch.setenv(DIRECTORY_VARIABLE, str(tmp_path))
+    with ExitStack() as held:
+        held.enter_context(Busy().shown())
+        yield held
 
+
+@pytest.fixture
+def port():
+    """A port that a client is connected to."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()),
+        server.accept()[0],
+    ):
+        yield server.getsockname()[1]
+
+
+def test_the_end_waits_for_a_busy_worker(tmp_path, busy, port):
     async def drain():
-        with ExitStack() as busy:
-            busy.enter_context(Busy().shown())
-            waiting = asyncio.create_task(wait_until_idle(tmp_path, PATIENCE))
-            done, _ = await asyncio.wait([waiting], timeout=1.0)
-            assert not done
+        waiting = asyncio.create_task(wait_until_idle(tmp_path, port, PATIENCE))
+        done, _ = await asyncio.wait([waiting], timeout=3.0)
+        assert not done
+        busy.close()
         await asyncio.wait_for(waiting, PATIENCE)
 
     asyncio.run(drain())
 
 
-def test_the_end_does_not_wait_for_ever(tmp_path, monkeypatch):
-    monkeypatch.setenv(DIRECTORY_VARIABLE, str(tmp_path))
-    with Busy().shown():
-        asyncio.run(wait_until_idle(tmp_path, 0.1))
+def test_the_end_does_not_wait_for_ever(tmp_path, busy, port):
+    asyncio.run(wait_until_idle(tmp_path, port, 0.1))
+
+
+def test_the_end_waits_for_nobody_where_no_client_is_connected(tmp_path, busy):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert not has_clients(port)
+        with socket.create_connection(server.getsockname()), server.accept()[0]:
+            assert has_clients(port)
+        asyncio.run(asyncio.wait_for(wait_until_idle(tmp_path, port, 10 * PATIENCE), PATIENCE))
+
+
+def status_of(address):
+    try:
+        return urllib.request.urlopen(address, timeout=PATIENCE).status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+@pytest.mark.contract("HOST-43")
+def test_what_the_server_loads_last_is_answered_when_the_model_is_there_and_is_none():
+    async def ask():
+        async with Gate() as gate:
+            name, _, address = gate.model.partition("=")
+            assert name != "model"
+            asking = asyncio.create_task(asyncio.to_thread(status_of, address))
+            done, _ = await asyncio.wait([asking], timeout=1.0)
+            assert not done
+            gate.open()
+            status = await asyncio.wait_for(asking, PATIENCE)
+            with pytest.raises(urllib.error.URLError, match="refused"):
+                await asyncio.to_thread(status_of, address)
+            return status
+
+    assert asyncio.run(ask()) == 404

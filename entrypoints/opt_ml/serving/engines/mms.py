@@ -25,6 +25,7 @@ import uvloop
 
 from opt_ml.errors import UserError
 from opt_ml.resources import usable_cpus
+from opt_ml.serving.engines.mms_gate import Gate
 from opt_ml.serving.engines.mms_link import DIRECTORY_VARIABLE, Event, Events, wait_until_idle
 from opt_ml.serving.packages import Packages
 from opt_ml.serving.processes import Children, describe_end, kill_worker, thread_limits
@@ -72,20 +73,25 @@ class _Engine:
         self._children = Children()
         self._packages = Packages(settings.model_dir, self._children)
         self._server: int | None = None
+        self._gate = Gate()
         self._is_announced = False
+        self._failure = ""
 
     async def run(self) -> int:
         """Serve until a signal comes, the model cannot be loaded, or the server ends."""
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._finish, 0)
         signal.signal(signal.SIGCHLD, self._on_child_signal)
-        with Events(self._directory, self._on_event):
-            starting = self._loop.create_task(self._start())
-            exit_code = await self._exit_code
-            if exit_code == 0 and self._server is not None:  # HOST-05
-                await wait_until_idle(self._directory, self._settings.drain_timeout)
-            starting.cancel()
-            await self._end()
+        async with self._gate:
+            with Events(self._directory, self._on_event):
+                starting = self._loop.create_task(self._start())
+                exit_code = await self._exit_code
+                if exit_code == 0 and self._server is not None:  # HOST-05
+                    await wait_until_idle(self._directory, self._settings.port, self._settings.drain_timeout)
+                starting.cancel()
+                await self._end()
+        if self._failure:  # behind all that the server has to say
+            print(self._failure, file=sys.stderr, flush=True)
         return exit_code
 
     async def _start(self) -> None:
@@ -128,7 +134,7 @@ class _Engine:
             *java_options(os.environ).split(),
             *("-cp", f".:{home}/mms/frontend/*", "com.amazonaws.ml.mms.ModelServer"),
             *("--python", sys.executable, "-f", str(config)),
-            *("-s", "/", "-m", f"model={self._settings.model_dir}"),
+            *("-s", "/", "-m", f"model={self._settings.model_dir}", self._gate.model),
         ]
 
     def _variables(self) -> dict[str, str]:
@@ -145,10 +151,11 @@ class _Engine:
 
     def _on_event(self, event: Event) -> None:
         if event.name == "failed":
-            # Left to itself the server would load again for ever, and /ping would say 200 meanwhile.
+            # Left to itself the server would load again for ever.
             self._give_up(event.cause, event.details)
         elif not self._is_announced:
             self._is_announced = True
+            self._gate.open()
             facts = f"multi-model-server, workers: {self._settings.workers}"
             print(f"Ready on port {self._settings.port}; {facts}.", flush=True)
 
@@ -167,7 +174,7 @@ class _Engine:
 
     def _give_up(self, cause: str, details: str) -> None:
         if not self._exit_code.done():
-            print(f"{cause}\n{details}".rstrip(), file=sys.stderr, flush=True)
+            self._failure = f"{cause}\n{details}".rstrip()
             self._finish(1)
 
     def _finish(self, exit_code: int) -> None:

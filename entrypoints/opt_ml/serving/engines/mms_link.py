@@ -18,7 +18,8 @@ DIRECTORY_VARIABLE = "OPT_ML_MMS_DIRECTORY"
 _SOCKET = "events.sock"
 _LOCK = "busy.lock"
 _LONGEST = 8000  # characters of a cause or a traceback; a datagram holds both, however they are escaped
-_QUIET = 0.5  # seconds without a request after which the server is idle
+_QUIET = 2.0  # seconds without a request after which the server is idle, whoever is connected
+_OPEN = ("01", "08")  # states in /proc/net/tcp: established, and closed by the client's side alone
 
 
 class Event(NamedTuple):
@@ -85,16 +86,22 @@ class Busy:
             fcntl.flock(self._file, fcntl.LOCK_UN)
 
 
-async def wait_until_idle(directory: Path, seconds: float) -> None:
-    """Return when no worker has been seen busy for a while, or after `seconds`.
+async def wait_until_idle(directory: Path, port: int, seconds: float) -> None:
+    """Return when no client is connected, when no worker has been seen busy for a while, or after `seconds`.
 
-    The server itself resets what is in flight when it gets SIGTERM, and tells nobody how much that is.
+    The server itself resets what is in flight when it gets SIGTERM, and tells nobody how much that is. A
+    request is with no worker while its body or its answer is on the way, hence the while.
+
+    Args:
+        directory: of this server.
+        port: where it listens.
+        seconds: the longest wait.
     """
     deadline = time.monotonic() + seconds
     quiet_since = time.monotonic()
     file = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        while (now := time.monotonic()) < deadline and now - quiet_since < _QUIET:
+        while (now := time.monotonic()) < deadline and now - quiet_since < _QUIET and has_clients(port):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 fcntl.flock(file, fcntl.LOCK_UN)
@@ -103,3 +110,13 @@ async def wait_until_idle(directory: Path, seconds: float) -> None:
             await asyncio.sleep(0.01)
     finally:
         os.close(file)
+
+
+def has_clients(port: int) -> bool:
+    """True while anybody is connected to `port` of this network."""
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with suppress(OSError), Path(table).open(encoding="ascii") as lines:
+            for _, local, _, state, *_ in (line.split() for line in lines):
+                if state in _OPEN and local.endswith(f":{port:04X}"):
+                    return True
+    return False

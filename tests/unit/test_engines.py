@@ -1,0 +1,20 @@
+"""What the pages say of serving engines is what their profiles say."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conformance.profile import PROFILES, read_profile
+from toolkit import images
+
+DIFFERING = sorted(path.stem for path in PROFILES.glob("*.toml") if read_profile(path.stem).differences)
+
+
+@pytest.mark.parametrize("name", DIFFERING)
+def test_the_page_of_an_image_lists_each_difference_of_its_engine(name):
+    page = " ".join((images.matrix()[name].folder / "README.md").read_text(encoding="utf-8").split())
+    assert [row.reason for row in read_profile(name).differences if f"- {row.reason}" not in page] == []
+
+
+def test_there_is_an_engine_that_differs():
+    assert DIFFERING == ["mms-ensemble-cpu"]
