@@ -220,7 +220,7 @@ class Soak:
         """SIGKILL to the longest-lived worker, again and again."""
         while time.monotonic() + self._kill_every < until:
             await asyncio.sleep(self._kill_every)
-            workers = sorted(self._server.find_processes(b"opt_ml.serving.worker"))
+            workers = sorted(self._server.find_processes(b"opt_ml.serving.workers.worker"))
             if workers:
                 with suppress(ProcessLookupError):
                     os.kill(workers[0], signal.SIGKILL)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from opt_ml.data import write_record
-from opt_ml.serving.protobuf import field, pack_varints
+from opt_ml.serving.codecs.protobuf import field, pack_varints
 
 COLUMNS = 4
 

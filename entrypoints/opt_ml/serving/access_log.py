@@ -23,9 +23,9 @@ from typing import Any
 import orjson
 
 from opt_ml.serving.answers import Answer
-from opt_ml.serving.joiner import Asker
 from opt_ml.serving.line_writer import LineWriter
 from opt_ml.serving.log_policy import LogPolicy
+from opt_ml.serving.workers.joiner import Asker
 
 _BURST = 100  # lines at once
 _RATE = 10.0  # lines a second in the long run: 200 MB a day

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from opt_ml.errors import UserError
 from opt_ml.serving.codecs import ENCODABLE, choose_accept, decode_table, encode_columns, parse_media_type
-from opt_ml.serving.images import FORMATS, decode_image
-from opt_ml.serving.json_text import decode_deep_json
+from opt_ml.serving.codecs.images import FORMATS, decode_image
+from opt_ml.serving.codecs.json_text import decode_deep_json
+from opt_ml.serving.codecs.npy import read_npy
 from opt_ml.serving.media import JSON, JSON_LINES, NPY
-from opt_ml.serving.npy import read_npy
 
 
 def decode_values(body: bytes, content_type: str) -> NDArray[Any]:

@@ -20,26 +20,26 @@ from typing import Any
 import orjson
 
 from opt_ml.serving import metrics
-from opt_ml.serving.acceptor import Acceptor, adopt, most_clients
 from opt_ml.serving.access_log import AccessLog
 from opt_ml.serving.answers import Answer, error_answer
 from opt_ml.serving.bidirectional.streams import Streams
-from opt_ml.serving.connection import Connection
-from opt_ml.serving.jobs import Job
-from opt_ml.serving.late_pool import LatePool
+from opt_ml.serving.http.acceptor import Acceptor, adopt, most_clients
+from opt_ml.serving.http.connection import Connection
+from opt_ml.serving.http.request_reader import Request
+from opt_ml.serving.http.server import Guest
 from opt_ml.serving.line_writer import LineWriter
 from opt_ml.serving.metrics import Metrics
 from opt_ml.serving.multi_model.api import NO_MODEL_NAMED, MultiModel
-from opt_ml.serving.pool import Pool
-from opt_ml.serving.processes import Children
 from opt_ml.serving.quick import Quick
-from opt_ml.serving.quick_connection import DRAIN_GRACE
-from opt_ml.serving.quick_path import QuickPath
-from opt_ml.serving.request_reader import Request
-from opt_ml.serving.server import Guest
+from opt_ml.serving.quick.quick_connection import DRAIN_GRACE
+from opt_ml.serving.quick.quick_path import QuickPath
 from opt_ml.serving.sessions.desk import SessionDesk
 from opt_ml.serving.sessions.store import SessionStore
 from opt_ml.serving.settings import MEGABYTE, Settings
+from opt_ml.serving.workers.jobs import Job
+from opt_ml.serving.workers.late_pool import LatePool
+from opt_ml.serving.workers.pool import Pool
+from opt_ml.serving.workers.processes import Children
 
 _TICK = 0.25  # seconds between two looks at clocks and time-outs
 _DRAIN_PATIENCE = 3.0  # seconds of silence that a half-received request gets while the server stops

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from opt_ml import pip
 from opt_ml.errors import UserError
-from opt_ml.serving import frames
 from opt_ml.serving.packages import site_packages
-from opt_ml.serving.worker_socket import die_with, take_socket
+from opt_ml.serving.workers import frames
+from opt_ml.serving.workers.worker_socket import die_with, take_socket
 
 _TAIL = 64 * 1024  # bytes of pip's output that are kept to tell the cause
 _CONNECT_TIMEOUT = "10"  # seconds; a container whose packets are dropped must not hang (HANDLER-13)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from opt_ml.errors import RequestError
 from opt_ml.serving import defaults
 from opt_ml.serving.answers import Answer
-from opt_ml.serving.charset import to_text
+from opt_ml.serving.codecs.charset import to_text
 from opt_ml.serving.context import SERVERS_OWN, Context
 from opt_ml.serving.handler import Function, Handler
 from opt_ml.serving.media import JSON, JSON_LINES, OCTET_STREAM, parse_media_type

@@ -25,8 +25,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from opt_ml.pip import InstallError
-from opt_ml.serving.frames import FrameBuffer
-from opt_ml.serving.processes import Children, describe_end, kill_worker, start_worker
+from opt_ml.serving.workers.frames import FrameBuffer
+from opt_ml.serving.workers.processes import Children, describe_end, kill_worker, start_worker
 
 
 def requirements_files(model_dir: Path, environment: Mapping[str, str] = os.environ) -> list[Path]:

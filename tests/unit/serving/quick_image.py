@@ -92,11 +92,11 @@ def processes(server: Server, module: str) -> set[int]:
 
 
 def lanes(server: Server) -> set[int]:
-    return processes(server, "lane")
+    return processes(server, "quick.lane")
 
 
 def workers(server: Server) -> set[int]:
-    return processes(server, "worker")
+    return processes(server, "workers.worker")
 
 
 def wait_for_lanes(server: Server, count: int) -> Server:

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from opt_ml.errors import RequestError
 from opt_ml.serving.codecs import decode_table, promote_header
-from opt_ml.serving.csv_text import decode_numbers, decode_text
+from opt_ml.serving.codecs.csv_text import decode_numbers, decode_text
 from opt_ml.serving.table import Table
 
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from opt_ml.serving import frames
+from opt_ml.serving.workers import frames
 
 HEADERS = st.dictionaries(st.text(max_size=5), st.none() | st.text(max_size=20), max_size=3)
 FRAMES = st.lists(st.tuples(HEADERS, st.binary(max_size=60)), max_size=5)

@@ -12,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from opt_ml.serving.request_reader import Request, RequestReader
-from opt_ml.serving.spool import SPOOL_BYTES, read_spooled
+from opt_ml.serving.http.request_reader import Request, RequestReader
+from opt_ml.serving.http.spool import SPOOL_BYTES, read_spooled
 
 from tests.unit.serving.conftest import PATIENCE, Server, eventually, is_alive
 

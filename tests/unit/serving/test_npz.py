@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from opt_ml.errors import RequestError
 from opt_ml.serving.codecs import decode_table
-from opt_ml.serving.npz import read_npz
+from opt_ml.serving.codecs.npz import read_npz
 
 NPZ = "application/x-npz"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from opt_ml.pip import InstallError
 from opt_ml.serving.packages import Packages
-from opt_ml.serving.processes import Children
+from opt_ml.serving.workers.processes import Children
 
 from tests.unit.serving.conftest import eventually, is_alive
 from tests.unit.serving.wheels import OFFLINE, wheel

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from opt_ml.serving.plain_http import (
+from opt_ml.serving.http.plain_http import (
     BODY_LIMIT,
     HEAD_LIMIT,
     PlainHead,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from opt_ml.serving.processes import pause_after
+from opt_ml.serving.workers.processes import pause_after
 
 
 @pytest.mark.parametrize(("failures", "pause"), [(1, 0.1), (3, 0.4), (10, 10.0), (1025, 10.0), (10**6, 10.0)])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from opt_ml.data import write_record
 from opt_ml.errors import RequestError
 from opt_ml.serving.codecs import choose_accept, decode_table, encode_columns
-from opt_ml.serving.protobuf import field, pack_varints, read_fields, unpack_varints
+from opt_ml.serving.codecs.protobuf import field, pack_varints, read_fields, unpack_varints
 
 RECORDS = "application/x-recordio-protobuf"
 FLOAT32, FLOAT64, INT32, BYTES = 2, 3, 7, 9

@@ -7,8 +7,8 @@ import os
 import pytest
 from opt_ml.errors import UserError
 from opt_ml.resources import memory_limit, usable_cpus
-from opt_ml.serving.processes import describe_end, thread_limits
 from opt_ml.serving.settings import MEGABYTE, default_workers, read_settings
+from opt_ml.serving.workers.processes import describe_end, thread_limits
 
 
 @pytest.mark.contract("HOST-30", "HOST-52", "HOST-109")

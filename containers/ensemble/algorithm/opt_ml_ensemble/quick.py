@@ -18,7 +18,7 @@ import orjson
 from opt_ml.errors import RequestError
 from opt_ml.serving.answers import Answer, error_answer
 from opt_ml.serving.codecs import DECODABLE, decode_table, encode_columns, media_type_of, parse_media_type
-from opt_ml.serving.csv_text import PLAIN
+from opt_ml.serving.codecs.csv_text import PLAIN
 from opt_ml.serving.media import CSV, JSON, JSON_LINES, NPY, OCTET_STREAM
 from opt_ml.serving.quick import QuickRequest
 

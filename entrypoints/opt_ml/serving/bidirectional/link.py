@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from opt_ml.serving.bidirectional.messages import INTERNAL_ERROR
-from opt_ml.serving.frames import FrameBuffer, FrameError, head
-from opt_ml.serving.processes import kill_worker, start_worker
 from opt_ml.serving.settings import Settings
+from opt_ml.serving.workers.frames import FrameBuffer, FrameError, head
+from opt_ml.serving.workers.processes import kill_worker, start_worker
 
 
 class Listener(Protocol):

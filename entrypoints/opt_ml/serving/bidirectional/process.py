@@ -12,13 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from opt_ml.serving import frames
 from opt_ml.serving.bidirectional.messages import INTERNAL_ERROR
 from opt_ml.serving.bidirectional.stream import Stream, StreamClosed
 from opt_ml.serving.handler import load_handler
 from opt_ml.serving.invocation import Model
 from opt_ml.serving.outcomes import describe, print_traceback
-from opt_ml.serving.worker_main import load, run_for, take_frames
+from opt_ml.serving.workers import frames
+from opt_ml.serving.workers.worker_main import load, run_for, take_frames
 
 _LONGEST_REASON = 100  # characters; a close frame has room for 123 bytes
 

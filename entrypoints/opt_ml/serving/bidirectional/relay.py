@@ -20,7 +20,7 @@ from websockets.server import ServerProtocol
 
 from opt_ml.serving.answers import Answer, error_answer
 from opt_ml.serving.bidirectional.messages import BINARY, GOING_AWAY, MORE, TEXT
-from opt_ml.serving.request_reader import Request
+from opt_ml.serving.http.request_reader import Request
 
 _KINDS = {Opcode.TEXT: TEXT, Opcode.BINARY: BINARY, Opcode.CONT: MORE}
 _SILENCE = 360.0  # seconds; the platform pings each 60 and gives up after 5 that were missed (HOST-123)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from opt_ml.serving.answers import Answer, error_answer
 from opt_ml.serving.bidirectional.link import Link
-from opt_ml.serving.processes import Children, describe_end, pause_after
-from opt_ml.serving.request_reader import Request
-from opt_ml.serving.server import Guest
+from opt_ml.serving.http.request_reader import Request
+from opt_ml.serving.http.server import Guest
 from opt_ml.serving.settings import Settings
+from opt_ml.serving.workers.processes import Children, describe_end, pause_after
 
 if TYPE_CHECKING:  # the package behind it takes 50 ms to import, which most servers never need
     from opt_ml.serving.bidirectional.relay import Relay

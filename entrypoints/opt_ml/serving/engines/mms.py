@@ -28,8 +28,8 @@ from opt_ml.resources import usable_cpus
 from opt_ml.serving.engines.mms_gate import Gate
 from opt_ml.serving.engines.mms_link import DIRECTORY_VARIABLE, Event, Events, wait_until_idle
 from opt_ml.serving.packages import Packages
-from opt_ml.serving.processes import Children, describe_end, kill_worker, thread_limits
 from opt_ml.serving.settings import Settings
+from opt_ml.serving.workers.processes import Children, describe_end, kill_worker, thread_limits
 
 _SERVICE = "opt_ml.serving.engines.mms_service"
 _LARGEST = 2**31 - 1  # bytes; Netty counts with a signed 32-bit number

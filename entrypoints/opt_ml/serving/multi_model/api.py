@@ -11,12 +11,12 @@ import orjson
 
 from opt_ml.errors import RequestError
 from opt_ml.serving.answers import Answer, error_answer
-from opt_ml.serving.connection import Connection
-from opt_ml.serving.jobs import Job
+from opt_ml.serving.http.connection import Connection
+from opt_ml.serving.http.request_reader import Request
 from opt_ml.serving.multi_model.memory import LoadError
 from opt_ml.serving.multi_model.registry import Registry, not_loaded
-from opt_ml.serving.request_reader import Request
 from opt_ml.serving.settings import Settings
+from opt_ml.serving.workers.jobs import Job
 
 NO_MODEL_NAMED = error_answer(
     400, "This endpoint has many models: POST /models/{model_name}/invoke, after POST /models has loaded it."

@@ -11,12 +11,12 @@ from pathlib import Path
 from opt_ml.errors import is_out_of_memory
 from opt_ml.resources import own_memory
 from opt_ml.serving.answers import error_answer
-from opt_ml.serving.jobs import Job
 from opt_ml.serving.multi_model.memory import LoadError, Memory
 from opt_ml.serving.packages import requirements_files
-from opt_ml.serving.pool import Pool
-from opt_ml.serving.processes import Children
 from opt_ml.serving.settings import Settings
+from opt_ml.serving.workers.jobs import Job
+from opt_ml.serving.workers.pool import Pool
+from opt_ml.serving.workers.processes import Children
 
 _LOOK = 0.01  # seconds between two looks at a process that starts or ends
 _PAUSE = 5.0  # seconds between two attempts to bring a model back

@@ -38,12 +38,12 @@ from time import perf_counter
 from typing import Any
 
 from opt_ml.errors import UserError
-from opt_ml.serving import frames
 from opt_ml.serving.answers import Answer
 from opt_ml.serving.invocation import Request
 from opt_ml.serving.multi_model.hosted import HostedModel
-from opt_ml.serving.worker_calls import bodies_of
-from opt_ml.serving.worker_main import run_for
+from opt_ml.serving.workers import frames
+from opt_ml.serving.workers.worker_calls import bodies_of
+from opt_ml.serving.workers.worker_main import run_for
 
 _OOM_SCORE = 500  # of 1000: the kernel ends a host before the front, which can start it again
 

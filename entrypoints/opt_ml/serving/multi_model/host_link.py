@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from opt_ml.errors import is_out_of_memory
 from opt_ml.serving.answers import Answer, error_answer
-from opt_ml.serving.frames import FrameBuffer, cut, head
-from opt_ml.serving.jobs import Job
 from opt_ml.serving.multi_model.memory import LoadError
-from opt_ml.serving.processes import kill_worker, start_worker
+from opt_ml.serving.workers.frames import FrameBuffer, cut, head
+from opt_ml.serving.workers.jobs import Job
+from opt_ml.serving.workers.processes import kill_worker, start_worker
 
 if TYPE_CHECKING:
     from opt_ml.serving.multi_model.shared import SharedModel

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from opt_ml.serving.answers import error_answer
-from opt_ml.serving.jobs import Job
 from opt_ml.serving.multi_model.memory import MEGABYTE, Estimate, LoadError, Memory
 from opt_ml.serving.multi_model.shared import SharedModel
 from opt_ml.serving.multi_model.shared_process import SharedProcess
-from opt_ml.serving.processes import Children
 from opt_ml.serving.settings import Settings
+from opt_ml.serving.workers.jobs import Job
+from opt_ml.serving.workers.processes import Children
 
 _FIRST_ESTIMATE = MEGABYTE // 2  # bytes of memory of a model besides its files
 _STARTS = 5  # failed in a row, with no other process alive, before the container gives up

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from opt_ml.serving.jobs import Job
 from opt_ml.serving.multi_model.dedicated import DedicatedModel, brings_code
 from opt_ml.serving.multi_model.hosts import Hosts
 from opt_ml.serving.multi_model.memory import MEGABYTE, Estimate, LoadError, Memory, size_of_files
 from opt_ml.serving.multi_model.shared import SharedModel
-from opt_ml.serving.pool import Pool
-from opt_ml.serving.processes import Children
 from opt_ml.serving.settings import Settings
+from opt_ml.serving.workers.jobs import Job
+from opt_ml.serving.workers.pool import Pool
+from opt_ml.serving.workers.processes import Children
 
 _PROCESS = 40 * MEGABYTE  # of an interpreter with this package, until some have been measured
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opt_ml.serving.answers import error_answer
-from opt_ml.serving.jobs import Job
+from opt_ml.serving.workers.jobs import Job
 
 if TYPE_CHECKING:
     from opt_ml.serving.multi_model.shared_process import SharedProcess

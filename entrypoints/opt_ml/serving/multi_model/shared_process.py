@@ -9,13 +9,13 @@ from contextlib import suppress
 
 from opt_ml.resources import own_memory
 from opt_ml.serving.answers import Answer, error_answer
-from opt_ml.serving.jobs import Job
 from opt_ml.serving.multi_model.host_link import Group, HostLink, HostLostError
 from opt_ml.serving.multi_model.memory import LoadError, Memory
 from opt_ml.serving.multi_model.shared import SharedModel
 from opt_ml.serving.multi_model.turns import Turns
-from opt_ml.serving.processes import Children, describe_end, pause_after
 from opt_ml.serving.settings import Settings
+from opt_ml.serving.workers.jobs import Job
+from opt_ml.serving.workers.processes import Children, describe_end, pause_after
 
 _SHORT_LIFE = 5.0  # seconds; a process that dies sooner than that waits before its next start
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from opt_ml.serving.jobs import Job
 from opt_ml.serving.multi_model.host_link import Group
 from opt_ml.serving.multi_model.shared import SharedModel
+from opt_ml.serving.workers.jobs import Job
 
 _MOST_JOINED = 64  # requests given to a process at once
 _JOINED_BYTES = 1 << 18  # of their bodies

@@ -20,9 +20,9 @@ from collections.abc import Callable
 import orjson
 
 from opt_ml.serving.answers import Answer, error_answer
-from opt_ml.serving.jobs import Client
-from opt_ml.serving.request_reader import Request
+from opt_ml.serving.http.request_reader import Request
 from opt_ml.serving.sessions.store import SessionStore
+from opt_ml.serving.workers.jobs import Client
 
 HEADER = b"x-amzn-sagemaker-session-id"
 NEW = "NEW_SESSION"

@@ -9,8 +9,8 @@ import zlib
 import numpy as np
 import pytest
 from opt_ml.errors import RequestError
+from opt_ml.serving.codecs.images import FORMATS
 from opt_ml.serving.defaults import decode_values
-from opt_ml.serving.images import FORMATS
 from PIL import Image
 
 PIXELS = np.array(

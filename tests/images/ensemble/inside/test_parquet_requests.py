@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from opt_ml.errors import RequestError
-from opt_ml.serving import parquet
-from opt_ml.serving.codecs import decode_table
+from opt_ml.serving.codecs import decode_table, parquet
 
 
 def refusal(body: bytes, content_type: str, status: int = 400) -> RequestError:

@@ -1,0 +1,296 @@
+"""The workers and the queue in front of them: dispatch, time-outs, and bringing back the dead."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from opt_ml.errors import UserError
+from opt_ml.serving.answers import Answer, error_answer
+from opt_ml.serving.http.deadlines import Overdue, overdue
+from opt_ml.serving.packages import Packages
+from opt_ml.serving.settings import Settings
+from opt_ml.serving.workers.job_queue import JobQueue
+from opt_ml.serving.workers.jobs import Call, Job
+from opt_ml.serving.workers.processes import Children, Starts, describe_end
+from opt_ml.serving.workers.worker_link import WorkerLink
+
+OnFatal = Callable[[str, str], None]
+
+
+class Pool:
+    """`settings.workers` worker processes behind one bounded queue.
+
+    Args:
+        settings: see `Settings`.
+        on_fatal: called once with (cause, traceback or empty) when there is no worker and none will come;
+            what waited has its answer.
+        children: shared by all pools of this process.
+        is_late: see `late_pool`; requests wait for the first load, which may be tried again.
+    """
+
+    def __init__(
+        self, settings: Settings, on_fatal: OnFatal, children: Children, is_late: bool = False
+    ) -> None:
+        self._settings = settings
+        self._on_fatal = on_fatal
+        self._loop = asyncio.get_running_loop()
+        self._links: set[WorkerLink] = set()
+        self._idle: list[WorkerLink] = []
+        self._queue = JobQueue(settings.queue_size, settings.queue_bytes)
+        self._children = children
+        self._packages = Packages(settings.model_dir, children)
+        self._starts = Starts()
+        self._predictions = 0
+        self._deaths = 0
+        self._streams = 0
+        self._broken_streams = 0
+        self._was_ready = is_late
+        self._is_closing = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Install what the model asks for, then start all workers; `is_ready` says when one has loaded.
+
+        It goes on after the return: the front has to answer /ping meanwhile.
+        """
+        self._keep(self._start())
+
+    async def _start(self) -> None:
+        try:
+            await self._packages.install()
+        except UserError as error:
+            self._give_up(str(error), getattr(error, "details", ""))
+            return
+        for _ in range(self._settings.workers):
+            await self._replace()
+
+    @property
+    def is_ready(self) -> bool:
+        """True while at least one worker has its model (HOST-43)."""
+        return any(link.is_alive for link in self._links)
+
+    @property
+    def processes(self) -> list[int]:
+        """The workers' process ids."""
+        return [link.process for link in self._links]
+
+    @property
+    def is_busy(self) -> bool:
+        """True while a request waits or runs."""
+        return bool(self._queue) or any(link.calls for link in self._links)
+
+    def gauges(self) -> dict[str, float]:
+        """The state of now, for /metrics."""
+        return {
+            "workers_ready": sum(link.is_alive for link in self._links),
+            "requests_waiting": len(self._queue),
+            "requests_running": sum(len(call.jobs) for link in self._links for call in link.calls.values()),
+        }
+
+    def counters(self) -> dict[str, float]:
+        """What happened since the start, for /metrics; requests by predictions is how many were joined."""
+        return {
+            "predictions_total": self._predictions,
+            "worker_deaths_total": self._deaths,
+            "streams_total": self._streams,
+            "streams_broken_total": self._broken_streams,
+        }
+
+    def submit(self, job: Job) -> None:
+        """Run `job` on a worker now, or when one is free; it always gets an answer."""
+        job.since = self._loop.time()
+        if self._idle:
+            self._run((job,))
+        elif not self._was_ready:
+            job.finish(error_answer(503, "The model is still loading. Try again later.", retry_after=1))
+        elif self._queue.has_room_for(job):
+            self._queue.add(job)
+        else:
+            cause = f"All workers are busy and {len(self._queue)} requests wait. Try again later."
+            job.finish(error_answer(503, cause, retry_after=1))
+
+    def cancel(self, job: Job) -> None:
+        """The client has gone: a waiting job is dropped, a running one is cancelled or ends for nobody."""
+        job.is_wanted = False
+        if self._queue.discard(job):
+            return
+        for link in self._links:
+            for call in link.calls.values():
+                if job in call.jobs and link.can_cancel(call):
+                    link.cancel(call)
+
+    def expire(self) -> None:
+        """End what took longer than the time-out; called now and then."""
+        now = self._loop.time()
+        for job in self._queue.take_older(now - self._settings.timeout):
+            cause = f"No worker was free for {self._settings.timeout:g} seconds. Try again later."
+            job.finish(error_answer(503, cause, retry_after=1))
+        for link in self._links:
+            for call in list(link.calls.values()):
+                late = overdue(call, link.concurrency > 1, self._settings, now)
+                if late is not None and not link.is_expired:
+                    self._end(link, call, late)
+
+    def _end(self, link: WorkerLink, call: Call, late: Overdue) -> None:
+        if late.cause:
+            self._fail(call, 504, late.cause)
+        if late.ends_worker:
+            link.is_expired = True
+            link.kill()
+        else:
+            link.cancel(call)
+
+    def _fail(self, call: Call, status: int, cause: str, retry_after: int | None = None) -> None:
+        """Answer for a call that will not end well, or break off its stream."""
+        for job in call.jobs:
+            if job.is_wanted and job.is_streaming:
+                self._broken_streams += 1
+                print(f"A stream was broken off. {cause}", file=sys.stderr, flush=True)
+            job.finish(error_answer(status, cause, retry_after=retry_after))
+
+    def on_ready(self, link: WorkerLink) -> None:
+        """See `Owner`."""
+        link.ready_at = self._loop.time()
+        self._was_ready = True
+        self._give_work(link)
+
+    def on_failed(self, link: WorkerLink, cause: str, details: str) -> None:
+        """See `Owner`."""
+        link.failure = (cause, details)
+
+    def on_answers(self, link: WorkerLink, call: Call, answers: list[Answer]) -> None:
+        """See `Owner`."""
+        self._predictions += 1
+        self._give_work(link)  # before the answers are written: the worker need not wait for that
+        for job, answer in zip(call.jobs, answers, strict=True):
+            job.finish(answer)
+
+    def on_end(self, link: WorkerLink, call: Call, cause: str | None) -> None:
+        """See `Owner`."""
+        self._predictions += 1
+        self._streams += call.is_streaming
+        self._give_work(link)
+        if cause is None:
+            for job in call.jobs:
+                job.end()
+        else:
+            self._fail(call, 500, cause)
+
+    def on_lost(self, link: WorkerLink) -> None:
+        """See `Owner`."""
+        if link in self._idle:
+            self._idle.remove(link)
+        if not self._is_closing:
+            link.kill()  # nothing of it may linger, whichever way it lost its socket
+        self._keep(self._bury(link))
+
+    def on_child_signal(self) -> None:
+        """SIGCHLD: note who ended, and close the sockets that a worker's own children still hold open."""
+        self._children.reap()
+        for link in self._links:
+            if self._children.has_ended(link.process):
+                self._loop.call_later(0.1, link.close)  # after its last words, which may still be unread
+
+    async def close(self) -> None:
+        """End all workers: those at work at once, the others by themselves, by force after a second."""
+        self._is_closing = True
+        self._packages.close()
+        for link in self._links:
+            if link.calls:
+                link.kill()
+            link.close()
+        deadline = self._loop.time() + 1.0
+        while self._links and self._loop.time() < deadline:
+            await asyncio.sleep(0.01)
+        for link in self._links:
+            link.kill()
+
+    async def _start_worker(self) -> None:
+        link = WorkerLink(self, self._settings, self._packages.variables())
+        self._children.watch(link.process)
+        self._links.add(link)
+        await link.connect()
+
+    async def _bury(self, link: WorkerLink) -> None:
+        """Answer for a dead worker, then replace it."""
+        end = describe_end(await self._children.take(link.process))
+        self._links.discard(link)
+        if self._is_closing:
+            return
+        self._deaths += 1
+        self._answer_for_dead(link, end)
+        self._starts.count(None if link.ready_at is None else self._loop.time() - link.ready_at)
+        cause, details = link.obituary(end)
+        if not self._was_ready or (link.ready_at is None and self._is_hopeless()):
+            self._give_up(cause, details)
+            return
+        print(f"{cause}\n{details}".rstrip(), file=sys.stderr, flush=True)
+        await self._replace()
+
+    def _answer_for_dead(self, link: WorkerLink, end: str) -> None:
+        for call in link.calls.values():
+            if len(call.jobs) == 1 or link.is_expired:
+                cause = f"The worker {end} during this request."
+                self._fail(call, 503, cause, retry_after=1)
+            else:
+                self._try_apart(call)
+        while self._idle and self._queue:
+            self._run(self._queue.take(self._idle[-1].joins))
+
+    def _try_apart(self, call: Call) -> None:
+        """Its worker died of one of them. Each goes again by itself, so that its neighbours never notice."""
+        for job in reversed(call.jobs):
+            job.is_alone = True
+            if job.is_wanted:
+                self._queue.add_first(job)
+
+    async def _replace(self) -> None:
+        """Start a worker, after a pause that grows with the failures before."""
+        while not self._is_closing:
+            await self._starts.pause()
+            if self._is_closing:
+                return
+            try:
+                await self._start_worker()
+                return
+            except OSError as error:  # no memory, or no process or file left
+                self._starts.count(None)
+                if self._is_hopeless():
+                    self._give_up(f"A worker cannot be started: {error}. Use a larger instance.", "")
+
+    def _is_hopeless(self) -> bool:
+        return self._starts.are_hopeless and not self.is_ready
+
+    def _give_up(self, cause: str, details: str) -> None:
+        if not self._is_closing:
+            self._is_closing = True
+            for job in self._queue.take_older(math.inf):
+                job.finish(error_answer(503, f"No worker could be started: {cause}", retry_after=1))
+            self._on_fatal(cause, details)
+
+    def _give_work(self, link: WorkerLink) -> None:
+        """Let a worker that may have room take what waits, else note that it is free."""
+        while self._queue and link.has_room:
+            link.run(self._queue.take(link.joins), self._loop.time())
+        if link.has_room and link not in self._idle:
+            self._idle.append(link)
+
+    def _run(self, jobs: Sequence[Job]) -> None:
+        """Give a call to the free worker that has the least to do, of equals the one that was busy last."""
+        link = min(reversed(self._idle), key=_load)
+        link.run(jobs, self._loop.time())
+        if not link.has_room:
+            self._idle.remove(link)
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _load(link: WorkerLink) -> int:
+    return len(link.calls)
