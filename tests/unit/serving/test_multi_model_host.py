@@ -5,9 +5,9 @@ from __future__ import annotations
 import socket
 import threading
 
-from opt_ml.serving import frames
 from opt_ml.serving.answers import Answer
 from opt_ml.serving.multi_model.host import Host
+from opt_ml.serving.workers import frames
 
 from tests.unit.serving.conftest import PATIENCE
 

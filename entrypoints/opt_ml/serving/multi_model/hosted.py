@@ -10,9 +10,9 @@ from pathlib import Path
 from opt_ml.errors import is_out_of_memory
 from opt_ml.serving.answers import Answer, error_answer
 from opt_ml.serving.invocation import Model, Request
-from opt_ml.serving.joiner import Guard
 from opt_ml.serving.outcomes import describe, print_traceback
 from opt_ml.serving.quick import QuickRequest, quick_path_of
+from opt_ml.serving.workers.joiner import Guard
 
 
 class HostedModel:
