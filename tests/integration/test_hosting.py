@@ -8,11 +8,9 @@ import shutil
 import signal
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import ClientError
 
 from tests.integration import tiny_image
 from tests.integration.endpoints import boto, error_of, running
@@ -178,20 +176,6 @@ def test_a_serverless_endpoint_is_small_and_unprivileged(tiny: str, model: Path,
             lambda: boto(endpoint).invoke_endpoint(EndpointName="small", Body=b"1,2\n" * (1 << 20) + b"1,2\n")
         )
     assert too_large["ResponseMetadata"]["HTTPStatusCode"] == 413
-
-
-def test_more_requests_than_max_concurrency_are_throttled(tiny: str, model: Path) -> None:
-    def outcome(endpoint: LocalEndpoint) -> str:
-        try:
-            boto(endpoint).invoke_endpoint(EndpointName="one", Body=b"1,2\n" * 50_000)  # a second
-        except ClientError as error:
-            return str(error.response["Error"]["Code"])
-        return "answered"
-
-    config = EndpointConfig("one", (ContainerDefinition(tiny, model),), limits=Limits(concurrency=1))
-    with running(config) as (endpoint, _), ThreadPoolExecutor(4) as threads:
-        outcomes = list(threads.map(lambda _: outcome(endpoint), range(4)))
-    assert set(outcomes) == {"answered", "ThrottlingException"}
 
 
 def test_changed_code_is_served_by_a_new_container_at_the_same_address(

@@ -21,12 +21,16 @@ INVOCATIONS = "/endpoints/here/invocations"
 
 
 class Container(BaseHTTPRequestHandler):
-    """Answers with the status that the body names."""
+    """Answers with the status that the body names, or, to `hold`, with 200 once the gate is open."""
 
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        code = int(self.rfile.read(int(self.headers["Content-Length"])))
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if body == b"hold":
+            self.server.holds.set()
+            assert self.server.gate.wait(30)
+        code = 200 if body == b"hold" else int(body)
         self.send_response_only(code)
         if code != 204:
             self.send_header("Content-Length", "0")
@@ -54,17 +58,33 @@ class OfThisProcess(Fleet):
 
 
 @pytest.fixture
-def client() -> Iterator[HTTPConnection]:
+def server() -> Iterator[ThreadingHTTPServer]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Container) as server:
+        server.holds, server.gate = threading.Event(), threading.Event()
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        fleet = OfThisProcess(server.server_address[1])
-        runtime = Runtime("here", SingleModel(fleet), Limits(payload=1000))
-        with Door(runtime, fleet, RequestLog(lambda _: None, 1000), None) as door:
-            door.open()
-            connection = HTTPConnection(door.url.removeprefix("http://"), timeout=30)
-            yield connection
-            connection.close()
+        yield server
+        server.gate.set()
         server.shutdown()
+
+
+@pytest.fixture
+def door(server: ThreadingHTTPServer) -> Iterator[Door]:
+    fleet = OfThisProcess(server.server_address[1])
+    runtime = Runtime("here", SingleModel(fleet), Limits(payload=1000, concurrency=1))
+    with Door(runtime, fleet, RequestLog(lambda _: None, 1000), None) as door:
+        door.open()
+        yield door
+
+
+def connect(door: Door) -> HTTPConnection:
+    return HTTPConnection(door.url.removeprefix("http://"), timeout=30)
+
+
+@pytest.fixture
+def client(door: Door) -> Iterator[HTTPConnection]:
+    connection = connect(door)
+    yield connection
+    connection.close()
 
 
 def status(client: HTTPConnection, path: str, body: bytes | None = b"200", method: str = "POST") -> int:
@@ -89,3 +109,18 @@ def test_an_answer_that_has_no_body_is_not_given_one(client, method, path, body)
         head, _, rest = stream.read().partition(b"\r\n\r\n")
     assert b"transfer-encoding" not in head.lower()
     assert rest == b""
+
+
+def test_more_requests_at_once_than_max_concurrency_are_throttled(server, door, client) -> None:
+    first = connect(door)
+    first.request("POST", INVOCATIONS, b"hold")
+    assert server.holds.wait(30)
+    client.request("POST", INVOCATIONS, b"200")
+    refused = client.getresponse()
+    refused.read()
+    assert (refused.status, refused.headers["x-amzn-ErrorType"]) == (429, "ThrottlingException")
+    server.gate.set()
+    assert first.getresponse().read() == b""
+    first.close()
+    # Who has an answer is not one too many with the next request.
+    assert [status(client, path) for path in (INVOCATIONS, "/invocations") * 20] == [200] * 40
