@@ -113,18 +113,6 @@ def test_the_bare_path_keeps_the_error_of_the_container(endpoint: LocalEndpoint)
     assert caught.value.fields["OriginalStatusCode"] == 400
 
 
-@pytest.mark.contract("HOST-50")
-def test_an_answer_that_is_late_is_a_model_error_without_a_status(tiny: str, model: Path) -> None:
-    config = EndpointConfig("slow", (ContainerDefinition(tiny, model),), limits=Limits(invocation=0.5))
-    with running(config) as (endpoint, _):
-        error = error_of(  # the tiny image takes 20 us a row
-            lambda: boto(endpoint).invoke_endpoint(EndpointName="slow", Body=b"1,2\n" * 200_000)
-        )
-        endpoint.fleet.stop(grace=0)  # it still works on the answer that nobody waits for
-    assert (error["Error"]["Code"], error["OriginalStatusCode"]) == ("ModelError", 0)
-    assert "timed out while waiting for a response from container primary" in error["OriginalMessage"]
-
-
 @pytest.mark.contract("HOST-12")
 def test_a_container_that_ends_is_started_again(tiny: str, model: Path) -> None:
     with (
