@@ -9,10 +9,9 @@ import httptools
 
 from opt_ml.errors import RequestError
 from opt_ml.serving.answers import Answer, error_answer
+from opt_ml.serving.http.refusals import HEADER_LIMIT, body_too_large, check_encoding, headers_too_long
 from opt_ml.serving.http.spool import SPOOL_BYTES, Spool, no_space
 
-HEADER_LIMIT = 64 * 1024
-"""Bytes of one request's target and headers together."""
 _MOST_PARTS = 256  # of a body, which are put together then: a chunk of two bytes takes forty here
 _UPGRADE = frozenset({b"connection", b"upgrade", b"http2-settings"})
 
@@ -103,6 +102,8 @@ class RequestReader:
         self._body: list[bytes] = []
         self._begun = bytearray()  # of the body, what comes before that
         self._size = 0  # bytes of the request's headers, and after those of its body
+        self._heads_begun = 0  # requests that began in the bytes at hand
+        self._unfinished = 0  # bytes that were all of one head, which has not ended
         self.is_closed = False
         self.wants_continue = False
 
@@ -130,6 +131,7 @@ class RequestReader:
     def _feed(self, data: memoryview) -> memoryview:
         """Read on. Returns what is left where the request offers another protocol."""
         rest = memoryview(b"")
+        before, self._heads_begun = self._request, 0
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -141,11 +143,7 @@ class RequestReader:
                 self.refuse(cause.status, cause.message)
             else:
                 self.refuse(400, f"Malformed HTTP: {error}.")
-        if self._request is not None and not self._has_headers:
-            # A header line without an end reaches no callback, so its bytes are counted here.
-            self._size += len(data)
-            if self._size > HEADER_LIMIT:
-                self.refuse(431, _headers_too_long().message)
+        self._count_unfinished(before, len(data))
         return rest
 
     def refuse(self, status: int, cause: str) -> None:
@@ -163,7 +161,8 @@ class RequestReader:
         """From httptools: the first byte of a request."""
         self._request = Request()
         self._has_headers = False
-        self._size = 0
+        self._size = self._unfinished = 0
+        self._heads_begun += 1
         self._body, self._begun = [], bytearray()
 
     def on_url(self, url: bytes) -> None:
@@ -194,7 +193,7 @@ class RequestReader:
         self._size = 0
         length = int(request.headers.get(b"content-length", b"0"))
         self._check_body(length)
-        _check_encoding(request.headers.get(b"content-encoding", b""))
+        check_encoding(request.headers.get(b"content-encoding", b""))
         self.wants_continue = request.headers.get(b"expect", b"").lower() == b"100-continue"
         if length > SPOOL_BYTES:
             self._spool(request)
@@ -272,23 +271,24 @@ class RequestReader:
     def _count_header(self, size: int) -> None:
         self._size += size
         if self._size > HEADER_LIMIT:
-            raise _headers_too_long()
+            raise headers_too_long()
+
+    def _count_unfinished(self, before: Request | None, size: int) -> None:
+        """A header line without an end reaches no callback, so its bytes are counted as they come.
+
+        Only those that are all of one head: others begin with the end of another request, however large.
+
+        Args:
+            before: what was being received before these bytes.
+            size: how many they are.
+        """
+        if self._request is None or self._has_headers:
+            return
+        if self._request is before or (before is None and self._heads_begun == 1):
+            self._unfinished += size
+            if self._unfinished > HEADER_LIMIT:
+                self.refuse(431, headers_too_long().message)
 
     def _check_body(self, size: int) -> None:
         if self._max_body is not None and size > self._max_body:
-            raise RequestError(
-                413,
-                f"The body is larger than {self._max_body / (1024 * 1024):g} MB. "
-                "Send fewer records, or set SAGEMAKER_MAX_PAYLOAD_IN_MB.",
-            )
-
-
-def _check_encoding(encoding: bytes) -> None:
-    if encoding and encoding.lower() != b"identity":
-        # The platform passes no such header on: who sends it would only see the packed bytes misread.
-        name = encoding[:50].decode("latin-1")
-        raise RequestError(415, f"Content-Encoding {name!r} is not supported. Send the body as it is.")
-
-
-def _headers_too_long() -> RequestError:
-    return RequestError(431, f"The request's headers are longer than {HEADER_LIMIT} bytes. Send fewer.")
+            raise body_too_large(self._max_body)

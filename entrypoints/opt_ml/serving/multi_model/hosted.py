@@ -12,7 +12,6 @@ from opt_ml.serving.answers import Answer, error_answer
 from opt_ml.serving.invocation import Model, Request
 from opt_ml.serving.outcomes import describe, print_traceback
 from opt_ml.serving.quick import QuickRequest, quick_path_of
-from opt_ml.serving.workers.joiner import Guard
 
 
 class HostedModel:
@@ -34,8 +33,7 @@ class HostedModel:
         self._directory = directory
         self._native: Model | None = None
         self._lock = threading.Lock()  # a handler need not know of threads
-        quick = quick_path_of(directory)
-        self._quick = None if quick is None else Guard(quick)
+        self._quick = quick_path_of(directory)
         if self._quick is None:
             self._native = self._load_native()
 
@@ -84,9 +82,14 @@ class HostedModel:
             return [None] * len(requests)
         most = max(1, self._quick.most_rows)
         answers: list[Answer | None] = []
-        for start in range(0, len(requests), most):
-            some = [QuickRequest(*request[:3]) for request in requests[start : start + most]]
-            answers += self._quick.answer(some)
+        try:
+            for start in range(0, len(requests), most):
+                some = [QuickRequest(*request[:3]) for request in requests[start : start + most]]
+                answers += self._quick.answer(some)
+        except Exception:
+            print_traceback()
+            self._quick = None  # it has a bug; the model itself is there
+            return [None] * len(requests)
         return answers
 
     def _load_native(self) -> Model:
