@@ -11,8 +11,10 @@ SETUP := .venv/toolkit.stamp
 DEV := .venv/dev.stamp
 # The SageMaker Python SDKs 2 and 3 exclude each other, and nothing of them may meet the toolkit.
 SDKS := .venv/sdk-v2.stamp .venv/sdk-v3.stamp
+# The fuzzers, and what an image reads requests with.
+FUZZ := .venv/fuzz.stamp
 
-.PHONY: help demo test bench-serving setup sdks doctor lint lock clean
+.PHONY: help demo test fuzz bench-serving setup sdks doctor lint lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +41,9 @@ serve-%: doctor ## Serve the newest model that this image trained (ARGUMENTS="--
 test-%: doctor $(DEV) $(SDKS) ## Build an image and test it: the container contract, and what only its family does
 	@./build.py build $*
 	@$(PYTHON) -m pytest tests/conformance tests/images --image $* $(ARGUMENTS)
+
+fuzz: $(FUZZ) ## 100000 malformed requests, then coverage-guided ones (ARGUMENTS="--examples N --runs N")
+	@.venv/fuzz/bin/python -m tests.fuzz $(ARGUMENTS)
 
 bench-serving: $(DEV) ## Measure our server beside others (ARGUMENTS="--quick"; benchmarks/serving/README.md)
 	@$(PYTHON) -m benchmarks.serving $(ARGUMENTS)
@@ -72,6 +77,10 @@ $(PYTHON):
 
 $(DEV): requirements/dev.txt $(SETUP)
 	@$(PYTHON) toolkit/bootstrap.py requirements/dev.txt
+	@touch $@
+
+$(FUZZ): requirements/fuzz.txt | $(SETUP)
+	@python3 toolkit/bootstrap.py $< .venv/fuzz
 	@touch $@
 
 .venv/sdk-%.stamp: requirements/sdk-%.txt | $(SETUP)

@@ -43,6 +43,7 @@ def find_locks() -> list[Lock]:
             "requirements/sdk-v3-excludes.txt",
             *anywhere,
         ),
+        _lock("requirements/fuzz.txt", "requirements/fuzz.in", "entrypoints/pyproject.toml", *anywhere),
         _lock("tests/images/requirements.txt", "tests/images/requirements.in", *anywhere),
         _lock("tests/differential/requirements.txt", "tests/differential/requirements.in", *anywhere),
         _lock("tests/distributed/requirements.txt", "tests/distributed/requirements.in", *anywhere),

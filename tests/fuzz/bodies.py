@@ -46,13 +46,13 @@ nan NaN -inf Infinity 1e999 - + . 0x1 1_0 null true , : ; # ] { } " ' \u0000
 {"a": "instances": "columns": "data":
 column_0 qid: PAR1 (-1,) '|O' '<U0' '<M8[ns]' '<c16' (9223372036854775807,)
 """
-_TOKENS = [
+TOKENS = [
     *_WORDS.split(),
     *(b"9" * 400, b"[" * 40, b"(0, 9)", b"PK\x05\x06", b"\x93NUMPY\x02\x00", b"\x80" * 11, b"\x00" * 8),
     *(b"\x00", b"\xff", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\xc2\x85", b"\r", b"\n", b"\r\n"),
     *(b"\x7f\xff\xff\xff", b"\xff\xff\xff\xff"),
 ]
-_TOKEN = st.sampled_from(_TOKENS) | st.binary(max_size=4)
+_TOKEN = st.sampled_from(TOKENS) | st.binary(max_size=4)
 _PLACE = st.floats(0, 1)
 _CHANGE = st.tuples(
     st.sampled_from(["insert", "replace", "delete", "repeat", "flip", "cut"]), _PLACE, _PLACE, _TOKEN
@@ -98,7 +98,7 @@ _JSON = st.recursive(
     ),
 )
 _FIELD = (
-    st.sampled_from(_TOKENS) | st.floats().map(lambda number: repr(number).encode()) | st.binary(max_size=6)
+    st.sampled_from(TOKENS) | st.floats().map(lambda number: repr(number).encode()) | st.binary(max_size=6)
 )
 _LINES = st.lists(st.lists(_FIELD, max_size=5), max_size=6)
 

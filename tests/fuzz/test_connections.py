@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz.bodies import fuzzed
-from tests.fuzz.test_answers import ANY_VALUES, TABULAR
+from tests.fuzz.handlers import ANY_VALUES, TABULAR
 from tests.fuzz.wire import VOLLEYS, Volley
 from tests.unit.serving.conftest import Server, end_all, starter
 from tests.unit.serving.quick_image import install, wait_for_lanes
