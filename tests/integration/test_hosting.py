@@ -8,11 +8,9 @@ import shutil
 import signal
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import ClientError
 
 from tests.integration import tiny_image
 from tests.integration.endpoints import boto, error_of, running
@@ -115,18 +113,6 @@ def test_the_bare_path_keeps_the_error_of_the_container(endpoint: LocalEndpoint)
     assert caught.value.fields["OriginalStatusCode"] == 400
 
 
-@pytest.mark.contract("HOST-50")
-def test_an_answer_that_is_late_is_a_model_error_without_a_status(tiny: str, model: Path) -> None:
-    config = EndpointConfig("slow", (ContainerDefinition(tiny, model),), limits=Limits(invocation=0.5))
-    with running(config) as (endpoint, _):
-        error = error_of(  # the tiny image takes 20 us a row
-            lambda: boto(endpoint).invoke_endpoint(EndpointName="slow", Body=b"1,2\n" * 200_000)
-        )
-        endpoint.fleet.stop(grace=0)  # it still works on the answer that nobody waits for
-    assert (error["Error"]["Code"], error["OriginalStatusCode"]) == ("ModelError", 0)
-    assert "timed out while waiting for a response from container primary" in error["OriginalMessage"]
-
-
 @pytest.mark.contract("HOST-12")
 def test_a_container_that_ends_is_started_again(tiny: str, model: Path) -> None:
     with (
@@ -178,20 +164,6 @@ def test_a_serverless_endpoint_is_small_and_unprivileged(tiny: str, model: Path,
             lambda: boto(endpoint).invoke_endpoint(EndpointName="small", Body=b"1,2\n" * (1 << 20) + b"1,2\n")
         )
     assert too_large["ResponseMetadata"]["HTTPStatusCode"] == 413
-
-
-def test_more_requests_than_max_concurrency_are_throttled(tiny: str, model: Path) -> None:
-    def outcome(endpoint: LocalEndpoint) -> str:
-        try:
-            boto(endpoint).invoke_endpoint(EndpointName="one", Body=b"1,2\n" * 50_000)  # a second
-        except ClientError as error:
-            return str(error.response["Error"]["Code"])
-        return "answered"
-
-    config = EndpointConfig("one", (ContainerDefinition(tiny, model),), limits=Limits(concurrency=1))
-    with running(config) as (endpoint, _), ThreadPoolExecutor(4) as threads:
-        outcomes = list(threads.map(lambda _: outcome(endpoint), range(4)))
-    assert set(outcomes) == {"answered", "ThrottlingException"}
 
 
 def test_changed_code_is_served_by_a_new_container_at_the_same_address(

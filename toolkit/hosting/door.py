@@ -148,16 +148,19 @@ class _Handler(BaseHTTPRequestHandler):
             with self._runtime.stream(headers, body) as routed:
                 served.status = routed.answer.status
                 self._stream_events(routed, served)
+            self.wfile.write(_chunk(b""))
             return
         with self._runtime.invoke(headers, body) as (routed, answer):
             served.status = routed.answer.status
-            self._answer(200, _returned(routed.answer), answer, served)
+        # Behind the block: who has the whole answer may ask again, and is not one too many.
+        self._answer(200, _returned(routed.answer), answer, served)
 
     def _bare_invocation(self, served: Served) -> None:
         headers, body = self._request(served)
         with self._runtime.answer(headers, body, self._runtime.limits.stream) as routed:
             served.status = routed.answer.status
-            self._pass_on(routed, served)
+            end = self._pass_on(routed, served)
+        self.wfile.write(end)
 
     def _hand_over(self) -> None:
         """A path of the container: health, metrics, the model API."""
@@ -171,7 +174,8 @@ class _Handler(BaseHTTPRequestHandler):
             limit = self._runtime.limits.invocation
             with self._fleet.ask(0, self.command, self.path, sent, body, limit) as answer:
                 served.status = answer.status
-                self._pass_on(Routed(answer, self._fleet.definitions[0].hostname), served)
+                end = self._pass_on(Routed(answer, self._fleet.definitions[0].hostname), served)
+            self.wfile.write(end)
 
     def _request(self, served: Served) -> tuple[dict[str, str], bytes]:
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -232,8 +236,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Connection", "close")
         self.end_headers()
 
-    def _pass_on(self, routed: Routed, served: Served) -> None:
-        """The container's answer, part by part."""
+    def _pass_on(self, routed: Routed, served: Served) -> bytes:
+        """The container's answer, part by part; returns its end, to be written when nothing is under way."""
         answer = routed.answer
         headers = {name: value for name, value in answer.headers.items() if name not in _HOP_BY_HOP}
         has_body = self.command != "HEAD" and answer.status not in _WITHOUT_BODY
@@ -243,17 +247,18 @@ class _Handler(BaseHTTPRequestHandler):
             headers["Transfer-Encoding"] = "chunked"
         self._head(answer.status, headers)
         if not has_body:
-            return
+            return b""
+        end = b""
         try:
             for part in routed.parts():
                 served.sent += len(part)
-                self.wfile.write(part if length else _chunk(part))
+                self.wfile.write(end if length else _chunk(part))
+                end = part
         except NoAnswerError as error:
             self.close_connection = True  # half an answer must not look like a whole one
             served.note = str(error)
-            return
-        if not length:
-            self.wfile.write(_chunk(b""))
+            return b""
+        return end if length else _chunk(b"")
 
     def _stream_events(self, routed: Routed, served: Served) -> None:
         """Each part that the container flushes becomes a PayloadPart (HOST-65)."""
@@ -272,7 +277,6 @@ class _Handler(BaseHTTPRequestHandler):
                 "Message": f"{served.note} in the middle of its response stream.",
             }
             self.wfile.write(_chunk(event_stream.exception("ModelStreamError", members)))
-        self.wfile.write(_chunk(b""))
 
 
 def _returned(answer: OpenAnswer) -> dict[str, str]:

@@ -31,6 +31,7 @@ _BURST = 100  # lines at once
 _RATE = 10.0  # lines a second in the long run: 200 MB a day
 _SUMMARY_PERIOD = 10.0  # seconds
 _PATH_CHARACTERS = 200
+_ID_CHARACTERS = 64  # as many as the API lets through (HOST-60); here a header of 64 KB may come
 _STATUS = itemgetter(0)
 
 
@@ -103,7 +104,7 @@ class AccessLog:
             budget.lines -= 1
         self._write(
             "error" if status >= 500 else "warning" if status >= 400 else "info",
-            request_id=request_id or f"{self._prefix}-{next(self._numbers)}",
+            request_id=(request_id or f"{self._prefix}-{next(self._numbers)}")[:_ID_CHARACTERS],
             method=method,
             path=path[:_PATH_CHARACTERS],
             status=status,

@@ -85,6 +85,10 @@ class Quick:
     def answer(self, requests):
         if self.model["quick"] == "bug":
             raise KeyError("bug")
+        if self.model["quick"] == "short":
+            return []
+        if any(request.body == b"trip" for request in requests):
+            raise KeyError("tripped over one request")
         assert len(requests) <= self.most_rows
         return [self.one(request.body.decode(), len(requests)) for request in requests]
     def one(self, text, count):

@@ -53,3 +53,12 @@ def test_lines_reach_a_pipe_in_whole_pieces_that_are_written_at_once(tmp_path):
     os.close(reader)
     assert all(packet.endswith(b"\n") and len(packet) <= 4096 for packet in packets)
     assert len(b"".join(packets).splitlines()) == 200
+
+
+@pytest.mark.contract("HOST-60")
+def test_a_line_stays_short_whatever_the_client_calls_its_request(tmp_path):
+    with (tmp_path / "log").open("wb") as file:
+        log = AccessLog(LineWriter(file.fileno()), LogPolicy())
+        log.one("POST", "/" + 9000 * "p", 200, 0.0, 3, 9000 * "i")
+        log.close()
+    assert (tmp_path / "log").stat().st_size < 500

@@ -74,7 +74,13 @@ def test_requests_are_joined_up_to_what_the_quick_path_takes(one):
     assert any(text.endswith("of 4") for text in replies)
 
 
-@pytest.mark.parametrize("fault", ["broken", "bug"])
+def test_a_request_that_the_quick_path_trips_over_does_not_end_it(one):
+    one.load("small", quick="yes")
+    assert one.invoke("small", "trip").body.startswith(b"small trip")
+    assert one.invoke("small").body.startswith(b"quick hello")
+
+
+@pytest.mark.parametrize("fault", ["broken", "bug", "short"])
 def test_a_quick_path_that_fails_leaves_all_to_the_model_itself(one, fault):
     assert one.load("small", quick=fault).status == 200
     assert one.invoke("small").body.startswith(b"small hello")

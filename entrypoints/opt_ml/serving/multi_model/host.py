@@ -90,6 +90,7 @@ class Host:
         bodies = iter(bodies_of(every, body))
         done = []
         parts = []
+        late = []
         count = 0
         for key, described in header["groups"]:
             requests = [Request(next(bodies), facts[0], facts[1], facts[3]) for facts in described]
@@ -99,9 +100,11 @@ class Host:
             parts += [answer.body for answer in answers if answer is not None]
             for request, answer in zip(requests, answers, strict=True):
                 if answer is None:
-                    self._orders.put({"late": [header["call"], count], "key": key, "request": request})
+                    late.append({"late": [header["call"], count], "key": key, "request": request})
                 count += 1
         self._send({"event": "answers", "call": header["call"], "groups": done}, b"".join(parts))
+        for order in late:  # only now: the front must know that an answer comes late before it does
+            self._orders.put(order)
 
     def _follow_orders(self) -> None:
         """In the second thread: what takes long, one after the other."""

@@ -12,6 +12,7 @@ from opt_ml.serving.answers import Answer, error_answer
 from opt_ml.serving.invocation import Model, Request
 from opt_ml.serving.outcomes import describe, print_traceback
 from opt_ml.serving.quick import QuickRequest, quick_path_of
+from opt_ml.serving.workers.joiner import Guard
 
 
 class HostedModel:
@@ -33,7 +34,8 @@ class HostedModel:
         self._directory = directory
         self._native: Model | None = None
         self._lock = threading.Lock()  # a handler need not know of threads
-        self._quick = quick_path_of(directory)
+        quick = quick_path_of(directory)
+        self._quick = None if quick is None else Guard(quick)
         if self._quick is None:
             self._native = self._load_native()
 
@@ -82,14 +84,9 @@ class HostedModel:
             return [None] * len(requests)
         most = max(1, self._quick.most_rows)
         answers: list[Answer | None] = []
-        try:
-            for start in range(0, len(requests), most):
-                some = [QuickRequest(*request[:3]) for request in requests[start : start + most]]
-                answers += self._quick.answer(some)
-        except Exception:
-            print_traceback()
-            self._quick = None  # it has a bug; the model itself is there
-            return [None] * len(requests)
+        for start in range(0, len(requests), most):
+            some = [QuickRequest(*request[:3]) for request in requests[start : start + most]]
+            answers += self._quick.answer(some)
         return answers
 
     def _load_native(self) -> Model:
