@@ -8,14 +8,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from opt_ml.errors import UserError
+from opt_ml.nearest import nearest
+from opt_ml.tables.columns import find_column, find_label
+from opt_ml.tables.files import Rows, as_categories, as_numbers, is_text
+from opt_ml.tables.text import have_decimal_commas, quoted
 
-from opt_ml_ensemble.files import Rows, as_categories, as_numbers, is_text
 from opt_ml_ensemble.label import MOSTLY_NUMBERS, encode_label, find_task
 from opt_ml_ensemble.schema import Data, Feature, Matrix, Schema, category_codes, finite_float32
-from opt_ml_ensemble.settings import Settings, nearest
-from opt_ml_ensemble.text import have_decimal_commas, quoted
+from opt_ml_ensemble.settings import Settings
 
-LABEL_NAMES = ("label", "target", "y", "class")
 IDENTIFIER_ROWS = 20
 
 
@@ -42,35 +43,6 @@ def build_schema(rows: Rows, settings: Settings) -> Schema:
         )
         raise UserError(f"No column of the train channel tells anything about the label ({reasons[:300]}).")
     return Schema(features, label, task, classes, weight, rows.named)
-
-
-def find_label(rows: Rows, wanted: str | None) -> str:
-    """The label column: as named, else by its usual names, else the last one (README, Channels)."""
-    columns = [str(name) for name in rows.frame.columns]
-    if wanted is not None:
-        return find_column(rows, wanted, "label")
-    if rows.label_first:
-        return columns[0]
-    usual = [name for name in columns if name.lower() in LABEL_NAMES] if rows.named else []
-    return usual[0] if len(usual) == 1 else columns[-1]
-
-
-def find_column(rows: Rows, wanted: str, role: str) -> str:
-    """A column by name or by position from 0 (from the end where negative).
-
-    Raises:
-        UserError: there is no such column; lists those that are there.
-    """
-    columns = [str(name) for name in rows.frame.columns]
-    if wanted in columns:
-        return wanted
-    if wanted.lstrip("-").isdigit() and -len(columns) <= int(wanted) < len(columns):
-        return columns[int(wanted)]
-    listed = ", ".join(columns[:20]) + (f", ... ({len(columns)} in all)" if len(columns) > 20 else "")
-    raise UserError(
-        f"The channel {rows.channel} has no column {wanted!r} for {role}.{nearest(wanted, columns)} "
-        f"Its columns are: {listed}."
-    )
 
 
 def encode(rows: Rows, schema: Schema) -> Data:

@@ -7,10 +7,7 @@ names are those of XGBoost and of the published SageMaker sample where these hav
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
-Kind = Literal["integer", "number", "text", "choice", "list"]
+from opt_ml.training.hyperparameters import Hyperparameter, Kind
 
 OBJECTIVES = {
     "auto": None,
@@ -28,47 +25,6 @@ MODELS = ("catboost", "xgboost", "extra_trees", "random_forest", "hist_gradient_
 DEFAULT_MODELS = ("catboost", "xgboost", "extra_trees", "linear")
 BLENDS = ("weighted", "mean", "vote", "stacking")
 EVAL_METRICS = ("auto", "rmse", "mae", "r2", "auc", "logloss", "accuracy", "f1", "mlogloss")
-
-
-@dataclass(frozen=True)
-class Hyperparameter:
-    """One row of the table.
-
-    Attributes:
-        name: as in hyperparameters.json.
-        kind: how the value is read.
-        default: None where the job decides (the meaning says how) or where the models differ.
-        meaning: one line for people.
-        low, high: the allowed range, both ends included unless `above` is set.
-        above: `low` itself is not allowed.
-        choices: the allowed texts of a choice, or of each item of a list.
-        follows: the shared hyperparameter that is used when this one is not given.
-        aliases: other names for the same thing.
-    """
-
-    name: str
-    kind: Kind
-    default: int | float | str | tuple[str, ...] | None
-    meaning: str
-    low: float | None = None
-    high: float | None = None
-    above: bool = False
-    choices: tuple[str, ...] = ()
-    follows: str | None = None
-    aliases: tuple[str, ...] = ()
-
-    @property
-    def allowed(self) -> str:
-        """The range in words, such as `above 0, at most 1`; empty where anything goes."""
-        if self.choices:
-            return ", ".join(self.choices)
-        low = "" if self.low is None else f"{'above' if self.above else 'at least'} {_plain(self.low)}"
-        high = "" if self.high is None else f"at most {_plain(self.high)}"
-        return ", ".join(part for part in (low, high) if part)
-
-
-def _plain(value: float) -> str:
-    return str(int(value)) if float(value).is_integer() else str(value)
 
 
 def _shared(
@@ -281,19 +237,3 @@ _SCIKIT_LEARN = (
 )
 
 TABLE: tuple[Hyperparameter, ...] = (*_JOB, *_SHARED, *_CATBOOST, *_XGBOOST, *_SCIKIT_LEARN)
-
-
-def markdown() -> str:
-    """The table as it stands in the README, which a test compares with this."""
-    lines = ["| Name | Default | Allowed | Meaning |", "|---|---|---|---|"]
-    for row in TABLE:
-        default = ", ".join(row.default) if isinstance(row.default, tuple) else row.default
-        meaning = row.meaning
-        if row.follows:
-            meaning = f"{meaning} Follows `{row.follows}`.".strip()
-        if row.aliases:
-            meaning = f"{meaning} Also: {', '.join(f'`{alias}`' for alias in row.aliases)}.".strip()
-        kind = "" if row.kind in ("text", "choice", "list") else row.kind
-        allowed = ", ".join(part for part in (kind, row.allowed) if part) or "text"
-        lines.append(f"| `{row.name}` | {'' if default is None else default} | {allowed} | {meaning} |")
-    return "\n".join(lines) + "\n"

@@ -28,14 +28,15 @@ from typing import Any
 import numpy as np
 from opt_ml.environment import Channel
 from opt_ml.errors import UserError
+from opt_ml.nearest import nearest
+from opt_ml.tables.columns import find_column, find_label
+from opt_ml.tables.files import Rows, as_categories
+from opt_ml.tables.text import category, quoted
 
 from opt_ml_ensemble.bundle import Bundle, load_bundle
-from opt_ml_ensemble.dataset import find_column, find_label
-from opt_ml_ensemble.files import Rows, as_categories
 from opt_ml_ensemble.models import Model
 from opt_ml_ensemble.schema import Schema
-from opt_ml_ensemble.settings import Settings, nearest
-from opt_ml_ensemble.text import category, quoted
+from opt_ml_ensemble.settings import Settings
 
 CHANNEL = "model"
 

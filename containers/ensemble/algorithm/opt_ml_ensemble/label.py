@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from opt_ml.errors import UserError
+from opt_ml.tables.files import Rows, as_numbers
+from opt_ml.tables.text import category, have_decimal_commas, quoted
 
-from opt_ml_ensemble.files import Rows, as_numbers
 from opt_ml_ensemble.schema import Schema, Task
 from opt_ml_ensemble.settings import Settings
-from opt_ml_ensemble.text import category, have_decimal_commas, quoted
 
 MOST_NUMERIC_CLASSES = 20
 MOST_CLASSES = 1000

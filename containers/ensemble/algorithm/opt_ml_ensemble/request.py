@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from opt_ml.errors import RequestError
+from opt_ml.nearest import nearest
 from opt_ml.serving.codecs import promote_header
 from opt_ml.serving.table import Table
+from opt_ml.tables.text import category, number
 
 from opt_ml_ensemble.schema import Feature, Matrix, Schema, category_codes, finite_float32
-from opt_ml_ensemble.settings import nearest
-from opt_ml_ensemble.text import category, number
 
 
 def request_matrix(table: Table, schema: Schema) -> Matrix:

@@ -14,7 +14,9 @@ from typing import Any
 
 from opt_ml.environment import Channel, Environment
 from opt_ml.errors import UserError
+from opt_ml.nearest import nearest
 from opt_ml.resources import usable_cpus
+from opt_ml.tables.files import Rows, read_channel
 from opt_ml.training import stopping
 from opt_ml.training.checkpoints import Checkpoints
 from opt_ml.training.staging import staged_model
@@ -24,7 +26,6 @@ from opt_ml_ensemble.bundle import save_bundle
 from opt_ml_ensemble.compiled.export import compile_model
 from opt_ml_ensemble.dataset import build_schema, encode
 from opt_ml_ensemble.description import write_json
-from opt_ml_ensemble.files import Rows, read_channel
 from opt_ml_ensemble.fitting import Start
 from opt_ml_ensemble.hosts.member import follow
 from opt_ml_ensemble.hosts.team import Team
@@ -34,7 +35,7 @@ from opt_ml_ensemble.models import Problem
 from opt_ml_ensemble.progress import Progress, identity
 from opt_ml_ensemble.report.page import write_report
 from opt_ml_ensemble.schema import Data, Schema
-from opt_ml_ensemble.settings import Settings, nearest, read_settings
+from opt_ml_ensemble.settings import Settings, read_settings
 from opt_ml_ensemble.trainer import Outcome, train_ensemble
 
 CHANNELS = ("train", "training", "validation", "test", "model")

@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opt_ml.environment import Channel
 from opt_ml.errors import UserError
-from opt_ml_ensemble.dataset import build_schema, encode, find_label
-from opt_ml_ensemble.files import read_channel
+from opt_ml.tables.columns import find_label
+from opt_ml.tables.files import read_channel
+from opt_ml.tables.text import category, number
+from opt_ml_ensemble.dataset import build_schema, encode
 from opt_ml_ensemble.settings import read_settings
-from opt_ml_ensemble.text import category, number
 
 
 def rows_of(tmp_path, label=None, header="auto", content_type=None, **files):

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opt_ml.environment import decode_hyperparameter
 from opt_ml.errors import UserError
-from opt_ml_ensemble.hyperparameters import MODELS, TABLE, markdown
+from opt_ml.training.hyperparameters import markdown
+from opt_ml_ensemble.hyperparameters import MODELS, TABLE
 from opt_ml_ensemble.models import MODELS as KINDS
 from opt_ml_ensemble.settings import read_settings
 
@@ -93,4 +94,4 @@ def test_any_value_is_taken_or_refused_in_one_line_that_names_it(row, value):
 
 @pytest.mark.skipif(not README.is_file(), reason="the README lies in the repository, not in the image")
 def test_the_readme_shows_the_table_as_it_is():
-    assert markdown() in README.read_text(encoding="utf-8")
+    assert markdown(TABLE) in README.read_text(encoding="utf-8")

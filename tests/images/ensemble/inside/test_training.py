@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from opt_ml.environment import read_environment
+from opt_ml.tables.files import read_channel
 from opt_ml_ensemble.bundle import load_bundle
 from opt_ml_ensemble.dataset import encode
-from opt_ml_ensemble.files import read_channel
 from sklearn import datasets
 from sklearn.model_selection import train_test_split
 

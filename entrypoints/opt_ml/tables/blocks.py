@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from opt_ml.errors import UserError
-
-from opt_ml_ensemble.text import shown
+from opt_ml.tables.text import shown
 
 BLOCK = 16 << 20  # bytes
 HEAD = 4096

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from opt_ml.errors import UserError
 
-from opt_ml_ensemble.blocks import Block, Passing, count_lines, find_delimiter, read_blocks
-from opt_ml_ensemble.text import MISSING, number, shown
+from opt_ml.errors import UserError
+from opt_ml.tables.blocks import Block, Passing, count_lines, find_delimiter, read_blocks
+from opt_ml.tables.text import MISSING, number, shown
 
 DELIMITERS = ",\t;|"
 SAMPLED_ROWS = 100

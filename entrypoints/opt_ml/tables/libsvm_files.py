@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from opt_ml.environment import Channel
-from opt_ml.errors import UserError
 from sklearn.datasets import load_svmlight_file
 
-from opt_ml_ensemble.csv_files import Lines
-from opt_ml_ensemble.text import shown
+from opt_ml.environment import Channel
+from opt_ml.errors import UserError
+from opt_ml.tables.csv_files import Lines
+from opt_ml.tables.text import shown
 
 MOST_COLUMNS = 10_000
 _TYPES = ("text/libsvm", "text/x-libsvm")
@@ -42,7 +42,7 @@ def read_libsvm(content: bytes, path: Path) -> tuple[pd.DataFrame, Lines]:
         raise _refused(content, path, error) from None
     if matrix.shape[1] > MOST_COLUMNS:
         raise UserError(
-            f"{shown(path)} has an index of {matrix.shape[1] - 1}, but the ensemble works on full tables of "
+            f"{shown(path)} has an index of {matrix.shape[1] - 1}, but a table is held in full, with "
             f"at most {MOST_COLUMNS} columns. Number the columns without large gaps, or choose fewer."
         )
     table = np.full(matrix.shape, np.nan)

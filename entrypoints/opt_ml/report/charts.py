@@ -13,9 +13,6 @@ from numpy.typing import NDArray
 from pygal.style import Style
 from sklearn.metrics import roc_curve
 
-from opt_ml_ensemble.models import Curve
-from opt_ml_ensemble.schema import Data, Schema
-
 MOST_POINTS = 500
 MOST_CURVE_POINTS = 120
 MOST_ROC_CLASSES = 6
@@ -57,20 +54,20 @@ _SHAPE: Mapping[str, Any] = {
 }
 
 
-def predicted_against_true(data: Data, predicted: NDArray[np.float64]) -> str:
-    """One dot a row, and the line on which a perfect model would put them."""
-    rows = _sample(len(data))
-    low = float(min(data.label[rows].min(), predicted[rows].min()))
-    high = float(max(data.label[rows].max(), predicted[rows].max()))
+def predicted_against_true(truth: NDArray[Any], predicted: NDArray[Any]) -> str:
+    """One dot a row (both of shape (rows,)), and the line on which a perfect model would put them."""
+    rows = _sample(len(truth))
+    low = float(min(truth[rows].min(), predicted[rows].min()))
+    high = float(max(truth[rows].max(), predicted[rows].max()))
     chart = pygal.XY(**_SHAPE, stroke=False, dots_size=3, x_title="true", y_title="predicted", max_scale=6)
-    chart.add("rows", _points(data.label[rows], predicted[rows]))
+    chart.add("rows", _points(truth[rows], predicted[rows]))
     chart.add("perfect", [(low, low), (high, high)], stroke=True, show_dots=False)
     return _svg(chart)
 
 
-def residuals(data: Data, predicted: NDArray[np.float64]) -> str:
-    """How many rows were predicted how far from the truth."""
-    counts, edges = np.histogram(predicted - data.label, bins=BINS)
+def residuals(truth: NDArray[Any], predicted: NDArray[Any]) -> str:
+    """How many rows were predicted how far from the truth, both of shape (rows,)."""
+    counts, edges = np.histogram(predicted - truth, bins=BINS)
     chart = pygal.Histogram(**{**_SHAPE, "show_legend": False}, x_title="predicted - true", y_title="rows")
     chart.add(
         "rows", [(int(n), float(a), float(b)) for n, a, b in zip(counts, edges, edges[1:], strict=False)]
@@ -78,8 +75,20 @@ def residuals(data: Data, predicted: NDArray[np.float64]) -> str:
     return _svg(chart)
 
 
-def roc(schema: Schema, data: Data, predicted: NDArray[np.float64]) -> str:
-    """Receiver operating characteristic: of the positive class, or of each class against the rest."""
+def roc(
+    classes: Sequence[object],
+    codes: NDArray[np.integer[Any]],
+    predicted: NDArray[Any],
+    weight: NDArray[Any] | None = None,
+) -> str:
+    """Receiver operating characteristic: of the second of two classes, or of each class against the rest.
+
+    Args:
+        classes: their names.
+        codes: shape (rows,): the true class of each row, by its position in `classes`.
+        predicted: shape (rows, classes): probabilities.
+        weight: shape (rows,), or None.
+    """
     chart = pygal.XY(
         **_SHAPE,
         show_dots=False,
@@ -89,24 +98,24 @@ def roc(schema: Schema, data: Data, predicted: NDArray[np.float64]) -> str:
         xrange=(0, 1),
         max_scale=6,
     )
-    codes = [1] if schema.task == "binary" else list(range(len(schema.classes)))[:MOST_ROC_CLASSES]
-    for code in codes:
-        positive = data.label == code
+    shown = [1] if len(classes) == 2 else list(range(len(classes)))[:MOST_ROC_CLASSES]
+    for code in shown:
+        positive = codes == code
         if positive.any() and not positive.all():
-            wrong, right, _ = roc_curve(positive, predicted[:, code], sample_weight=data.weight)
+            wrong, right, _ = roc_curve(positive, predicted[:, code], sample_weight=weight)
             kept = _thinned(len(wrong))
-            chart.add(str(schema.classes[code]), _points(wrong[kept], right[kept]))
+            chart.add(str(classes[code]), _points(wrong[kept], right[kept]))
     chart.add("chance", [(0, 0), (1, 1)], stroke_style={"dasharray": "4, 6"})
     _make_room_for_legend(chart)
     return _svg(chart)
 
 
-def learning_curve(curve: Curve) -> str:
-    """Loss by round on the rows trained on and on those held out, of the first fold."""
-    kept = _thinned(len(curve.validation))
-    chart = pygal.XY(**_SHAPE, show_dots=False, x_title="round", y_title=curve.metric, max_scale=6)
-    chart.add("held out", [(int(i) + 1, float(curve.validation[i])) for i in kept])
-    chart.add("trained on", [(int(i) + 1, float(curve.train[i])) for i in kept])
+def learning_curve(metric: str, held_out: Sequence[float], trained_on: Sequence[float]) -> str:
+    """Loss by round on the rows trained on and on those held out."""
+    kept = _thinned(len(held_out))
+    chart = pygal.XY(**_SHAPE, show_dots=False, x_title="round", y_title=metric, max_scale=6)
+    chart.add("held out", [(int(i) + 1, float(held_out[i])) for i in kept])
+    chart.add("trained on", [(int(i) + 1, float(trained_on[i])) for i in kept])
     return _svg(chart)
 
 

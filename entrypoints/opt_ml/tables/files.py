@@ -12,14 +12,14 @@ from typing import Any, BinaryIO
 import fastparquet
 import numpy as np
 import pandas as pd
+
 from opt_ml.data import open_objects
 from opt_ml.environment import Channel
 from opt_ml.errors import UserError
-
-from opt_ml_ensemble.blocks import Passing
-from opt_ml_ensemble.csv_files import Lines, read_csv
-from opt_ml_ensemble.libsvm_files import is_libsvm, read_libsvm
-from opt_ml_ensemble.text import category, number, shown
+from opt_ml.tables.blocks import Passing
+from opt_ml.tables.csv_files import Lines, read_csv
+from opt_ml.tables.libsvm_files import is_libsvm, read_libsvm
+from opt_ml.tables.text import category, number, shown
 
 _CSV_SUFFIXES = frozenset({"", ".csv", ".tsv", ".txt", ".data", ".gz"})
 
