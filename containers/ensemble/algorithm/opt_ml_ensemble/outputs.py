@@ -14,19 +14,17 @@ send Accept parameters everywhere), else by the objective that the model was tra
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from opt_ml.errors import RequestError, UserError
-from opt_ml.serving.codecs import ENCODABLE, MediaType, choose_accept
+from opt_ml.serving import outputs
+from opt_ml.serving.codecs import MediaType
 
 from opt_ml_ensemble.schema import Schema
 
 OUTPUTS = ("predictions", "labels", "probability", "probabilities", "models")
-DEFAULT_ACCEPT = "text/csv"  # as SageMaker's own XGBoost answers; batch transform joins its lines
 
 Each = Callable[[], Mapping[str, NDArray[np.float64]]]
 
@@ -44,11 +42,7 @@ def default_output(schema: Schema, trained_with: str) -> str:
     Raises:
         UserError: an ENSEMBLE_OUTPUT that the model cannot give.
     """
-    output = os.environ.get("ENSEMBLE_OUTPUT", "").strip().lower() or trained_with
-    allowed = allowed_outputs(schema)
-    if output not in allowed:
-        raise UserError(f"ENSEMBLE_OUTPUT is {output!r}; this model can give: {', '.join(allowed)}.")
-    return output
+    return outputs.default_output("ENSEMBLE_OUTPUT", allowed_outputs(schema), trained_with)
 
 
 def choose_output(accept: str, schema: Schema, default: str) -> tuple[MediaType, str]:
@@ -57,16 +51,7 @@ def choose_output(accept: str, schema: Schema, default: str) -> tuple[MediaType,
     Raises:
         RequestError: 406 for an unknown type, 400 for an output that the model cannot give.
     """
-    media_type = choose_accept(accept, ENCODABLE, DEFAULT_ACCEPT)
-    output = media_type.parameters.get("output", default).lower()
-    allowed = allowed_outputs(schema)
-    if output not in allowed:
-        raise RequestError(
-            400,
-            f"Accept asks for output={output[:100]}, which this model cannot give. "
-            f"Use one of: {', '.join(allowed)}.",
-        )
-    return media_type, output
+    return outputs.choose_output(accept, allowed_outputs(schema), default)
 
 
 def answer_columns(

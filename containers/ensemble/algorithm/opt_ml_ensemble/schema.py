@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from opt_ml.tables.request import Expected
 
 Matrix = NDArray[np.float32]
 Task = Literal["regression", "binary", "multiclass"]
@@ -47,6 +49,13 @@ class Schema:
     classes: tuple[str | int | float, ...] = ()
     weight: str | None = None
     named: bool = True
+
+    @cached_property
+    def expected(self) -> Expected:
+        """What a request must bring; made once, because each request needs it."""
+        features = tuple(feature.name for feature in self.features)
+        used = tuple(feature.name for feature in self.used)
+        return Expected(features, used, self.label, self.weight, self.named)
 
     @property
     def used(self) -> tuple[Feature, ...]:
