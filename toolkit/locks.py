@@ -1,7 +1,8 @@
 """Hash-pinned locks: which there are and how uv resolves each.
 
 A family's lock holds its own requirements and those of `opt_ml`, for the platform of the variant that names
-it. Names in requirements/excludes.txt are left out of the resolution.
+it. Names in requirements/excludes.txt are left out of the resolution. Wheels that are on no public index, as
+PyTorch's without CUDA, are found in the wheelhouse (see `network.find_wheelhouse`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from toolkit.errors import ToolkitError
 from toolkit.images import ROOT, matrix
+from toolkit.network import find_wheelhouse
 
 # manylinux_2_28: what the oldest base (Debian 12, Amazon Linux 2023) can load.
 UV_PLATFORMS = {"linux/amd64": "x86_64-manylinux_2_28", "linux/arm64": "aarch64-manylinux_2_28"}
@@ -49,6 +51,7 @@ def find_locks() -> list[Lock]:
         _lock("tests/distributed/requirements.txt", "tests/distributed/requirements.in", *anywhere),
         _lock("entrypoints/build-requirements.txt", "entrypoints/build-requirements.in", *anywhere),
     ]
+    wheelhouse = find_wheelhouse()
     for image in matrix().values():
         if image.variant.requirements is None:
             continue
@@ -62,6 +65,8 @@ def find_locks() -> list[Lock]:
         ]
         if (ROOT / folder / "excludes.txt").exists():
             options += ["--excludes", str(folder / "excludes.txt")]
+        if wheelhouse:
+            options += ["--find-links", str(wheelhouse)]
         locks.append(
             _lock(f"{folder}/{stem}.txt", f"{folder}/{stem}.in", "entrypoints/pyproject.toml", *options)
         )

@@ -7,13 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from toolkit import images
+from toolkit import builder, images
+from toolkit.plan import make_plan
 
 HERE = Path(__file__).parent
 
 # `inside` runs in the image (test_inside.py). On a machine that has the family's packages it runs as it is.
-if find_spec("catboost") is None:
-    collect_ignore_glob = ["*/inside"]
+FRAMEWORKS = {"ensemble": "catboost", "autogluon": "autogluon"}
+collect_ignore = [
+    f"{family}/inside" for family, framework in FRAMEWORKS.items() if find_spec(framework) is None
+]
+# `make test` builds it. Other images are large or slow: `make test-NAME` names them.
+DEFAULT_IMAGE = "ensemble-cpu"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -23,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """`our_image`: each image with a base (or the one of --image); in a family's folder, only its own."""
+    """`our_image`: that of --image, else the default and what stands on it; of a family in its folder."""
     if "our_image" not in metafunc.fixturenames:
         return
     asked = metafunc.config.getoption("--image")
@@ -31,6 +36,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     chosen = [
         image
         for image in images.matrix().values()
-        if image.variant.base and asked in (None, image.name) and family in (HERE, HERE / image.folder.name)
+        if (image.name == asked if asked else DEFAULT_IMAGE in (image.name, image.variant.base))
+        and family in (HERE, HERE / image.folder.name)
     ]
-    metafunc.parametrize("our_image", chosen, ids=[image.name for image in chosen])
+    metafunc.parametrize("our_image", chosen, ids=[image.name for image in chosen], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def our_image(request: pytest.FixtureRequest) -> images.Image:
+    """An image of the matrix, which is built."""
+    image: images.Image = request.param
+    builder.execute(make_plan([image.name], images.matrix()), builder.look_around())
+    return image

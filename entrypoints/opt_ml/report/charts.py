@@ -110,6 +110,27 @@ def roc(
     return _svg(chart)
 
 
+def labelled_points(
+    points: Sequence[tuple[str, float, float]], chosen: str, x_title: str, y_title: str
+) -> str:
+    """A dot with its name for each (name, x, y); the chosen one has a colour of its own."""
+    chart = pygal.XY(
+        **{**_SHAPE, "width": 1040, "show_legend": False},
+        stroke=False,
+        dots_size=5,
+        print_labels=True,
+        x_title=x_title,
+        y_title=y_title,
+        max_scale=6,
+    )
+    for is_chosen in (False, True):
+        dots = [(name, x, y) for name, x, y in points if (name == chosen) is is_chosen]
+        chart.add(
+            "", [{"value": _points(np.array([x]), np.array([y]))[0], "label": name} for name, x, y in dots]
+        )
+    return _svg(chart)
+
+
 def learning_curve(metric: str, held_out: Sequence[float], trained_on: Sequence[float]) -> str:
     """Loss by round on the rows trained on and on those held out."""
     kept = _thinned(len(held_out))

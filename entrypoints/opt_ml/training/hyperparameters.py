@@ -24,8 +24,8 @@ class Hyperparameter:
 
     Attributes:
         name: as in hyperparameters.json.
-        kind: how the value is read: `truth` is true or false, `json` any JSON value; a `choice` and the items
-            of a `list` are in lower case, whatever the job wrote.
+        kind: how the value is read: `truth` is true or false, `json` any JSON value; upper and lower case
+            are the same in a `choice` and in the items of a `list`.
         default: None where the job decides (the meaning says how) or where the models differ.
         meaning: one line for people.
         low, high: the allowed range, both ends included unless `above` is set.
@@ -157,10 +157,11 @@ def _truth(value: Any, name: str) -> bool:
 
 def _choice(row: Hyperparameter, value: Any, name: str) -> str:
     text = str(value).strip().lower()
-    if text not in row.choices:
-        hint = nearest(text, row.choices)
-        raise UserError(f"Hyperparameter {name} is {value!r}.{hint} It must be one of: {row.allowed}.")
-    return text
+    for choice in row.choices:
+        if choice.lower() == text:
+            return choice
+    hint = nearest(text, row.choices)
+    raise UserError(f"Hyperparameter {name} is {value!r}.{hint} It must be one of: {row.allowed}.")
 
 
 def _number(row: Hyperparameter, value: Any, name: str) -> int | float:

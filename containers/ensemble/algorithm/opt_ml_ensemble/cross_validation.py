@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from opt_ml.training import stopping
+from opt_ml.training.metric_lines import print_metrics
 from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
 from opt_ml_ensemble.blending import Folds
-from opt_ml_ensemble.metrics import measure, print_metrics
+from opt_ml_ensemble.metrics import measure
 from opt_ml_ensemble.models import MODELS, Curve, Model, Problem
 from opt_ml_ensemble.progress import (
     FitProgress,

@@ -1,4 +1,4 @@
-"""Measures of a prediction, their names, and the log lines that a tuning job reads (TRAIN-111)."""
+"""Measures of a prediction, and their names."""
 
 from __future__ import annotations
 
@@ -91,14 +91,3 @@ def ranking_metric(task: Task, asked: str) -> str:
 def better(metric: str, values: Mapping[str, float]) -> list[str]:
     """The names in `values`, the best first."""
     return sorted(values, key=lambda name: values[name] if metric in SMALLER_IS_BETTER else -values[name])
-
-
-def print_metrics(prefix: str, values: Mapping[str, float], note: str = "") -> None:
-    """One line `<prefix>-rmse:54.1; <prefix>-mae:44.0;` in plain decimals, flushed (TRAIN-79, -111)."""
-    pairs = [f"{prefix}-{name}:{plain(value)};" for name, value in values.items()]
-    print(" ".join([*pairs, note]).rstrip(), flush=True)
-
-
-def plain(value: float) -> str:
-    """Six significant digits and never an exponent, which the usual regexes do not match."""
-    return np.format_float_positional(value, precision=6, unique=False, fractional=False, trim="-")

@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 from opt_ml.training import stopping
 from opt_ml.training.checkpoints import Checkpoint, Checkpoints
+from opt_ml.training.metric_lines import print_metrics
 
 from opt_ml_ensemble.bundle import versions
-from opt_ml_ensemble.metrics import print_metrics
 from opt_ml_ensemble.models import MODELS, Curve, Model, Problem
 from opt_ml_ensemble.schema import Data, Schema
 from opt_ml_ensemble.settings import Settings

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from opt_ml.errors import UserError
+from opt_ml.training.metric_lines import print_metrics
 
 from opt_ml_ensemble.blending import Blend, Folds, cross_fitted, fit_blend
 from opt_ml_ensemble.bundle import Bundle
 from opt_ml_ensemble.cross_validation import make_folds, split
 from opt_ml_ensemble.fitting import Fitted, Start, fit_folds, fit_once
-from opt_ml_ensemble.metrics import better, measure, print_metrics
+from opt_ml_ensemble.metrics import better, measure
 from opt_ml_ensemble.models import Curve, Problem
 from opt_ml_ensemble.progress import Progress
 from opt_ml_ensemble.schema import Data, Schema, Task

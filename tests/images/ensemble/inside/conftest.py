@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import fastparquet
 import numpy as np
 import pandas as pd
 import pytest
-from opt_ml.environment import Environment, read_environment
 from opt_ml_ensemble.train import train
+
+from tests.images import jobs
 
 # Few rounds and trees: these tests are about what happens, not about the last percent.
 FAST = {
@@ -23,49 +21,11 @@ FAST = {
 }
 
 
-class Job:
-    """A training job: files and hyperparameters in, model directory out."""
+class Job(jobs.Job):
+    """A job of the ensemble."""
 
-    def __init__(self, base: Path) -> None:
-        self.base = base
-        self.channels: dict[str, dict[str, Any]] = {}
-
-    def file(self, channel: str, name: str, content: str | bytes | pd.DataFrame, **settings: Any) -> Job:
-        """Add a file: text and bytes as they are, a frame as CSV or Parquet by its name."""
-        self.channels.setdefault(channel, {"TrainingInputMode": "File"}).update(settings)
-        path = self.base / "input" / "data" / channel / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(content, bytes):
-            path.write_bytes(content)
-        elif isinstance(content, str):
-            path.write_text(content, encoding="utf-8")
-        elif name.endswith(".parquet"):
-            fastparquet.write(str(path), content)
-        else:
-            content.to_csv(path, index=False)
-        return self
-
-    def environment(self, hyperparameters: Mapping[str, Any] | None = None, fast: bool = True) -> Environment:
-        config = self.base / "input" / "config"
-        config.mkdir(parents=True, exist_ok=True)
-        values = {**(FAST if fast else {}), **(hyperparameters or {})}
-        (config / "hyperparameters.json").write_text(json.dumps(values))
-        (config / "inputdataconfig.json").write_text(json.dumps(self.channels))
-        return read_environment(self.base)
-
-    def run(self, hyperparameters: Mapping[str, Any] | None = None, fast: bool = True) -> Path:
-        """Train; returns the model directory."""
-        environment = self.environment(hyperparameters, fast)
-        train(environment)
-        return environment.model_dir
-
-    @property
-    def model(self) -> dict[str, Any]:
-        return json.loads((self.base / "model" / "model.json").read_text())
-
-    @property
-    def metrics(self) -> dict[str, Any]:
-        return json.loads((self.base / "model" / "metrics.json").read_text())
+    train = staticmethod(train)
+    fast = FAST
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""AutoGluon behind `train` and `serve`."""

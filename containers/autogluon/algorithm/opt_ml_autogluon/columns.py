@@ -1,0 +1,153 @@
+"""The columns of the training, and the data frames that AutoGluon gets: of a channel, and of requests.
+
+AutoGluon finds out what a column is from the values that it sees, so both must write a value in one way: a
+number is a float64, anything else a text as `opt_ml.tables.text.category` writes it, missing is NaN or None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from opt_ml.errors import UserError
+from opt_ml.nearest import nearest
+from opt_ml.serving.table import Table
+from opt_ml.tables.files import Rows, as_categories, as_numbers
+from opt_ml.tables.request import Expected, numbers
+from opt_ml.tables.text import category, quoted
+
+
+@dataclass(frozen=True)
+class Column:
+    """One feature.
+
+    Attributes:
+        name: its name; `column_<position>` where the training files had none.
+        kind: `number`, or `text` (which AutoGluon takes as a category, a date or prose).
+    """
+
+    name: str
+    kind: Literal["number", "text"]
+
+
+class Values(NamedTuple):
+    """The rows of one request: shape (rows, columns of numbers) and (rows, columns of text)."""
+
+    numbers: NDArray[np.float64]
+    texts: NDArray[np.object_]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """All columns of the training files.
+
+    Attributes:
+        features: every column but label and weight, in their order.
+        named: False where the training files had no column names.
+    """
+
+    features: tuple[Column, ...]
+    label: str
+    weight: str | None = None
+    named: bool = True
+
+    @cached_property
+    def expected(self) -> Expected:
+        """What a request must bring."""
+        names = tuple(feature.name for feature in self.features)
+        return Expected(names, names, self.label, self.weight, self.named)
+
+    def of_kind(self, kind: str) -> list[str]:
+        """The names of the features of one kind."""
+        return [feature.name for feature in self.features if feature.kind == kind]
+
+    def values(self, table: Table) -> Values:
+        """The rows of a request.
+
+        Raises:
+            RequestError: 400 for a missing feature, a wrong number of columns, or text in a column of
+                numbers, with row and column.
+        """
+        table, positions = self.expected.match(table)
+        found: dict[str, list[NDArray[Any]]] = {"number": [], "text": []}
+        for position, feature in zip(positions, self.features, strict=True):
+            column = table.values[:, position]
+            if feature.kind == "text":
+                column = np.array([category(value) for value in column], dtype=object)
+            elif column.dtype == object:
+                column = numbers(column, feature.name, position)
+            found[feature.kind].append(column)
+        rows = len(table)
+        return Values(
+            np.column_stack(found["number"]) if found["number"] else np.empty((rows, 0)),
+            np.column_stack(found["text"]) if found["text"] else np.empty((rows, 0), dtype=object),
+        )
+
+    def frame(self, requests: Sequence[Values]) -> pd.DataFrame:
+        """The rows of several requests, one after the other."""
+        every = np.concatenate([values.numbers for values in requests])
+        frame = pd.DataFrame(np.where(np.isinf(every), np.nan, every), columns=self.of_kind("number"))
+        for position, name in enumerate(self.of_kind("text")):
+            frame[name] = np.concatenate([values.texts[:, position] for values in requests])
+        return frame
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists and texts, as they stand in model.json."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Columns:
+        """The columns back from `to_json`."""
+        return cls(**{**content, "features": tuple(Column(**feature) for feature in content["features"])})
+
+
+def find_columns(rows: Rows, label: str, weight: str | None) -> Columns:
+    """The kind of every column of the train channel.
+
+    Raises:
+        UserError: no column that could tell anything.
+    """
+    features = tuple(
+        Column(name, "number" if as_numbers(rows.frame[name])[1] is None else "text")
+        for name in rows.frame.columns
+        if name not in (label, weight)
+    )
+    if not any(rows.frame[feature.name].nunique(dropna=False) > 1 for feature in features):
+        found = ", ".join(feature.name for feature in features[:10]) or "none but the label"
+        raise UserError(
+            f"No column of the train channel tells anything about the label {label!r}: every other one "
+            f"has the same value in all rows ({found}). Add columns that differ."
+        )
+    return Columns(features, label, weight, rows.named)
+
+
+def feature_frame(rows: Rows, columns: Columns) -> pd.DataFrame:
+    """The features of a channel as AutoGluon gets them.
+
+    Raises:
+        UserError: a missing column, or text where the train channel had numbers, with file and line.
+    """
+    made = {}
+    for feature in columns.features:
+        if feature.name not in rows.frame:
+            raise UserError(
+                f"The channel {rows.channel} has no column {feature.name!r}, which the train channel has."
+                f"{nearest(feature.name, rows.frame.columns)} Give both the same columns."
+            )
+        column = rows.frame[feature.name]
+        if feature.kind == "text":
+            made[feature.name] = as_categories(column)
+            continue
+        values, text_row = as_numbers(column)
+        if text_row is not None:
+            raise UserError(
+                f"{rows.where(text_row)}: column {feature.name!r} holds {quoted(column.iloc[text_row])}, "
+                "but held only numbers in the train channel. Correct the field or leave it empty."
+            )
+        made[feature.name] = pd.Series(np.where(np.isinf(values), np.nan, values))
+    return pd.DataFrame(made)

@@ -1,0 +1,168 @@
+"""AutoGluon's fit as a job needs it: stopped at any moment, gone on with, and failing with a cause."""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autogluon.tabular import TabularPredictor
+from opt_ml.errors import UserError
+from opt_ml.training import stopping
+
+from opt_ml_autogluon.channels import Tables
+from opt_ml_autogluon.progress import Progress
+from opt_ml_autogluon.settings import Settings
+
+LEAST_SECONDS = 10.0  # for the ensemble of a job that goes on when its time is nearly up
+ENSEMBLE_SECONDS = 30.0  # of the 120 that a stopped job has
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A predictor with at least one model.
+
+    Attributes:
+        predictor: in its own directory, with everything that AutoGluon keeps.
+        is_whole: False where the job was stopped before all models were fitted.
+        seconds: that the fit took, those before an interruption included.
+    """
+
+    predictor: TabularPredictor
+    is_whole: bool
+    seconds: float
+
+
+def fit(tables: Tables, settings: Settings, directory: Path, progress: Progress) -> Fitted:
+    """Fit AutoGluon's models in `directory`, an empty one.
+
+    To be called within `stopping.deferred()`.
+
+    Raises:
+        UserError: AutoGluon refuses the arguments, or could fit no model.
+        Stopped: the job was stopped before there was a model.
+    """
+    started = time.monotonic()
+    predictor = _predictor(tables, settings, directory)
+    is_whole = True
+    try:
+        with stopping.interruptible():
+            _fit(predictor, tables, settings, progress)
+            if settings["distill"]:
+                _distill(predictor, settings)
+    except stopping.Stopped:
+        predictor = _rescued(directory)
+    if stopping.requested():  # also where a library took the exception for something else
+        is_whole = False
+        _add_ensemble(predictor)
+    return Fitted(predictor, is_whole, progress.earlier_seconds + time.monotonic() - started)
+
+
+def _predictor(tables: Tables, settings: Settings, directory: Path) -> TabularPredictor:
+    columns = tables.columns
+    more: dict[str, Any] = {}
+    if columns.weight:
+        more = {"sample_weight": columns.weight, "weight_evaluation": True}
+    if tables.problem_type == "quantile" and settings["quantile_levels"]:
+        levels = settings["quantile_levels"]
+        more["quantile_levels"] = sorted(levels if isinstance(levels, list) else [levels])
+    with _refusals():
+        return TabularPredictor(
+            label=columns.label,
+            problem_type=tables.problem_type,
+            eval_metric=None if settings["eval_metric"] == "auto" else settings["eval_metric"],
+            path=str(directory),
+            verbosity=settings["verbosity"],
+            **more,
+        )
+
+
+def _fit(predictor: TabularPredictor, tables: Tables, settings: Settings, progress: Progress) -> None:
+    arguments = settings.fit_arguments
+    if "validation" in tables.frames:
+        arguments["tuning_data"] = tables.frames["validation"]
+        arguments.setdefault("use_bag_holdout", True)
+    if arguments.get("time_limit") is not None and progress.earlier_seconds:
+        left = arguments["time_limit"] - progress.earlier_seconds
+        arguments["time_limit"] = max(left, LEAST_SECONDS)
+    try:
+        predictor.fit(tables.frames["train"], callbacks=[progress], **arguments)
+    except (ValueError, AssertionError, RuntimeError, TypeError) as error:
+        if stopping.requested():
+            raise stopping.Stopped from None
+        if progress.fits_begun:
+            raise _no_model(predictor, settings, error) from error
+        traceback.print_exc()
+        raise UserError(f"AutoGluon refuses this job: {_first_line(error)}") from None
+
+
+def _distill(predictor: TabularPredictor, settings: Settings) -> None:
+    """Fit students of the ensemble, and make the best of them the model that is served."""
+    students = predictor.distill(time_limit=settings["time_limit"], verbosity=settings["verbosity"])
+    scores = predictor.leaderboard(display=False).set_index("model")["score_val"]
+    if students:
+        best = max(students, key=lambda name: scores.get(name, float("-inf")))
+        predictor.set_model_best(best, save_trainer=True)
+        print(f"Distilled: {best} is served in place of {predictor.model_names()[0]}'s ensemble.", flush=True)
+
+
+def _rescued(directory: Path) -> TabularPredictor:
+    """What a fit that was interrupted left on the disk.
+
+    Raises:
+        Stopped: there is no model yet.
+    """
+    try:
+        predictor = TabularPredictor.load(str(directory))
+        models = predictor.model_names(can_infer=True)
+    except Exception as error:
+        print(f"While stopping: {type(error).__name__}: {_first_line(error)}", file=sys.stderr, flush=True)
+        raise stopping.Stopped from None
+    if not models:
+        raise stopping.Stopped
+    return predictor
+
+
+def _add_ensemble(predictor: TabularPredictor) -> None:
+    """An ensemble of the models that are whole, where AutoGluon did not come to make it."""
+    models = predictor.model_names(can_infer=True)
+    print(f"Stopped. The model is of: {', '.join(models)}.", flush=True)
+    if len(models) == 1 or any(name.startswith("WeightedEnsemble") for name in models):
+        return
+    try:
+        predictor.fit_weighted_ensemble(time_limit=ENSEMBLE_SECONDS)
+    except Exception:
+        traceback.print_exc()  # the best single model will do
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """AutoGluon's complaint about an argument is the user's to see, in one line."""
+    try:
+        yield
+    except (ValueError, AssertionError, TypeError) as error:
+        traceback.print_exc()
+        raise UserError(f"AutoGluon refuses this job: {_first_line(error)}") from None
+
+
+def _no_model(predictor: TabularPredictor, settings: Settings, error: Exception) -> Exception:
+    """What to say of a fit that failed on its way: the models' own errors, or the bug as it is."""
+    if not isinstance(error, RuntimeError) or "No models were trained" not in str(error):
+        return error
+    try:
+        failures = predictor.model_failures()
+        causes = [f"{row.model}: {row.exc_type}: {_first_line(row.exc_str)}" for row in failures.itertuples()]
+    except Exception:
+        causes = []
+    limit = settings["time_limit"]
+    cure = f"Give it more than time_limit {limit} s. " if limit else "See the job's log. "
+    return UserError(f"AutoGluon could fit no model. {cure}{'; '.join(causes)}".strip())
+
+
+def _first_line(cause: object) -> str:
+    return next((line.strip() for line in str(cause).splitlines() if line.strip()), "no cause given")[:600]

@@ -1,0 +1,152 @@
+"""report.html and SummaryOfModels.html: one file each, without script or network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from opt_ml.report import charts
+from opt_ml.report.page import bar, confusion, figures, row, short, sources, table, tiles, write_page
+
+from opt_ml_autogluon.channels import Tables
+from opt_ml_autogluon.evaluation import Evaluation, HeldOut
+from opt_ml_autogluon.fitting import Fitted
+from opt_ml_autogluon.progress import versions
+
+MOST_FEATURES = 15
+MOST_CLASSES = 12
+_SOURCES = {
+    "test": "the test channel",
+    "validation": "the validation channel",
+    "split": "rows held out of the train channel",
+    "out-of-fold": "out-of-fold predictions for the train channel",
+}
+
+
+def write_report(path: Path, job_name: str, tables: Tables, fitted: Fitted, found: Evaluation) -> None:
+    """Write report.html."""
+    metrics = found.metrics
+    text = f"Job {job_name}. " if job_name else ""
+    if not fitted.is_whole:
+        text += "Stopped early. "
+    text += f"{len(found.leaderboard)} models in {fitted.seconds:,.0f} s; {metrics['model']} is served."
+    versions_and_files = sources({name: rows.sources for name, rows in tables.rows.items()}, versions())
+    write_page(
+        path,
+        f"AutoGluon for {tables.columns.label} ({tables.problem_type})",
+        text,
+        (
+            tiles(_facts(tables, found)),
+            _leaderboard(tables, found),
+            _predictions(found.held_out),
+            _importance(found),
+            versions_and_files,
+        ),
+    )
+
+
+def write_summary(path: Path, tables: Tables, found: Evaluation) -> None:
+    """Write SummaryOfModels.html: the leaderboard alone."""
+    title = f"Models for {tables.columns.label}"
+    text = f"{len(found.leaderboard)} models; {found.metrics['model']} is served."
+    write_page(path, title, text, (_leaderboard(tables, found),))
+
+
+def _facts(tables: Tables, found: Evaluation) -> list[tuple[str, str]]:
+    metrics = found.metrics
+    metric = metrics["metric"]
+    facts = [
+        (f"{part} {metric}", short(metrics[part][metric]))
+        for part in ("validation", "test")
+        if metric in metrics.get(part, {})
+    ]
+    facts.append(("train rows", f"{len(tables.frames['train']):,}"))
+    facts.append(("columns", str(len(tables.columns.features))))
+    return facts
+
+
+def _leaderboard(tables: Tables, found: Evaluation) -> str:
+    """Scores beside the time that a prediction takes: what people choose by."""
+    models, metric = found.metrics["models"], found.metrics["metric"]
+    part = "test" if any("test" in model for model in models) else "validation"
+    times = {model["model"]: _milliseconds(model, part, tables, found) for model in models}
+    longest = max((time for time in times.values() if time is not None), default=1.0) or 1.0
+    lines = []
+    points = []
+    for model in models:
+        name, time = model["model"], times[model["model"]]
+        cells: list[Any] = [short(model.get("validation"))]
+        if part == "test":
+            cells.append(short(model.get("test")))
+        cells += [short(time), bar((time or 0.0) / longest), short(model.get("fit_time"))]
+        lines.append(row(name, cells, "blend" if name == found.metrics["model"] else ""))
+        if time and model.get(part) is not None:
+            points.append((name, time, model[part]))
+    head = ["", f"validation {metric}"] + ([f"test {metric}"] if part == "test" else [])
+    head += ["ms for 1,000 rows", "", "fit, s"]
+    svg = charts.labelled_points(points, found.metrics["model"], "ms for 1,000 rows", metric)
+    rows = {"test": "the test channel", "validation": "the rows held out"}[part]
+    return (
+        f'<h2>Leaderboard</h2><p class="muted">The best first, by AutoGluon. Times are those of predicting '
+        f"{rows} in one call, all models below an ensemble included.</p>{table(head, lines)}"
+        f"{figures([('Score against time', svg)]) if len(points) > 1 else ''}"
+    )
+
+
+def _milliseconds(model: dict[str, Any], part: str, tables: Tables, found: Evaluation) -> float | None:
+    """Time of 1,000 rows, from the time of all rows of the leaderboard's own prediction."""
+    seconds = model.get("pred_time_test" if part == "test" else "pred_time_val")
+    validation_rows = found.metrics.get("validation_rows", {}).get("rows", 0)
+    rows = len(tables.frames["test"]) if part == "test" else validation_rows
+    return None if seconds is None or not rows else 1e6 * float(seconds) / rows
+
+
+def _predictions(rows: HeldOut | None) -> str:
+    if rows is None or (rows.predicted is None and rows.probabilities is None):
+        return ""
+    plots = _of_classes(rows) if rows.probabilities is not None else _of_numbers(rows)
+    heading = f"Predictions for {_SOURCES[rows.source]}"
+    return f"<h2>{heading}</h2>{figures(plots)}"
+
+
+def _of_numbers(rows: HeldOut) -> list[tuple[str, str]]:
+    truth, predicted = rows.truth.to_numpy(dtype=float), rows.predicted.to_numpy(dtype=float)  # type: ignore[union-attr]
+    return [
+        ("Predicted against true", charts.predicted_against_true(truth, predicted)),
+        ("Residuals", charts.residuals(truth, predicted)),
+    ]
+
+
+def _of_classes(rows: HeldOut) -> list[tuple[str, str]]:
+    if rows.probabilities is None or rows.predicted is None:
+        raise AssertionError("only of a classification")
+    classes: Sequence[Any] = list(rows.probabilities.columns)
+    codes = {name: code for code, name in enumerate(classes)}
+    truth = rows.truth.map(codes).to_numpy()
+    heading = f"ROC of {classes[1]!r}" if len(classes) == 2 else "ROC, each class against the rest"
+    plots = [(heading, charts.roc(classes, truth, rows.probabilities.to_numpy()))]
+    if len(classes) <= MOST_CLASSES:
+        chosen = rows.predicted.map(codes).to_numpy()
+        plots.append(("Confusion matrix, in rows", confusion(classes, truth, chosen)))
+    return plots
+
+
+def _importance(found: Evaluation) -> str:
+    if found.importance is None or not len(found.importance):
+        return ""
+    shown = found.importance.iloc[:MOST_FEATURES]
+    highest = float(shown.max()) or 1.0
+    lines = [
+        row(str(name), [short(float(value)), bar(float(value) / highest)]) for name, value in shown.items()
+    ]
+    metric = found.metrics["metric"]
+    left = (
+        f" The first {len(shown)} of {len(found.importance)} columns."
+        if len(shown) < len(found.importance)
+        else ""
+    )
+    return (
+        f'<h2>Feature importance</h2><p class="muted">By how much the {metric} gets worse when the values of '
+        f"one column are shuffled.{left}</p>{table(['', 'worse by', ''], lines)}"
+    )
