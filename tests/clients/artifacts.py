@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.client import BaseClient
+from botocore.config import Config
 
 from tests.sdks import REGION, Outcome
 
@@ -39,6 +41,18 @@ class S3:
         bucket, _, key = uri.removeprefix("s3://").partition("/")
         content: bytes = client.get_object(Bucket=bucket, Key=key)["Body"].read()
         return content
+
+
+def runtime_client(url: str) -> BaseClient:
+    """boto3's client of the runtime API at `url`, which asks once."""
+    return boto3.client(
+        "sagemaker-runtime",
+        endpoint_url=url,
+        region_name=REGION,
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+        config=Config(retries={"max_attempts": 0}),
+    )
 
 
 def members(archive: bytes) -> dict[str, bytes]:

@@ -8,15 +8,14 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from tests.clients.artifacts import SCRIPTS
+from tests.clients.artifacts import SCRIPTS, runtime_client
 from tests.conformance.endpoints import HANDLERS
-from tests.sdks import REGION, Sdk
+from tests.sdks import Sdk
 from toolkit.hosting.fleet import ContainerDefinition
 from toolkit.hosting.local_endpoint import EndpointConfig, LocalEndpoint
 from toolkit.images import ROOT
@@ -36,15 +35,9 @@ def endpoint(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
         yield running
 
 
-@pytest.mark.contract("HOST-103", "HOST-54")
+@pytest.mark.contract("HOST-103", "HOST-104", "HOST-54")
 def test_boto3_opens_uses_and_closes_a_session(endpoint: LocalEndpoint) -> None:
-    client = boto3.client(
-        "sagemaker-runtime",
-        endpoint_url=endpoint.url,
-        region_name=REGION,
-        aws_access_key_id="testing",
-        aws_secret_access_key="testing",
-    )
+    client = runtime_client(endpoint.url)
 
     def invoke(body: str, session: str) -> Any:
         content = {"ContentType": "application/json", "Body": body.encode()}

@@ -141,9 +141,11 @@ def test_limits_are_lifted_by_variables(handlers: Handlers) -> None:
     environment = {
         "SAGEMAKER_MAX_PAYLOAD_IN_MB": "200",
         "SAGEMAKER_MODEL_SERVER_TIMEOUT": "900",
+        "MMS_DEFAULT_RESPONSE_TIMEOUT": "1",  # counts only where the other is not set
         "SAGEMAKER_MODEL_SERVER_WORKERS": "1",
     }
     with handlers.serve("behaves.py", environment=environment) as lifted:
+        assert do(lifted, "sleep", 2).status == 200
         assert do(lifted, "echo", "x" * 120 * 2**20).status == 200
 
 

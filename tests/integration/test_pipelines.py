@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +16,32 @@ from toolkit.hosting.fleet import ContainerDefinition
 from toolkit.hosting.local_endpoint import EndpointConfig, LocalEndpoint
 
 
+@pytest.fixture(scope="module")
+def particular(tiny: str) -> Iterator[str]:
+    """An image that refuses a request without a Content-Type."""
+    with tiny_image.variant("particular", "ENV FAULT=needs-content-type-header") as image:
+        yield image
+
+
 @pytest.fixture
-def pipeline(tiny: str, tmp_path: Path) -> tuple[ContainerDefinition, ...]:
+def pipeline(tiny: str, particular: str, tmp_path: Path) -> tuple[ContainerDefinition, ...]:
     """The first gives one column, 22 characters each row; the second takes one."""
-    for name, model in (
-        ("first", {"mean": 1 / 3e300, "features": 2}),
-        ("second", {"mean": 8.0, "features": 1}),
+    made = []
+    for image, name, model in (
+        (tiny, "first", {"mean": 1 / 3e300, "features": 2}),
+        (particular, "second", {"mean": 8.0, "features": 1}),
     ):
         (tmp_path / name).mkdir()
         (tmp_path / name / "model.json").write_text(json.dumps(model))
-    return tuple(ContainerDefinition(tiny, tmp_path / name, hostname=name) for name in ("first", "second"))
+        made.append(ContainerDefinition(image, tmp_path / name, hostname=name))
+    return tuple(made)
 
 
 @pytest.mark.contract("PIPE-01", "PIPE-05", "PIPE-06", "PIPE-08")
 def test_a_pipeline_hands_each_answer_to_the_next_container(pipeline: Any) -> None:
     with running(EndpointConfig("chain", pipeline)) as (endpoint, _):
-        answer = boto(endpoint).invoke_endpoint(
-            EndpointName="chain", ContentType="text/csv", Body=b"1,2\n3,4\n"
-        )
+        # The second gets the type of the first one's answer, whatever the client has said.
+        answer = boto(endpoint).invoke_endpoint(EndpointName="chain", Body=b"1,2\n3,4\n")
         assert answer["Body"].read() == b"8.0\n8.0"
         error = error_of(
             lambda: boto(endpoint).invoke_endpoint(EndpointName="chain", ContentType="text/csv", Body=b"1\n")

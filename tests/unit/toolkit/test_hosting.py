@@ -10,17 +10,20 @@ import pytest
 from botocore.eventstream import EventStreamBuffer
 
 from toolkit.container import Ending
-from toolkit.endpoint import describe
+from toolkit.endpoint import START_LIMIT, STOP_GRACE, describe
 from toolkit.errors import ToolkitError
 from toolkit.hosting import event_stream
 from toolkit.hosting.api_errors import ApiError, model_error
 from toolkit.hosting.code_watch import CodeWatch
 from toolkit.hosting.container_log import readable
-from toolkit.hosting.fleet import ports_of
+from toolkit.hosting.fleet import ContainerDefinition, ports_of
 from toolkit.hosting.invocation import NoAnswerError, read_invocation
-from toolkit.hosting.limits import MB, Serverless
+from toolkit.hosting.limits import MB, REAL_TIME, Serverless
+from toolkit.hosting.local_endpoint import EndpointConfig, LocalEndpoint
 from toolkit.hosting.request_body import read_body
 from toolkit.hosting.request_log import RequestLog, Served, latency_table, percentile
+from toolkit.http_client import INVOCATION_LIMIT
+from toolkit.model_server import PING_LIMIT
 
 
 @pytest.mark.contract("HOST-65", "HOST-68")
@@ -111,12 +114,27 @@ def test_a_serverless_endpoint_has_1_to_6_gb(memory) -> None:
         Serverless(memory)
 
 
+@pytest.mark.contract("HOST-04", "HOST-40", "HOST-41", "HOST-50", "HOST-51", "HOST-66")
+def test_a_real_time_endpoint_has_the_limits_of_the_platform() -> None:
+    assert (START_LIMIT, PING_LIMIT, INVOCATION_LIMIT, STOP_GRACE) == (8 * 60, 2, 60, 30)
+    assert (REAL_TIME.start, REAL_TIME.invocation, REAL_TIME.stream) == (8 * 60, 60, 8 * 60)
+    assert (REAL_TIME.payload, REAL_TIME.certain_payload) == (25 * 2**20, 6 * 2**20)
+    assert REAL_TIME.concurrency is None
+
+
 @pytest.mark.contract("HOST-47", "HOST-90", "HOST-91")
 def test_a_serverless_endpoint_has_limits_of_its_own() -> None:
     limits = Serverless(2048, 7).limits
     assert (limits.start, limits.payload, limits.concurrency) == (180.0, 4 * MB, 7)
     with pytest.raises(ToolkitError, match="1 to 200"):
         Serverless(2048, 201)
+
+
+@pytest.mark.contract("PIPE-04")
+def test_more_containers_than_an_endpoint_may_have_are_refused() -> None:
+    definitions = (ContainerDefinition("an-image"),) * 16
+    with pytest.raises(ToolkitError, match="at most 15 containers"):
+        LocalEndpoint(EndpointConfig("too-many", definitions), print).__enter__()
 
 
 @pytest.mark.contract("PIPE-01", "PIPE-02")
