@@ -24,6 +24,7 @@ from opt_ml.serving.access_log import AccessLog
 from opt_ml.serving.answers import Answer, error_answer
 from opt_ml.serving.bidirectional.streams import Streams
 from opt_ml.serving.http.acceptor import Acceptor, adopt, most_clients
+from opt_ml.serving.http.bodies import BodyMemory
 from opt_ml.serving.http.connection import Connection
 from opt_ml.serving.http.request_reader import Request
 from opt_ml.serving.http.server import Guest
@@ -94,6 +95,7 @@ class Front:
         self._arriving: set[asyncio.Task[None]] = set()
         self._most_clients = most_clients(settings.workers + settings.lanes)
         self.max_body = settings.max_body
+        self.body_memory = BodyMemory(settings.body_memory)
         self.is_draining = False
         self.connections: set[Guest] = set()
         self.now = 0.0

@@ -66,7 +66,8 @@ class Settings:
         concurrency: requests at once in one worker whose handler is asynchronous.
         max_body: bytes of one request body, or None for no limit.
         queue_size: requests that may wait for a worker.
-        queue_bytes: bytes of the bodies of those requests, so that a queue of big ones fits in memory.
+        body_memory: bytes of memory that large bodies may take together, those that arrive and those that
+            wait; a body for which none is left goes to disk.
         idle_timeout: seconds after which a connection without progress is closed. Longer than the
             platform's own limit, so that the server is never the first to close a pooled connection.
         drain_timeout: seconds that requests in flight get after SIGTERM; SIGKILL comes at 30 (HOST-04).
@@ -88,7 +89,7 @@ class Settings:
     timeout: float = 60.0
     max_body: int | None = 25 * MEGABYTE
     queue_size: int = 1000
-    queue_bytes: int = 512 * MEGABYTE
+    body_memory: int = 512 * MEGABYTE
     idle_timeout: float = 120.0
     drain_timeout: float = 27.0
     stream_timeout: float = 480.0
@@ -118,6 +119,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         max_body = _number(environment, "SAGEMAKER_MAX_PAYLOAD_IN_MB", 0, 0) * MEGABYTE
     return Settings(
         model_dir=base_dir() / "model",
+        body_memory=min(512 * MEGABYTE, memory_limit() // 8),
         port=_number(environment, "SAGEMAKER_BIND_TO_PORT", 8080, 1, 65535),
         workers=_number(environment, "SAGEMAKER_MODEL_SERVER_WORKERS", 0, 1) or default_workers(),
         timeout=timeout,

@@ -8,10 +8,11 @@ import signal
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
+from opt_ml.serving.http.bodies import BodyMemory
 from opt_ml.serving.http.request_reader import Request, RequestReader
 from opt_ml.serving.http.spool import SPOOL_BYTES, read_spooled
 
@@ -198,6 +199,27 @@ def test_a_container_without_a_temporary_directory_refuses_a_large_body_with_507
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [str(tmp_path / "absent")])
     requests: list[Request] = []
-    RequestReader(requests.append, None, lambda: None).feed(head(40 * MEGABYTE))
+    RequestReader(requests.append, None, BodyMemory(0), lambda: None).feed(head(40 * MEGABYTE))
     assert [request.refusal.status for request in requests] == [507]
     assert b"absent" in requests[0].refusal.body
+
+
+def test_bodies_for_which_no_memory_is_left_go_to_disk(start, tmp_path):
+    settings = "body_memory=20 * 1024 * 1024, workers=1"
+    server = start(HASHING, settings=settings, TMPDIR=tmp_path).wait_until_ready()
+    bodies = [pattern(8, b"%d" % number) for number in range(8)]
+    before = peak(server.process.pid)
+    with ExitStack() as stack:
+        clients = [stack.enter_context(server.connect()) for _ in bodies]
+        for client, body in zip(clients, bodies, strict=True):
+            client.sendall(head(len(body)) + body[:-1])
+        eventually(lambda: len(spooled(server)) == 6, "two are in memory, the others on disk")
+        for client, body in zip(clients, bodies, strict=True):
+            client.sendall(body[-1:])
+            assert client.makefile("rb").readline().startswith(b"HTTP/1.1 200")
+        assert peak(server.process.pid) - before < 64 * MEGABYTE
+    eventually(lambda: not spooled(server), "the files are closed")
+    with server.connect() as client:  # what they took of the memory is given back
+        client.sendall(head(len(bodies[0])) + bodies[0])
+        assert digest(bodies[0]) in client.recv(1 << 16)
+    assert spooled(server) == []

@@ -27,7 +27,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._reader = RequestReader(self._on_request, server.max_body, self._on_spool)
+        self._reader = RequestReader(self._on_request, server.max_body, server.body_memory, self._on_spool)
         self._transport: asyncio.Transport = None  # type: ignore[assignment]  # set before any other call
         self._pending: deque[Request] = deque()  # received, not yet handled
         self._current: Request | None = None  # handled, not yet answered

@@ -9,15 +9,18 @@ import httptools
 
 from opt_ml.errors import RequestError
 from opt_ml.serving.answers import Answer, error_answer
+from opt_ml.serving.http.bodies import Body, BodyMemory
 from opt_ml.serving.http.refusals import HEADER_LIMIT, body_too_large, check_encoding, headers_too_long
-from opt_ml.serving.http.spool import SPOOL_BYTES, Spool, no_space
+from opt_ml.serving.http.spool import Spool, no_space
 
-_MOST_PARTS = 256  # of a body, which are put together then: a chunk of two bytes takes forty here
 _UPGRADE = frozenset({b"connection", b"upgrade", b"http2-settings"})
 
 
 class Request:
     """One request as it was received.
+
+    Args:
+        parts: gets the body while it arrives.
 
     Attributes:
         headers: names in lower case, values of a repeated one joined; most matter to nobody but a handler
@@ -36,6 +39,7 @@ class Request:
         "is_upgrade",
         "keep_alive",
         "method",
+        "parts",
         "received",
         "refusal",
         "spool",
@@ -43,7 +47,8 @@ class Request:
         "target",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, parts: Body) -> None:
+        self.parts = parts
         self.method = b"-"
         self.target = b""
         self.headers: dict[bytes, bytes] = {}
@@ -71,7 +76,8 @@ class Request:
         return self.spool.is_settled
 
     def discard(self) -> None:
-        """Give back what its body takes on disk."""
+        """Give back what its body takes, in memory and on disk."""
+        self.parts.close()
         if self.spool is not None:
             self.spool.close()
 
@@ -83,6 +89,7 @@ class RequestReader:
         deliver: called with each request, in order. The last one of a connection has no `keep_alive`. Its
             spool may not be settled yet.
         max_body: bytes of one body, or None for no limit.
+        memory: what bodies may take of it.
         on_spool: called when the disk has caught up with a body.
 
     Attributes:
@@ -91,16 +98,19 @@ class RequestReader:
     """
 
     def __init__(
-        self, deliver: Callable[[Request], None], max_body: int | None, on_spool: Callable[[], None]
+        self,
+        deliver: Callable[[Request], None],
+        max_body: int | None,
+        memory: BodyMemory,
+        on_spool: Callable[[], None],
     ) -> None:
         self._deliver = deliver
         self._max_body = max_body
+        self._memory = memory
         self._on_spool = on_spool
         self._parser = httptools.HttpRequestParser(self)
         self._request: Request | None = None  # being received
         self._has_headers = False
-        self._body: list[bytes] = []
-        self._begun = bytearray()  # of the body, what comes before that
         self._size = 0  # bytes of the request's headers, and after those of its body
         self._heads_begun = 0  # requests that began in the bytes at hand
         self._unfinished = 0  # bytes that were all of one head, which has not ended
@@ -150,7 +160,7 @@ class RequestReader:
         """Give up on the request that is being received, and on the connection."""
         if self.is_closed:  # it had no keep-alive: what comes after it is nobody's request
             return
-        request = self._request or Request()
+        request = self._request or Request(Body(self._memory))
         request.keep_alive = False
         request.received = perf_counter()
         request.refusal = error_answer(status, cause)
@@ -159,11 +169,10 @@ class RequestReader:
 
     def on_message_begin(self) -> None:
         """From httptools: the first byte of a request."""
-        self._request = Request()
+        self._request = Request(Body(self._memory))
         self._has_headers = False
         self._size = self._unfinished = 0
         self._heads_begun += 1
-        self._body, self._begun = [], bytearray()
 
     def on_url(self, url: bytes) -> None:
         """From httptools: the request target, or a part of it."""
@@ -195,7 +204,7 @@ class RequestReader:
         self._check_body(length)
         check_encoding(request.headers.get(b"content-encoding", b""))
         self.wants_continue = request.headers.get(b"expect", b"").lower() == b"100-continue"
-        if length > SPOOL_BYTES:
+        if not request.parts.fits(length):
             self._spool(request)
 
     def on_body(self, body: bytes) -> None:
@@ -206,13 +215,10 @@ class RequestReader:
         request = self._request
         if request is None:
             return
-        if request.spool is None and self._size > SPOOL_BYTES:
+        if request.spool is None and not request.parts.fits(self._size):
             self._spool(request)
         if request.spool is None:
-            self._body.append(body)
-            if len(self._body) == _MOST_PARTS:
-                self._begun += b"".join(self._body)
-                self._body = []
+            request.parts.add(body)
         elif request.spool.error is None:
             request.spool.add(body)
         else:
@@ -223,8 +229,7 @@ class RequestReader:
         request = self._request
         if request is None or self._parser.should_upgrade():
             return
-        is_one = len(self._body) == 1 and not self._begun
-        request.body = self._body[0] if is_one else b"".join((self._begun, *self._body))
+        request.body = request.parts.take()
         request.received = perf_counter()
         self._finish(request)
 
@@ -234,10 +239,9 @@ class RequestReader:
             request.spool = Spool(self._on_spool)
         except OSError as error:
             raise no_space(error) from None
-        request.spool.add(self._begun)
-        self._begun = bytearray()
-        while self._body:
-            request.spool.add(self._body.pop(0))  # one by one: nothing is held twice
+        for part in request.parts.take_parts():
+            request.spool.add(part)
+        request.parts.close()
 
     def _on_upgrade(self) -> None:
         """Deliver an offer of WebSocket (HOST-121); read another without its offer (RFC 9110, section 7.8).
@@ -264,7 +268,6 @@ class RequestReader:
 
     def _finish(self, request: Request) -> None:
         self._request, self.wants_continue = None, False
-        self._body, self._begun = [], bytearray()
         self.is_closed = not request.keep_alive
         self._deliver(request)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from opt_ml.serving.answers import Answer
+from opt_ml.serving.http.bodies import BodyMemory
 from opt_ml.serving.http.request_reader import Request
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Server(Protocol):
 
     Attributes:
         max_body: bytes of one request body, or None for no limit.
+        body_memory: what the bodies of all requests may take.
         is_draining: each answer is the last of its connection.
         now: event loop time, at most one tick old.
         date: the Date header, likewise.
@@ -34,6 +36,7 @@ class Server(Protocol):
     """
 
     max_body: int | None
+    body_memory: BodyMemory
     is_draining: bool
     now: float
     date: bytes

@@ -99,8 +99,8 @@ def no_space(error: OSError) -> RequestError:
     limit = SPOOL_BYTES // (1024 * 1024)
     return RequestError(
         507,
-        f"A body of more than {limit} MB is kept below TMPDIR or /tmp, which does not take it "
-        f"({error.strerror or error}). Send fewer records, or give the container more disk.",
+        f"A body of more than {limit} MB, or one among many, is kept below TMPDIR or /tmp, which does not "
+        f"take it ({error.strerror or error}). Send fewer records, or give the container more disk.",
     )
 
 

@@ -40,7 +40,7 @@ class Pool:
         self._loop = asyncio.get_running_loop()
         self._links: set[WorkerLink] = set()
         self._idle: list[WorkerLink] = []
-        self._queue = JobQueue(settings.queue_size, settings.queue_bytes)
+        self._queue = JobQueue(settings.queue_size, settings.body_memory)
         self._children = children
         self._packages = Packages(settings.model_dir, children)
         self._starts = Starts()
