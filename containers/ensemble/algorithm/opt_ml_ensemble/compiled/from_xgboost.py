@@ -12,8 +12,6 @@ from opt_ml_ensemble.compiled.columns import Columns
 from opt_ml_ensemble.compiled.scores import LEAF, Scores, Tree
 from opt_ml_ensemble.models.xgboost_model import XGBoostModel
 
-_CATEGORICAL = 1
-
 
 def xgboost_scores(model: XGBoostModel, columns: Columns) -> Scores:
     """The scores of a model; see `Scores`.
