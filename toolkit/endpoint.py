@@ -155,8 +155,10 @@ class Endpoint(ModelServer):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        # Who gives up a container that is being started waits for nothing: before a program has said what
+        # SIGTERM is to do, the first process of a container does not hear it.
         with self._resources:
-            self.stop()
+            self.stop(0 if kind and not self.started_in else STOP_GRACE)
 
     @property
     def port(self) -> int | None:

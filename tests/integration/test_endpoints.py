@@ -13,7 +13,7 @@ import pytest
 from tests.integration import tiny_image
 from toolkit import cli
 from toolkit.containers import engine
-from toolkit.endpoint import Endpoint, EndpointError
+from toolkit.endpoint import STOP_GRACE, Endpoint, EndpointError
 from toolkit.errors import ToolkitError
 from toolkit.hosting.client import Call, EndpointClient
 
@@ -116,6 +116,18 @@ def test_stop_says_how_the_container_ended(tiny: str, model: Path) -> None:
         stop = running.stop()
         assert running.stop() is stop
     assert (stop.by_itself, stop.exit_code) == (True, 0)
+
+
+def test_a_container_that_is_given_up_before_it_is_healthy_gets_no_time_to_stop(
+    tiny: str, model: Path
+) -> None:
+    with tiny_image.variant("deaf", "ENV FAULT=ignores-sigterm") as image:
+        endpoint = Endpoint(image, model, wait=False)
+        with pytest.raises(KeyboardInterrupt), endpoint:
+            raise KeyboardInterrupt
+    stop = endpoint.stop()
+    assert stop.exit_code == 137
+    assert stop.duration < STOP_GRACE
 
 
 @pytest.mark.contract("HOST-114")

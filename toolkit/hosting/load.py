@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -60,22 +61,44 @@ class Measured:
 
 
 def repeat(client: EndpointClient, call: Call, times: int, concurrency: int) -> Measured:
-    """Send `call` as often as `times` says, `concurrency` at once; errors of the API are counted."""
-    measured = Measured()
+    """Send `call` as often as `times` says, `concurrency` at once; errors of the API are counted.
 
-    def one(_: int) -> tuple[str, float, str]:
-        began = time.monotonic()
-        try:
-            status, cause = str(client.invoke(call).status), ""
-        except ApiError as error:
-            status, cause = f"{error.code} {error.status}".strip(), error.summary
-        return status, time.monotonic() - began, cause
+    Ctrl-C, or an endpoint that goes, ends it: what has not been sent is not sent any more.
+    """
+    measured = Measured()
+    left, lock = times, threading.Lock()
+
+    def send_all() -> None:
+        nonlocal left
+        while True:
+            with lock:
+                if left <= 0:
+                    return
+                left -= 1
+            status, seconds, cause = _send(client, call)
+            with lock:
+                measured.seconds[(status,)].append(seconds)
+                if cause:
+                    measured.causes[cause] += 1
 
     began = time.monotonic()
-    with ThreadPoolExecutor(concurrency) as threads:
-        for status, seconds, cause in threads.map(one, range(times)):
-            measured.seconds[(status,)].append(seconds)
-            if cause:
-                measured.causes[cause] += 1
+    threads = ThreadPoolExecutor(concurrency, thread_name_prefix="repeat")
+    try:
+        for sender in [threads.submit(send_all) for _ in range(concurrency)]:
+            sender.result()
+    finally:
+        with lock:
+            left = 0
+        threads.shutdown(wait=False)
     measured.elapsed = time.monotonic() - began
     return measured
+
+
+def _send(client: EndpointClient, call: Call) -> tuple[str, float, str]:
+    """What the call ended with, its seconds, and the message of its error."""
+    began = time.monotonic()
+    try:
+        status, cause = str(client.invoke(call).status), ""
+    except ApiError as error:
+        status, cause = f"{error.code} {error.status}".strip(), error.summary
+    return status, time.monotonic() - began, cause

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
+import threading
 from http.client import IncompleteRead, RemoteDisconnected
 from pathlib import Path
 
@@ -14,15 +17,17 @@ from toolkit.endpoint import START_LIMIT, STOP_GRACE, describe
 from toolkit.errors import ToolkitError
 from toolkit.hosting import event_stream
 from toolkit.hosting.api_errors import ApiError, model_error
+from toolkit.hosting.client import Call, EndpointClient
 from toolkit.hosting.code_watch import CodeWatch
 from toolkit.hosting.container_log import readable
 from toolkit.hosting.fleet import ContainerDefinition, ports_of
 from toolkit.hosting.invocation import NoAnswerError, read_invocation
 from toolkit.hosting.limits import MB, REAL_TIME, Serverless
+from toolkit.hosting.load import repeat
 from toolkit.hosting.local_endpoint import EndpointConfig, LocalEndpoint
 from toolkit.hosting.request_body import read_body
 from toolkit.hosting.request_log import RequestLog, Served, latency_table, percentile
-from toolkit.http_client import INVOCATION_LIMIT
+from toolkit.http_client import INVOCATION_LIMIT, Response
 from toolkit.model_server import PING_LIMIT
 
 
@@ -226,3 +231,41 @@ def test_a_container_that_gives_no_whole_answer_is_named_with_what_it_did(cause,
 def test_a_container_that_needed_more_memory_is_said_to() -> None:
     assert describe(Ending(137, "2026-01-01T00:00:00Z", True)) == "was killed at its memory limit"
     assert describe(Ending(1, "2026-01-01T00:00:00Z", False)) == "ended with exit code 1"
+
+
+class Held(EndpointClient):
+    """Sends Ctrl-C to this program with its fifth call, and from then on answers when it may."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.lock = threading.Lock()
+        self.may_answer = threading.Event()
+
+    def invoke(self, call: Call) -> Response:
+        with self.lock:
+            self.calls += 1
+            number = self.calls
+        if number == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+        if number >= 5:
+            self.may_answer.wait(30)
+        return Response(200, {}, b"")
+
+
+def test_ctrl_c_ends_repeated_calls_with_those_under_way() -> None:
+    client = Held()
+    with pytest.raises(KeyboardInterrupt):
+        repeat(client, Call(b""), 10_000, 2)
+    client.may_answer.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("repeat"):
+            thread.join(30)
+    assert client.calls <= 6
+
+
+def test_repeated_calls_are_all_sent_and_counted() -> None:
+    client = Held()
+    client.calls = 5
+    client.may_answer.set()
+    measured = repeat(client, Call(b""), 100, 8)
+    assert (client.calls, len(measured.seconds[("200",)]), measured.failed) == (105, 100, 0)
