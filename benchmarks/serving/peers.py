@@ -48,6 +48,7 @@ class Place:
             "PATH": path,
             "PYTHONPATH": str(APPS),
             "OMP_NUM_THREADS": "1",
+            "ORT_DISABLE_TELEMETRY": "1",  # as in our image
             "BENCHMARK_MODEL": str(self.model),
             "BENCHMARK_WORKERS": str(WORKERS),
             **more,
