@@ -57,7 +57,9 @@ def test_the_first_part_comes_while_the_others_are_made_and_ping_is_answered(str
         connection.sendall(request("go", pause=1))
         received = b""
         while EVENTS[0] not in received:
-            received += connection.recv(1000)
+            part = connection.recv(1000)
+            assert part, f"the answer ended with {received!r}"
+            received += part
         assert EVENTS[1] not in received
         assert streaming.ping().status == 200
         assert EVENTS[2] in until_closed(connection)

@@ -25,6 +25,7 @@ from toolkit.hosting.invocation import NoAnswerError, read_invocation
 from toolkit.hosting.limits import MB, REAL_TIME, Serverless
 from toolkit.hosting.load import repeat
 from toolkit.hosting.local_endpoint import EndpointConfig, LocalEndpoint
+from toolkit.hosting.multi_model import LOADING_LIMIT
 from toolkit.hosting.request_body import read_body
 from toolkit.hosting.request_log import RequestLog, Served, latency_table, percentile
 from toolkit.http_client import INVOCATION_LIMIT, Response
@@ -119,12 +120,13 @@ def test_a_serverless_endpoint_has_1_to_6_gb(memory) -> None:
         Serverless(memory)
 
 
-@pytest.mark.contract("HOST-04", "HOST-40", "HOST-41", "HOST-50", "HOST-51", "HOST-66")
+@pytest.mark.contract("HOST-04", "HOST-40", "HOST-41", "HOST-50", "HOST-51", "HOST-66", "MME-16")
 def test_a_real_time_endpoint_has_the_limits_of_the_platform() -> None:
     assert (START_LIMIT, PING_LIMIT, INVOCATION_LIMIT, STOP_GRACE) == (8 * 60, 2, 60, 30)
     assert (REAL_TIME.start, REAL_TIME.invocation, REAL_TIME.stream) == (8 * 60, 60, 8 * 60)
     assert (REAL_TIME.payload, REAL_TIME.certain_payload) == (25 * 2**20, 6 * 2**20)
     assert REAL_TIME.concurrency is None
+    assert LOADING_LIMIT == 6 * 60
 
 
 @pytest.mark.contract("HOST-47", "HOST-90", "HOST-91")
