@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from websockets.exceptions import InvalidStatus
+from websockets.http11 import Response
 from websockets.sync.client import connect
 
 from tests.clients.artifacts import SCRIPTS, runtime_client
@@ -89,14 +90,15 @@ def test_the_command_line_opens_and_uses_a_session(endpoint: LocalEndpoint) -> N
 
 
 @pytest.mark.contract("HOST-121", "HOST-122")
-def test_a_stream_is_told_to_go_to_the_container_itself(endpoint: LocalEndpoint) -> None:
+@pytest.mark.parametrize("path", ["/invocations-bidirectional-stream", "/v1/talk"])
+def test_a_stream_is_told_to_go_to_the_container_itself(path: str, endpoint: LocalEndpoint) -> None:
     # The platform's own door to it is HTTP/2 on another port; a container's is WebSocket.
-    def opened(url: str) -> InvalidStatus:
-        with pytest.raises(InvalidStatus) as refused:
-            connect(url.replace("http:", "ws:") + "/invocations-bidirectional-stream", proxy=None)
-        return refused.value
+    def refused(url: str) -> Response:
+        with pytest.raises(InvalidStatus) as caught:
+            connect(url.replace("http:", "ws:") + path, proxy=None)
+        return caught.value.response
 
     container = endpoint.fleet.url()
-    at_the_door = opened(endpoint.url).response
+    at_the_door = refused(endpoint.url)
     assert (at_the_door.status_code, container in at_the_door.body.decode()) == (400, True)
-    assert b"has no bidirectional_fn" in opened(container).response.body
+    assert b"has no bidirectional_fn" in refused(container).body

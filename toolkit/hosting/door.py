@@ -40,7 +40,6 @@ _OPERATIONS = {
     "invocations": "InvokeEndpoint",
     "invocations-response-stream": "InvokeEndpointWithResponseStream",
 }
-_BIDIRECTIONAL = "/invocations-bidirectional-stream"
 # Of one connection, not of the message (RFC 9110, 7.6.1); the length is set anew.
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "te", "upgrade", "host"}
 
@@ -166,7 +165,7 @@ class _Handler(BaseHTTPRequestHandler):
         """A path of the container: health, metrics, the model API."""
         with self._measured(None) as served:
             headers, body = self._request(served)
-            if self.path.startswith(_BIDIRECTIONAL):
+            if self.headers.get("Upgrade", "").lower() == "websocket":
                 raise validation_error(
                     f"No bidirectional stream goes through this address; use {self._fleet.url()} itself."
                 )
