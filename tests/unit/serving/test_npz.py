@@ -149,6 +149,32 @@ def test_a_compression_that_numpy_does_not_write_is_refused(compression):
     assert "as NumPy writes it" in refusal(archive("a.npy", bytes(100), compression)).message
 
 
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"bytes": np.zeros((1 << 20, 40), dtype=np.int8)},  # each would become a float64
+        {"texts": np.zeros((1 << 20, 5), dtype="U1")},  # and each of these a Python object
+        {"rows": np.zeros(((1 << 20) + 1, 1), dtype=bool)},  # each a record to predict
+        {"rows": np.zeros((1 << 20) + 1, dtype=[("a", "i1"), ("b", "i1")])},
+        {name: np.zeros(1 << 20, dtype=np.int8) for name in "abcde"},
+        {**CSR, "shape": np.array([(1 << 20) + 1, 3])},
+        {**CSR, "format": np.array(b"coo"), "shape": np.array([1 << 23, 3])},
+        {**CSR, "data": np.zeros((1 << 25) + 1, dtype=np.int8)},
+    ],
+)
+def test_a_few_packed_bytes_that_stand_for_far_more_are_413(arrays):
+    body = npz(**arrays)
+    assert len(body) < 100_000
+    assert "fields" in refusal(body, 413).message
+
+
+def test_what_is_sent_in_full_is_taken_at_any_size():
+    values = np.random.default_rng(0).integers(0, 100, ((1 << 20) + 5, 1), dtype=np.int8)
+    stream = io.BytesIO()
+    np.savez(stream, values)
+    assert len(decode_table(stream.getvalue(), NPZ)) == len(values)
+
+
 def test_a_zip_bomb_is_413_before_it_is_inflated():
     body = archive("a.npy", bytes(300_000_000))
     assert len(body) < 1_000_000

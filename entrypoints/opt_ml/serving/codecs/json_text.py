@@ -25,7 +25,7 @@ import orjson
 from numpy.typing import NDArray
 
 from opt_ml.errors import RequestError
-from opt_ml.serving.codecs.records import check_size, table_from_rows
+from opt_ml.serving.codecs.records import MOST_OBJECTS, check_size, table_from_rows
 from opt_ml.serving.media import MediaType
 from opt_ml.serving.table import Table
 
@@ -159,7 +159,8 @@ def _from_records(records: list[Any]) -> Table:
     if all(record.keys() == {_FEATURES} and isinstance(record[_FEATURES], list) for record in records):
         return _from_rows([record[_FEATURES] for record in records])
     names = tuple(dict.fromkeys(name for record in records for name in record))
-    check_size(len(records), len(names), sum(map(len, records)))  # each may have a name of its own
+    # Each may have a name of its own.
+    check_size(len(records), len(names), sum(map(len, records)), MOST_OBJECTS)
     return table_from_rows([[record.get(name) for name in names] for record in records], names)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from opt_ml.errors import RequestError
 from opt_ml.serving.codecs.npy import read_npy, table_from_array
-from opt_ml.serving.codecs.records import MOST_FIELDS, check_size, table_from_rows
+from opt_ml.serving.codecs.records import MOST_FIELDS, MOST_OBJECTS, check_size, table_from_rows
 from opt_ml.serving.media import MediaType
 from opt_ml.serving.table import Table
 
@@ -32,9 +32,12 @@ def decode_npz(body: bytes, media_type: MediaType) -> Table:
     | `scipy.sparse.save_npz`: csr, csc or coo | its rows, with 0 where the matrix has no value |
 
     Raises:
-        RequestError: 400 as `read_npz`, or for arrays that are no table; 413 for more values than fit.
+        RequestError: 400 as `read_npz`, or for arrays that are no table; 413 for far more values or rows
+            than the body has bytes.
     """
     arrays = read_npz(body)
+    for array in arrays.values():
+        _check_array(array, len(body))
     if arrays.keys() >= _SPARSE:
         return _from_sparse(arrays, len(body))
     if len(arrays) == 1:
@@ -48,9 +51,21 @@ def decode_npz(body: bytes, media_type: MediaType) -> Table:
             "The npz file must hold one array (rows, columns), or columns of one shape (rows,). "
             f"It holds {shown}.",
         )
+    check_size(next(iter(shapes.values()))[0], len(arrays), len(body), MOST_OBJECTS)
     columns = [table_from_array(array.reshape(-1, 1), f"array {name!r}") for name, array in arrays.items()]
     rows = zip(*(column.values[:, 0].tolist() for column in columns), strict=True)
     return table_from_rows(list(rows), tuple(arrays))
+
+
+def _check_array(array: NDArray[Any], sent: int) -> None:
+    """Packed zeros take a thousandth of their bytes, and a byte becomes a float64 or a Python object."""
+    if array.dtype.names:
+        rows, columns = array.size, len(array.dtype.names)
+    elif array.ndim > 1:
+        rows, columns = array.shape[0], array.size // max(1, array.shape[0])
+    else:
+        rows, columns = 1, array.size
+    check_size(rows, columns, sent, MOST_FIELDS if array.dtype.kind in "biuf" else MOST_OBJECTS)
 
 
 def read_npz(body: bytes) -> dict[str, NDArray[Any]]:

@@ -17,7 +17,7 @@ import orjson
 from numpy.typing import NDArray
 
 from opt_ml.errors import RequestError
-from opt_ml.serving.codecs.records import check_size
+from opt_ml.serving.codecs.records import MOST_OBJECTS, check_size
 from opt_ml.serving.workers import frames
 
 _MEMORY = 3 << 30
@@ -46,6 +46,8 @@ def _read(body: bytes) -> tuple[dict[str, Any], list[bytes]]:
         file = fastparquet.ParquetFile(io.BytesIO(body))
         check_size(file.count(), len(file.columns), len(body))  # a run of equal values takes a few bytes
         frame = file.to_pandas(index=False)
+        others = sum(dtype.kind not in "biuf" for dtype in frame.dtypes)
+        check_size(len(frame), others, len(body), MOST_OBJECTS)
     except RequestError:
         raise
     except MemoryError:

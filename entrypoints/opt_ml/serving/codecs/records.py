@@ -14,6 +14,11 @@ from opt_ml.serving.table import Table
 MOST_FIELDS = 1 << 25
 """Fields of a table, of 8 bytes each, that may come out of a body which is smaller than they are."""
 
+MOST_OBJECTS = 1 << 22
+"""Likewise, where each is a Python object on the way, of several times the memory and the work."""
+MOST_ROWS = 1 << 20
+"""Rows of such a table: each is a record to predict, and a line of the answer."""
+
 _NUMBERS = frozenset({int, float, bool, type(None)})
 _SCALARS = _NUMBERS | {str}
 
@@ -55,23 +60,24 @@ def check_widths(rows: Sequence[Sequence[Any]], width: int) -> None:
             raise ragged(number, len(row), width)
 
 
-def check_size(rows: int, columns: int, sent: int) -> None:
+def check_size(rows: int, columns: int, sent: int, most: int = MOST_FIELDS) -> None:
     """Before the memory is taken: a few bytes of sparse or packed data can stand for any number of fields.
 
     Args:
         rows: of the table to come.
         columns: likewise.
         sent: how many fields the request spells out at most, such as its size in bytes.
+        most: MOST_FIELDS, or MOST_OBJECTS.
 
     Raises:
-        RequestError: 413 for more fields than `sent` and MOST_FIELDS.
+        RequestError: 413 for more fields than `sent` and `most`, or more rows than `sent` and MOST_ROWS.
     """
-    most = max(MOST_FIELDS, sent)
-    if rows * columns > most:
+    most, most_rows = max(most, sent), max(MOST_ROWS, sent)
+    if rows * columns > most or rows > most_rows:
         raise RequestError(
             413,
-            f"The request stands for {rows} rows of {columns} columns, but at most {most} fields are taken. "
-            "Send fewer rows, or number the columns without gaps.",
+            f"The request stands for {rows} rows of {columns} columns, but at most {most} fields in "
+            f"{most_rows} rows are taken. Send fewer rows, or number the columns without gaps.",
             rows=rows,
             columns=columns,
         )

@@ -53,6 +53,14 @@ def test_a_few_kilobytes_that_stand_for_a_huge_table_are_413(tmp_path):
     }
 
 
+def test_a_few_kilobytes_that_stand_for_many_texts_are_413(tmp_path):
+    path = tmp_path / "table.parquet"
+    frame = pd.DataFrame({f"c{n}": ["x"] * 200_000 for n in range(30)})
+    fastparquet.write(str(path), frame, compression="GZIP")
+    assert path.stat().st_size < 1_000_000
+    assert "fields" in refusal(path.read_bytes(), "application/x-parquet", 413).message
+
+
 @pytest.fixture
 def body(tmp_path) -> bytes:
     fastparquet.write(str(tmp_path / "table.parquet"), pd.DataFrame({"a": [1.0, 2.0]}))
