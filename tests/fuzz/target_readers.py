@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from opt_ml.serving.answers import Answer
 from opt_ml.serving.http import plain_http
+from opt_ml.serving.http.bodies import BodyMemory
 from opt_ml.serving.http.plain_http import PlainHeads
 from opt_ml.serving.http.request_reader import Request, RequestReader
 from opt_ml.serving.quick import QuickRequest, quick_connection
@@ -120,7 +121,7 @@ _LOOP.set_exception_handler(lambda loop, fault: _FAULTS.append(fault))
 def _read(pieces: Sequence[bytes]) -> list[Understood]:
     """By the general reader."""
     found: list[Request] = []
-    reader = RequestReader(found.append, _MAX_BODY, lambda: None)
+    reader = RequestReader(found.append, _MAX_BODY, BodyMemory(1 << 20), lambda: None)
     for piece in pieces:
         reader.feed(piece)
     return [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from opt_ml.serving.http.bodies import BodyMemory
 from opt_ml.serving.http.refusals import HEADER_LIMIT
 from opt_ml.serving.http.request_reader import Request, RequestReader
 
@@ -13,7 +14,7 @@ PING = b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n"
 def read(*pieces: bytes) -> list[tuple[bytes, int | None]]:
     """Target and status of the refusal, if any, of each request."""
     found: list[Request] = []
-    reader = RequestReader(found.append, None, lambda: None)
+    reader = RequestReader(found.append, None, BodyMemory(1 << 30), lambda: None)
     for piece in pieces:
         reader.feed(piece)
     return [(request.target, request.refusal and request.refusal.status) for request in found]
