@@ -53,7 +53,7 @@ def install(directory: Path, files: list[Path]) -> None:
 
     Raises:
         InstallError: pip failed.
-        UserError: the CodeArtifact repository cannot be used.
+        UserError: the CodeArtifact repository cannot be used, or STANDARD_PIP_ARGS is no list of words.
     """
     began = time.monotonic()
     venv.EnvBuilder(symlinks=True).create(directory)
@@ -65,7 +65,7 @@ def install(directory: Path, files: list[Path]) -> None:
         wheels = file.with_name("requirements")
         words += ["--find-links", str(wheels)] if wheels.is_dir() else []
         words += ["-r", str(file)]
-    words += shlex.split(os.environ.get("STANDARD_PIP_ARGS", ""))
+    words += _more_arguments(os.environ.get("STANDARD_PIP_ARGS", ""))
     variables = {"PIP_DEFAULT_TIMEOUT": _CONNECT_TIMEOUT, **pip.variables(os.environ, has_requirements=True)}
     variables["TMPDIR"] = str(directory)  # what pip leaves where it is stopped goes with the directory
     # Its words are kept for the case that it fails: the first line of the log is to be the cause then.
@@ -77,6 +77,13 @@ def install(directory: Path, files: list[Path]) -> None:
         raise pip.explain("InstallRequirementsError", what, ended.returncode, ended.stdout[-_TAIL:])
     done = ended.stdout.decode(errors="replace").strip().splitlines()[-1:]
     print(f"requirements.txt: {''.join(done)} ({time.monotonic() - began:.1f} s)", flush=True)
+
+
+def _more_arguments(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise UserError(f"STANDARD_PIP_ARGS={text!r} cannot be split into arguments ({error}).") from None
 
 
 if __name__ == "__main__":

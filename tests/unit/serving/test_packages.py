@@ -135,3 +135,12 @@ def test_a_container_without_a_temporary_directory_says_so(model, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(model / "absent"))
     with pytest.raises(InstallError, match=r"requirements.txt was not installed: .*absent"):
         asyncio.run(Packages(model, Children()).install())
+
+
+@pytest.mark.contract("MHCS-04")
+def test_arguments_of_pip_that_cannot_be_split_are_named(start, model, temporary):
+    (model / "code" / "requirements.txt").write_text("helper_of_tests\n")
+    server = start(HANDLER, TMPDIR=temporary, **{**OFFLINE, "STANDARD_PIP_ARGS": "--index-url 'http"})
+    assert server.process.wait(60) == 1
+    assert server.log.startswith("STANDARD_PIP_ARGS=")
+    assert "Traceback" not in server.log
