@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opt_ml.serving.http.acceptor import most_clients
 
 from tests.unit.serving.conftest import eventually
 from tests.unit.serving.gated import GATED, ready
@@ -132,3 +134,22 @@ def test_any_number_of_offers_to_upgrade_may_be_sent_ahead(echo):
         stream = client.makefile("rb")
         assert {read_reply(stream)[0] for _ in range(count)} == {200}
         sender.join()
+
+
+@pytest.mark.parametrize(
+    ("limits", "raised", "clients"),
+    [
+        ((1024, 1024), None, 1024 - 128 - 3),
+        ((1024, 4096), 4096, 4096 - 512 - 3),
+        ((1024, -1), 65536, 65536 - 8192 - 3),
+        ((-1, -1), None, 65536 - 8192 - 3),
+        ((1 << 20, 1 << 20), None, (1 << 20) - (1 << 17) - 3),
+        ((64, 64), None, 1),
+    ],
+)
+def test_the_limit_of_descriptors_decides_how_many_clients_there_may_be(monkeypatch, limits, raised, clients):
+    monkeypatch.setattr(resource, "getrlimit", lambda what: limits)
+    changes: list[int] = []
+    monkeypatch.setattr(resource, "setrlimit", lambda what, pair: changes.append(pair[0]))
+    assert most_clients(processes=3) == clients
+    assert changes == ([] if raised is None else [raised])

@@ -90,9 +90,10 @@ def most_clients(processes: int) -> int:
     Args:
         processes: that this one starts.
     """
-    limit, highest = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if limit < min(highest, _MOST_DESCRIPTORS):
-        limit = min(highest, _MOST_DESCRIPTORS)
+    set_to, highest = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit, most = (_MOST_DESCRIPTORS if one == resource.RLIM_INFINITY else one for one in (set_to, highest))
+    if limit < min(most, _MOST_DESCRIPTORS):
+        limit = min(most, _MOST_DESCRIPTORS)
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, highest))
     return max(1, limit - processes - max(64, limit // 8))
 
