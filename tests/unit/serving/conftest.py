@@ -43,8 +43,11 @@ def eventually(condition: Callable[[], Any], what: str) -> Any:
 class Server:
     """`serve` as a process of its own."""
 
-    def __init__(self, base: Path, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(
+        self, base: Path, port: int, process: subprocess.Popen[bytes], log: Path, reservation: socket.socket
+    ) -> None:
         self.base, self.port, self.process, self._log = base, port, process, log
+        self.reservation = reservation
 
     def request(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
@@ -101,10 +104,15 @@ def is_alive(process: int) -> bool:
     return state not in "ZX"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def reserved_port() -> socket.socket:
+    """A socket that keeps a free port from everybody but a server, which may listen there beside it.
+
+    Without it, half the machine's clients could get the port between the search and the start.
+    """
+    reservation = socket.socket()
+    reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reservation.bind(("", 0))
+    return reservation
 
 
 Start = Callable[..., Server]
@@ -126,7 +134,8 @@ def starter(base: Path, started: list[Server]) -> Start:
         if handler is not None:
             code.mkdir(parents=True, exist_ok=True)
             (code / "inference.py").write_text(handler, encoding="utf-8")
-        port = int(variables.pop("port", None) or free_port())
+        reservation = reserved_port()
+        port = int(variables.pop("port", None) or reservation.getsockname()[1])
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith(("SAGEMAKER_", "OMP_"))
         }
@@ -152,7 +161,7 @@ def starter(base: Path, started: list[Server]) -> Start:
                 stderr=subprocess.STDOUT,
                 cwd=base,
             )
-        server = Server(base, port, process, log)
+        server = Server(base, port, process, log, reservation)
         started.append(server)
         return server
 
@@ -161,6 +170,7 @@ def starter(base: Path, started: list[Server]) -> Start:
 
 def end_all(started: list[Server]) -> None:
     for server in started:
+        server.reservation.close()
         workers = server.workers if server.process.poll() is None else set()
         if server.process.poll() is None:
             server.process.kill()
