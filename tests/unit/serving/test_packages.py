@@ -80,12 +80,12 @@ def test_ping_is_503_meanwhile_and_a_stop_signal_stops_pip(start, model, tempora
         index.settimeout(60)
         connection, _ = index.accept()
         with connection:
+            assert connection.recv(1000).startswith(b"GET /simple/helper")
             assert server.ping() == 503
             assert server.post(b"1").status == 503
             installers = server.workers
             assert len(installers) == 1
             assert server.stop(signal.SIGTERM) == 0
-            assert connection.recv(1000).startswith(b"GET /simple/helper")
             assert connection.recv(1000) == b""  # pip is gone
     eventually(lambda: not any(is_alive(process) for process in installers), "no orphan is left")
     assert list(temporary.iterdir()) == []
