@@ -67,17 +67,21 @@ class ManyModels:
 
     def pages(self, limit: int | None = None) -> list[list[tuple[str, str]]]:
         """Names and urls of all models, page by page."""
-        pages, token = [], None
+        pages: list[list[tuple[str, str]]] = []
+        tokens: list[str | None] = [None]
         while True:
+            token = tokens[-1]
             query = [f"limit={limit}"] if limit else []
             query += [f"next_page_token={quote(token, safe='')}"] if token else []
             answer = self.endpoint.request("GET", "/models" + ("?" + "&".join(query) if query else ""))
             assert answer.status == 200, answer.text
             listed = json.loads(answer.text)
             pages.append([(model["modelName"], model["modelUrl"]) for model in listed["models"]])
-            token = listed.get("nextPageToken")
-            if token is None:
+            following = listed.get("nextPageToken")
+            if following is None:
                 return pages
+            assert following not in tokens, "a page that was there before would come again"
+            tokens.append(following)
 
     def names(self) -> list[str]:
         """All models that are loaded."""
