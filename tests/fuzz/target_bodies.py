@@ -36,6 +36,7 @@ SEEDS += [
     b'text/csv; charset="latin-1"; header=present\ntext/*;q=0.5, application/json\na,b,c,d\n1,2,3,\xe9\n',
     b"text/csv;label_size=1\n*/*;q=0\n9,1,2,3,4\n",
     b"\napplication/json; a=b\n[1, 2, 3, 4]",
+    b"text/libsvm\ntext/csv\n1 0:1 3:2\n0 2:-1 # 9\n",
 ]
 WORDS = [*(kind.encode() for kind in {*_KINDS, *ENCODABLE}), *TOKENS]
 WORDS += [
@@ -46,8 +47,11 @@ WORDS += [
     b"utf-16",
     b"utf-7",
     b"latin-1",
+    b"9" * 20,
     b"\n",
 ]
+
+_NAMES = ("format.npy", "shape.npy", "data.npy", "row.npy", "col.npy", "indices.npy", "a.npy", "")
 
 
 def _load() -> list[Model]:
@@ -74,7 +78,11 @@ def attempt(data: bytes) -> None:
 
 
 def mutate(data: bytes, size: int, seed: int, change: Callable[[bytes, int], bytes]) -> bytes:
-    """A changed input. An array of an npz file is changed and packed anew: else its checksum refuses it."""
+    """A changed input.
+
+    Of an npz file an array is changed, renamed or left out, and it is packed anew: else its checksums would
+    refuse it.
+    """
     start = len(data) - len(_request(data).body)
     choice = random.Random(seed)  # libFuzzer's own, so that a run can be repeated
     with suppress(Exception):  # it is no zip file any more
@@ -84,7 +92,14 @@ def mutate(data: bytes, size: int, seed: int, change: Callable[[bytes, int], byt
                     one.filename: archive.read(one) for one in archive.infolist() if one.file_size < size
                 }
             name = choice.choice(list(members))
-            members[name] = change(members[name], size)
+            content = members.pop(name)
+            match choice.randrange(6):
+                case 0:
+                    pass  # it is missing
+                case 1:
+                    members[choice.choice(_NAMES)] = content
+                case _:
+                    members[name] = change(content, size)
             return data[:start] + _packed(members, choice.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]))
     return change(data, size)
 

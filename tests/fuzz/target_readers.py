@@ -142,7 +142,7 @@ def _plain(one: Understood) -> tuple[bytes, str | None] | None:
         return None
     names = (b"content-type", b"accept", b"x-amzn-sagemaker-inference-id")
     found = (one.headers.get(name) for name in names)
-    content_type, accept, request_id = (value and value.decode("latin-1") for value in found)
+    content_type, accept, request_id = (None if value is None else value.decode("latin-1") for value in found)
     return _echo(QuickRequest(one.body, content_type, accept)), request_id
 
 
