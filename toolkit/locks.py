@@ -49,6 +49,11 @@ def find_locks() -> list[Lock]:
         _lock("tests/images/requirements.txt", "tests/images/requirements.in", *anywhere),
         _lock("tests/differential/requirements.txt", "tests/differential/requirements.in", *anywhere),
         _lock("tests/distributed/requirements.txt", "tests/distributed/requirements.in", *anywhere),
+        _lock(
+            "benchmarks/autogluon/image/requirements.txt",
+            "benchmarks/autogluon/image/requirements.in",
+            *anywhere,
+        ),
         _lock("entrypoints/build-requirements.txt", "entrypoints/build-requirements.in", *anywhere),
     ]
     wheelhouse = find_wheelhouse()

@@ -58,8 +58,13 @@ def run_load(server: Server, bodies: Path, connections: int, seconds: float) -> 
         subprocess.CalledProcessError: wrk could not run.
     """
     launch = server.launch
+    url = f"http://127.0.0.1:{server.port}{launch.invocations}"
+    return ask(url, bodies, launch.content_type, launch.accept, connections, seconds)
+
+
+def ask(url: str, bodies: Path, content_type: str, accept: str, connections: int, seconds: float) -> Load:
+    """As `run_load`, of any address; `bodies` is what `write_bodies` wrote."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{math.ceil(seconds)}s", "--timeout", "20s", "--latency"]
-    command += ["-s", str(_SCRIPT), f"http://127.0.0.1:{server.port}{launch.invocations}", "--"]
-    command += [str(bodies), launch.content_type, launch.accept]
+    command += ["-s", str(_SCRIPT), url, "--", str(bodies), content_type, accept]
     result = subprocess.run(command, check=True, capture_output=True, text=True)
     return Load(**json.loads(result.stdout.strip().splitlines()[-1]))

@@ -1,0 +1,1 @@
+"""The AutoGluon image beside the bare predictor, and beside the same predictor behind gunicorn."""

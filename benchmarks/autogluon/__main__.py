@@ -1,0 +1,134 @@
+"""AutoGluon behind our server, behind gunicorn, and alone: one row and a thousand, side by side in one run.
+
+Usage: .venv/bin/python -m benchmarks.autogluon [--seconds 5] [--rounds 2]
+
+It trains a model of the default kind (medium_quality) on 4,177 rows of seven numbers and a text, made with a
+fixed seed and shaped like the abalone data, then serves it twice: by the AutoGluon image, and by the same
+image with the server of AWS's (gunicorn, one synchronous worker, `transform_fn`). wrk asks in turn. Nothing
+else should run on the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import statistics
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.serving.load import Load, ask, write_bodies
+from toolkit import bake, builder, docker, images
+from toolkit.endpoint import Endpoint
+from toolkit.job import Channel, TrainingJob, execute, plan
+from toolkit.namespace import LOCAL_NAMESPACE
+
+IMAGE = "autogluon-cpu"
+PEER = f"{LOCAL_NAMESPACE}/{IMAGE}:gunicorn"
+ROWS = 4177
+MANY = 1000
+CASES = ((1, 1), (64, 1), (1, MANY))  # connections, rows of a request
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print a table. Returns the exit code: 1 where a request failed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=5.0, help="of one measurement (5)")
+    parser.add_argument("--rounds", type=int, default=2, help="of all measurements (2)")
+    options = parser.parse_args(arguments)
+    _build_peer()
+    with tempfile.TemporaryDirectory() as directory:
+        model = _train(Path(directory))
+        return _compare(model, Path(directory), options.seconds, options.rounds)
+
+
+def _build_peer() -> None:
+    image = images.matrix()[IMAGE]
+    definition = bake.make_test_definition(image, builder.look_around())
+    (target,) = definition["target"].values()
+    target["context"], target["tags"] = str(Path(__file__).parent / "image"), [PEER]
+    docker.bake(definition, list(definition["target"]))
+
+
+def _table(rows: int, seed: int) -> list[list[str]]:
+    """Features and, last, the label: rings of a shell."""
+    source = random.Random(seed)
+    made = []
+    for _ in range(rows):
+        length = source.betavariate(5, 4)
+        sizes = [length * share + source.gauss(0, 0.02) for share in (1.0, 0.8, 0.28)]
+        weights = [length**3 * share + source.gauss(0, 0.03) for share in (2.0, 0.9, 0.4, 0.6)]
+        sex = source.choice("MFI")
+        rings = 4 + 9 * length + (sex != "I") + 3 * sizes[2] + source.gauss(0, 2)
+        made.append([sex, *(f"{value:.4f}" for value in (*sizes, *weights)), f"{rings:.0f}"])
+    return made
+
+
+def _csv(rows: Sequence[Sequence[str]]) -> bytes:
+    return "".join(",".join(row) + "\n" for row in rows).encode()
+
+
+def _train(directory: Path) -> Path:
+    (directory / "train").mkdir()
+    (directory / "train" / "data.csv").write_bytes(_csv(_table(ROWS, seed=1)))
+    job = TrainingJob(
+        image=images.find(IMAGE).reference,
+        channels=(Channel("train", directory / "train", "text/csv"),),
+        hyperparameters={"problem_type": "regression", "feature_importance": "false", "time_limit": "120"},
+        jobs_dir=directory / "jobs",
+    )
+    result = execute(plan(job))
+    if result.model is None:
+        raise SystemExit(result.summary())
+    return result.model
+
+
+def _compare(model: Path, directory: Path, seconds: float, rounds: int) -> int:
+    rows = [row[:-1] for row in _table(MANY, seed=2)]
+    bodies = {1: [_csv([row]) for row in rows], MANY: [_csv(rows)]}
+    for size, made in bodies.items():
+        write_bodies(directory / f"{size}.bodies", made)
+    # Threads as a worker of ours has them, for both.
+    environment = {"OMP_NUM_THREADS": "1"}
+    ours = Endpoint(images.find(IMAGE).reference, model)
+    peer = Endpoint(PEER, model, environment=environment)
+    found: dict[tuple[str, int, int], list[Load]] = {}
+    table = _csv(rows)
+    with ours, peer:
+        command = ["python", "/opt/peer/bare.py", "50", str(len(table))]
+        bare = json.loads(peer.container.exec(command, table).splitlines()[-1])
+        for _ in range(rounds):
+            for connections, size in CASES:
+                for name, endpoint in (("ours", ours), ("gunicorn", peer)):
+                    load = ask(
+                        f"{endpoint.url}/invocations",
+                        directory / f"{size}.bodies",
+                        "text/csv",
+                        "text/csv",
+                        connections,
+                        seconds,
+                    )
+                    found.setdefault((name, connections, size), []).append(load)
+    return _tell(found, bare)
+
+
+def _tell(found: dict[tuple[str, int, int], list[Load]], bare: dict[str, float]) -> int:
+    alone = f"{bare['1']:.1f} ms for one row, {bare[str(MANY)]:.1f} for {MANY}"
+    print(f"{os.cpu_count()} CPUs. predict() alone: {alone}")
+    print("connections  rows    server requests/s  p50 ms  p99 ms failed")
+    failed = 0
+    for (name, connections, size), loads in sorted(found.items(), key=lambda item: item[0][1:]):
+        rate, p50, p99 = (
+            statistics.median(getattr(load, what) for load in loads) for what in ("rate", "p50", "p99")
+        )
+        bad = sum(load.failures for load in loads)
+        failed += bad
+        print(f"{connections:>11} {size:>5} {name:>9} {rate:>10,.1f} {p50:>7.1f} {p99:>7.1f} {bad:>6}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
