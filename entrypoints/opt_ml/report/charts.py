@@ -29,6 +29,8 @@ _STYLE = Style(
     opacity=".65",
     opacity_hover="1",
     colors=tuple(f"var(--series-{number})" for number in range(1, 7)),
+    value_colors=("var(--ink)",) * 6,
+    value_label_font_size=13,
     font_family="inherit",
     label_font_size=13,
     major_label_font_size=13,
@@ -114,8 +116,13 @@ def labelled_points(
     points: Sequence[tuple[str, float, float]], chosen: str, x_title: str, y_title: str
 ) -> str:
     """A dot with its name for each (name, x, y); the chosen one has a colour of its own."""
+    low, high = min(y for _, _, y in points), max(y for _, _, y in points)
+    spare = (high - low or abs(high) or 1.0) / 8
     chart = pygal.XY(
         **{**_SHAPE, "width": 1040, "show_legend": False},
+        # Names stand to the right of their dots and below them.
+        xrange=(0, 1.2 * max(x for _, x, _ in points)),
+        range=(low - spare, high + spare),
         stroke=False,
         dots_size=5,
         print_labels=True,

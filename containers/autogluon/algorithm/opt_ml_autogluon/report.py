@@ -83,14 +83,17 @@ def _leaderboard(tables: Tables, found: Evaluation) -> str:
         lines.append(row(name, cells, "blend" if name == found.metrics["model"] else ""))
         if time and model.get(part) is not None:
             points.append((name, time, model[part]))
-    head = ["", f"validation {metric}"] + ([f"test {metric}"] if part == "test" else [])
+    head = ["", "validation"] + (["test"] if part == "test" else [])
     head += ["ms for 1,000 rows", "", "fit, s"]
-    svg = charts.labelled_points(points, found.metrics["model"], "ms for 1,000 rows", metric)
+    plot = ""
+    if len(points) > 1:
+        svg = charts.labelled_points(points, found.metrics["model"], "ms for 1,000 rows", metric)
+        plot = figures([("Score against time", svg)])
     rows = {"test": "the test channel", "validation": "the rows held out"}[part]
     return (
-        f'<h2>Leaderboard</h2><p class="muted">The best first, by AutoGluon. Times are those of predicting '
+        f'<h2>Leaderboard</h2><p class="muted">By {metric}, the best first. Times are those of predicting '
         f"{rows} in one call, all models below an ensemble included.</p>{table(head, lines)}"
-        f"{figures([('Score against time', svg)]) if len(points) > 1 else ''}"
+        f"{plot}"
     )
 
 
