@@ -96,6 +96,10 @@ def numbers(values: NDArray[np.object_], name: str, position: int) -> NDArray[np
     Raises:
         RequestError: 400 for a text, with row and column.
     """
+    try:
+        return values.astype(np.float64)
+    except (TypeError, ValueError):
+        pass  # a missing value, a truth value as a text, or no number
     found = np.empty(len(values))
     for row, value in enumerate(values):
         parsed = number(value)

@@ -78,7 +78,9 @@ class Columns:
         for position, feature in zip(positions, self.features, strict=True):
             column = table.values[:, position]
             if feature.kind == "text":
-                column = np.array([category(value) for value in column], dtype=object)
+                values = column.tolist()
+                texts = {value: category(value) for value in values}
+                column = np.array([texts[value] for value in values], dtype=object)
             elif column.dtype == object:
                 column = numbers(column, feature.name, position)
             found[feature.kind].append(column)
