@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conformance.endpoints import eventually
 from tests.integration import tiny_image
 from toolkit.artifacts import pack
 from toolkit.errors import ToolkitError
@@ -155,10 +156,10 @@ def test_loading_goes_on_after_the_first_client_has_given_up(ask: Asked) -> None
 @pytest.mark.contract("MME-17")
 @pytest.mark.parametrize("ask", [{"keeps_loaded": False}], indirect=True)
 def test_without_a_cache_a_model_goes_after_its_request(ask: Asked) -> None:
+    container = ask.endpoint.fleet._endpoints[0]
     for _ in range(2):
         assert ask("one.tar.gz") == "one one.tar.gz"
-        while ask.endpoint.fleet._endpoints[0].request("GET", "/models").text != '{"models": []}':
-            pass
+        eventually(lambda: container.request("GET", "/models").text == '{"models": []}', "the model is gone")
 
 
 @pytest.mark.contract("MME-01")
