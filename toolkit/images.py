@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from datetime import date
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -35,6 +36,13 @@ class OperatingSystem(_Strict):
     release: Annotated[str, Field(description="Debian release that debootstrap makes where none does.")]
 
 
+class Acknowledgement(_Strict):
+    """Why a base is still used although nobody mends it any more, and how long that holds."""
+
+    until: Annotated[date, Field(description="Last day on which it is built.")]
+    reason: Annotated[str, Field(min_length=1, description="One line.")]
+
+
 class Variant(_Strict):
     """One image of a family."""
 
@@ -44,6 +52,12 @@ class Variant(_Strict):
     size_budget_mb: Annotated[int, Field(gt=0, description="Largest unpacked size in MB (1,000,000 bytes).")]
     base: Annotated[str | None, Field(description="Name of the image it is built on.")] = None
     os: Annotated[OperatingSystem | None, Field(description="For a base: its operating system layer.")] = None
+    end_of_support: Annotated[
+        date | None, Field(description="For a base: last day on which its security holes are mended.")
+    ] = None
+    acknowledged: Annotated[
+        Acknowledgement | None, Field(description="For a base whose support has ended: it is built still.")
+    ] = None
     requirements: Annotated[str | None, Field(description="Lock in requirements/, without `.txt`.")] = None
 
 
@@ -114,6 +128,13 @@ def find(name: str) -> Image:
     raise ToolkitError(f"there is no image called {name!r}.", f"{hint}`./build.py list` shows all.")
 
 
+def end_of_support(image: Image) -> date | None:
+    """The day on which the support of an image's lowest base ends; None where nobody has said it."""
+    while image.variant.base is not None:
+        image = find(image.variant.base)
+    return image.variant.end_of_support
+
+
 def local_reference(name: str) -> str:
     """The reference of one of our images by its name; any other reference (with `/` or `:`) as it is.
 
@@ -141,6 +162,8 @@ def _wrong_base(image: Image, images: Mapping[str, Image]) -> list[str]:
     place = f"{image.folder / 'image.toml'}: {image.name}"
     if (variant.base is None) == (variant.os is None):
         return [f"{place} needs either `base` or `os`"]
+    if variant.os is not None and variant.end_of_support is None:
+        return [f"{place} is a base and needs `end_of_support`, such as 2028-06-30"]
     if variant.base is not None and variant.base not in images:
         nearest = get_close_matches(variant.base, images, n=1)
         return [
@@ -152,7 +175,12 @@ def _wrong_base(image: Image, images: Mapping[str, Image]) -> list[str]:
 def _describe(problem: Any) -> str:
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        known = {*Family.model_fields, *Variant.model_fields, *OperatingSystem.model_fields}
+        known = {
+            *Family.model_fields,
+            *Variant.model_fields,
+            *OperatingSystem.model_fields,
+            *Acknowledgement.model_fields,
+        }
         nearest = get_close_matches(str(problem["loc"][-1]), known, n=1)
         return f"{key}: unknown key" + (f"; nearest: {nearest[0]}" if nearest else "")
     return f"{key}: {problem['msg']}"

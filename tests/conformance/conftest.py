@@ -143,6 +143,8 @@ def make_job(
             "hyperparameters": profile.hyperparameters,
             "jobs_dir": jobs_dir,
         }
+        if profile.program is not None:
+            usual |= {"source_dir": profile.program.parent, "entry_point": profile.program.name}
         return TrainingJob(**{**usual, **changes})
 
     return make

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 PROFILES = Path(__file__).parent / "profiles"
+TRAINERS = Path(__file__).parent / "trainers"
 FEATURES = 4
 LONGEST_FIELD = 100_000  # characters; Python's csv module takes 131,072
 
@@ -75,6 +76,7 @@ class Profile:
         accept: media type of the answers.
         wrong_requests: name -> wrong request.
         metric: a name that the log of a job must hold.
+        program: the user's training script, for an image without a built-in algorithm.
         differences: where its serving engine differs from the native one.
         script_mode: whether `train` runs the user's program where a job names one.
         handlers: whether `serve` uses the model's own code/inference.py.
@@ -90,6 +92,7 @@ class Profile:
     wrong_requests: dict[str, Request]
     metric: str
     differences: list[Difference]
+    program: Path | None = None
     script_mode: bool = False
     handlers: bool = False
     multi_model: bool = False
@@ -117,6 +120,7 @@ def read_profile(name: str) -> Profile:
         wrong_requests={name: Request(**request) for name, request in serving["wrong_requests"].items()},
         metric=training["metric"],
         differences=differences,
+        program=TRAINERS / training["program"] if "program" in training else None,
         script_mode=training.get("script_mode", False),
         handlers=serving.get("handlers", False),
         multi_model=serving.get("multi_model", False),

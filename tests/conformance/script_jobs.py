@@ -13,6 +13,8 @@ from toolkit.job import Channel, JobResult, Plan, TrainingJob, execute, plan
 
 PROGRAMS = Path(__file__).parent / "programs"
 SOURCE = "/opt/ml/input/data/source"
+# Of a job whose program comes otherwise: not the profile's.
+NO_PROGRAM = {"source_dir": None, "entry_point": None}
 
 
 class ScriptJobs:
@@ -59,6 +61,7 @@ class ScriptJobs:
                 **(hyperparameters or {}),
             },
             "isolated": True,
+            **NO_PROGRAM,
         }
         return plan(self._make_job(**{**usual, **changes}))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conformance.script_jobs import NO_PROGRAM
 from tests.sdks import find
 from toolkit.job import JobResult, TrainingJob, execute, plan
 
@@ -53,7 +54,12 @@ def process(make_job: MakeJob, tree: Path, request: pytest.FixtureRequest) -> Pr
         name = request.node.name.replace("_", "-")[:50].strip("-")
         made = plan(
             make_job(
-                name=name, channels=(), entrypoint=entrypoint, arguments=arguments or None, isolated=True
+                name=name,
+                channels=(),
+                entrypoint=entrypoint,
+                arguments=arguments or None,
+                isolated=True,
+                **NO_PROGRAM,
             )
         )
         whole = replace(made.run.binds[0], source=tree, target="/opt/ml")

@@ -66,7 +66,8 @@ def test_train_needs_no_network_and_nothing_of_the_image_below_opt_ml(make_job: 
     isolated = plan(make_job(name="isolated", isolated=True))
     # One mount hides the whole of the image's /opt/ml, as `docker run -v DIR:/opt/ml IMAGE train` does.
     whole, *_ = isolated.run.binds
-    channels = [bind for bind in isolated.run.binds if bind.target.startswith("/opt/ml/input/data/")]
+    data = ("/opt/ml/input/data/", "/opt/ml/code")
+    channels = [bind for bind in isolated.run.binds if bind.target.startswith(data)]
     opt_ml = replace(whole, source=whole.source.parent, target="/opt/ml")
     run(replace(isolated, run=replace(isolated.run, binds=(opt_ml, *channels))))
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.conformance.script_jobs import NO_PROGRAM
 from tests.sdks import Sdk, find, make_wheel
 from toolkit.job import Channel, JobResult, TrainingJob, execute, plan
 
@@ -81,6 +82,7 @@ def run(sdk: Sdk, make_job: MakeJob, tmp_path: Path, request: pytest.FixtureRequ
             entrypoint=tuple(sent["AlgorithmSpecification"]["ContainerEntrypoint"]),
             arguments=tuple(sent["AlgorithmSpecification"]["ContainerArguments"]),
             isolated=True,
+            **NO_PROGRAM,
         )
         return execute(plan(job))
 

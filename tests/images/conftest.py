@@ -13,7 +13,7 @@ from toolkit.plan import make_plan
 HERE = Path(__file__).parent
 
 # `inside` runs in the image (test_inside.py). On a machine that has the family's packages it runs as it is.
-FRAMEWORKS = {"ensemble": "catboost", "autogluon": "autogluon"}
+FRAMEWORKS = {"ensemble": "catboost", "autogluon": "autogluon", "pytorch": "torch"}
 collect_ignore = [
     f"{family}/inside" for family, framework in FRAMEWORKS.items() if find_spec(framework) is None
 ]

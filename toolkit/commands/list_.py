@@ -28,6 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
                 "summary": image.summary,
                 "base": image.variant.base,
                 "platform": image.variant.platform,
+                "end_of_support": end.isoformat() if (end := images.end_of_support(image)) else None,
                 "built": facts is not None,
                 "size_mb": round(docker.unpacked_size(image.reference) / 1e6) if facts else None,
                 "size_budget_mb": image.variant.size_budget_mb,

@@ -28,8 +28,9 @@ before the status is sent, so an error until then is an answer like any other; a
 broken off (HOST-68). A client that goes away closes the generator, at its next `yield`. What predict_fn
 yields goes to the user's output_fn as the iterator that it is, to loop over; without one each part is sent.
 
-A user's function that is absent falls back to the image's, except beside a `model_fn` of the user's: the
-image's steps know the image's own model only, so then it falls back to the default. `output_fn` and
+A user's function that is absent falls back to the image's, except beside a `model_fn` of the user's: an
+image's steps know the image's own model only, unless its module says `fits_any_model = True`; so then it
+falls back to the default. `output_fn` and
 `transform_fn` return bytes, str, (body, content type), or a response object as Flask has it. What AWS's
 discontinued packages offer to handlers can be imported without them; see `serving.compat`.
 
@@ -136,7 +137,7 @@ def load_handler(model_dir: Path) -> Handler:
     users = _functions(import_program(path, code_dir), str(path), True) if path else {}
     built_in = find_built_in("opt_ml.handler")
     images = _functions(built_in, "the image's handler", False) if built_in is not None else {}
-    if "model_fn" in users:  # the image's steps know the image's model only
+    if "model_fn" in users and not getattr(built_in, "fits_any_model", False):
         images = {}
     model_fn = users.get("model_fn") or images.get("model_fn")
     if model_fn is None:

@@ -65,6 +65,16 @@ def test_a_model_that_cannot_predict_is_refused_at_load(load):
         answer(load("def model_fn(d): return 3"))
 
 
+@pytest.mark.contract("HANDLER-03")
+@pytest.mark.parametrize(("fits_any_model", "answered"), [(False, b"[[1.0,2.0]]"), (True, b"of the image")])
+def test_an_images_steps_stand_beside_a_users_model_fn_where_they_fit_any_model(
+    load, fits_any_model, answered
+):
+    steps = {"predict_fn": lambda data, model: "of the image", "output_fn": lambda data, accept: str(data)}
+    handler = load("def model_fn(d): return lambda data: data", fits_any_model=fits_any_model, **steps)
+    assert answer(handler).body == answered
+
+
 @pytest.mark.contract("HANDLER-01")
 def test_a_named_program_that_is_absent_is_refused(load, monkeypatch):
     monkeypatch.setenv("SAGEMAKER_PROGRAM", "other.py")

@@ -19,6 +19,7 @@ summary = "a base"
 [variants.slim]
 platform = "linux/amd64"
 size_budget_mb = 200
+end_of_support = 2028-06-30
 [variants.slim.os]
 image = "debian:bookworm-slim"
 release = "bookworm"
@@ -67,6 +68,12 @@ def test_a_base_that_does_not_exist_is_named_with_the_nearest(tmp_path):
     write_family(tmp_path, "base", BASE)
     write_family(tmp_path, "forest", FAMILY.replace("base-slim", "base-slin"))
     with pytest.raises(ToolkitError, match="'base-slin' is no image; nearest: base-slim"):
+        images.load(tmp_path)
+
+
+def test_a_base_says_when_its_support_ends(tmp_path):
+    write_family(tmp_path, "base", BASE.replace("end_of_support = 2028-06-30\n", ""))
+    with pytest.raises(ToolkitError, match="base-slim is a base and needs `end_of_support`"):
         images.load(tmp_path)
 
 

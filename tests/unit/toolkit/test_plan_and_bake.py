@@ -1,12 +1,14 @@
 import json
 import shutil
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from toolkit import bake, images
 from toolkit.bake import Surroundings
+from toolkit.errors import ToolkitError
 from toolkit.plan import make_plan
 
 MATRIX = images.matrix()
@@ -28,6 +30,29 @@ def test_each_image_is_planned_once():
     steps = make_plan(["ensemble-cpu", "base-slim", "ensemble-cpu"], MATRIX)
     assert [step.image.name for step in steps] == ["base-slim", "ensemble-cpu"]
     assert all(step.asked for step in steps)
+
+
+def acknowledged(until):
+    base = MATRIX["base-slim"]
+    said = images.Acknowledgement(until=until, reason="the next one is being tested")
+    return {
+        **MATRIX,
+        "base-slim": base.model_copy(
+            update={"variant": base.variant.model_copy(update={"acknowledged": said})}
+        ),
+    }
+
+
+def test_a_base_whose_support_has_ended_is_refused_unless_that_is_acknowledged_for_the_day():
+    end = MATRIX["base-slim"].variant.end_of_support
+    after, later = end + timedelta(days=1), end + timedelta(days=30)
+    assert make_plan(["ensemble-cpu"], MATRIX, end)
+    with pytest.raises(ToolkitError, match=f"base-slim ended on {end}") as caught:
+        make_plan(["ensemble-cpu"], MATRIX, after)
+    assert "[variants.slim] acknowledged" in caught.value.cure
+    assert make_plan(["ensemble-cpu"], acknowledged(later), later)
+    with pytest.raises(ToolkitError, match=f"its acknowledgement on {after}"):
+        make_plan(["ensemble-cpu"], acknowledged(after), later)
 
 
 @pytest.mark.contract("IMG-01", "IMG-02", "IMG-06")

@@ -1,0 +1,62 @@
+"""The image's handler: the defaults of AWS's PyTorch toolkit, and what this image adds to them (HANDLER-30).
+
+They fit any module, so they also stand in for what a model's own inference.py leaves out, beside its
+`model_fn` too (`fits_any_model`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from opt_ml_pytorch.batching import predict_together
+from opt_ml_pytorch.device import chosen_device
+from opt_ml_pytorch.loading import load_model
+from opt_ml_pytorch.predicting import predict
+from opt_ml_pytorch.settings import read_settings
+from opt_ml_pytorch.tensors import decode_tensor, encode_prediction
+
+fits_any_model = True
+
+_SETTINGS = read_settings()
+
+
+def model_fn(model_dir: str) -> Any:
+    """Load the model file of the directory; see `loading`.
+
+    Raises:
+        UserError: see `load_model`.
+    """
+    return load_model(Path(model_dir), _SETTINGS, chosen_device())
+
+
+def input_fn(body: bytes, content_type: str) -> Any:
+    """The request as a tensor on the device; see `decode_tensor`."""
+    data = decode_tensor(body, content_type)
+    return data.to(chosen_device()) if isinstance(data, torch.Tensor) else data
+
+
+def predict_fn(data: Any, model: Any) -> Any:
+    """The model's answer, of padded rows where sizes are set; see `predict`."""
+    if not _SETTINGS.sizes:
+        return predict(data, model)
+    [prediction] = predict_together([data], model, _SETTINGS)
+    if isinstance(prediction, Exception):
+        raise prediction
+    return prediction
+
+
+def _predict_batch_fn(data: Sequence[Any], model: Any) -> list[Any]:
+    return predict_together(data, model, _SETTINGS)
+
+
+predict_batch_fn = _predict_batch_fn if _SETTINGS.most_rows > 1 else None
+"""Only where it was asked for: not every model treats each row of its input for itself."""
+
+
+def output_fn(prediction: Any, accept: str) -> tuple[bytes, str]:
+    """The answer's body and Content-Type; see `encode_prediction`."""
+    return encode_prediction(prediction, accept)

@@ -1,0 +1,90 @@
+"""Facts of the PyTorch image, from outside: the example runs as written, and so do several hosts."""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from toolkit import builder, images
+from toolkit.endpoint import Endpoint
+from toolkit.job import Channel, JobResult, TrainingJob, execute, plan
+from toolkit.plan import make_plan
+
+EXAMPLE = images.ROOT / "examples" / "digits"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The channels that the example's README makes."""
+    [*_, built] = builder.execute(make_plan(["ensemble-cpu"], images.matrix()), builder.look_around())
+    assert built
+    directory = tmp_path_factory.mktemp("digits")
+    mounts = ["-v", f"{EXAMPLE}:/example:ro", "-v", f"{directory}:/data"]
+    prepare = ["python", "/example/prepare.py", "/data"]
+    image = images.find("ensemble-cpu").reference
+    subprocess.run(["docker", "run", "--rm", "--network", "none", *mounts, image, *prepare], check=True)
+    return directory
+
+
+@pytest.fixture
+def train(our_image: images.Image, data: Path, tmp_path: Path) -> Callable[..., JobResult]:
+    """Run the example's script as a job; channel -> part of the data."""
+
+    def run(channels: Mapping[str, str], **changes: object) -> JobResult:
+        job = TrainingJob(
+            our_image.reference,
+            tuple(Channel(name, data / part) for name, part in channels.items()),
+            source_dir=EXAMPLE / "code",
+            entry_point="train.py",
+            jobs_dir=tmp_path / "jobs",
+            **changes,
+        )
+        result = execute(plan(job))
+        assert result.status == "Completed", result.summary() + "\n" + result.log.read_text()
+        return result
+
+    return run
+
+
+def test_the_digits_example_trains_and_serves(train, our_image, data):
+    channels = {"train": "train", "validation": "validation"}
+    result = train(channels, name="digits", hyperparameters={"epochs": "8"}, isolated=True)
+    assert result.metrics["validation-accuracy"] > 0.9
+    pictures, labels = (np.load(data / "held-out" / f"{name}.npy") for name in ("pictures", "labels"))
+    with Endpoint(our_image.reference, result.model) as endpoint:
+        body = (data / "held-out" / "pictures.npy").read_bytes()
+        answer = endpoint.invoke(body, "application/x-npy", "application/x-npy")
+        assert answer.status == 200, answer.text
+        as_json = endpoint.invoke(str(pictures[:2].tolist()).encode(), "application/json", "text/csv")
+    probabilities = np.load(io.BytesIO(answer.body))
+    assert probabilities.shape == (180, 10)
+    assert (probabilities.argmax(axis=1) == labels).mean() > 0.9
+    rows = [[float(field) for field in line.split(",")] for line in as_json.text.splitlines()]
+    assert np.allclose(rows, probabilities[:2], atol=1e-5)
+
+
+def losses(result: JobResult) -> list[float]:
+    return [float(loss) for loss in re.findall(r"train-loss=([0-9.]+)", result.log.read_text())]
+
+
+@pytest.mark.contract("TT-70", "TT-73", "TT-78")
+def test_two_hosts_with_half_the_batch_learn_as_one(train, our_image):
+    usual = {"epochs": "3", "batch-size": "64"}
+    channels = {"train": "held-out"}  # an even number, so that both halves of a batch are as large
+    alone = train(channels, name="one-host", hyperparameters=usual)
+    torchrun = {"sagemaker_torch_distributed_enabled": "true", "batch-size": "32"}
+    both = train(channels, name="two-hosts", hosts=2, hyperparameters={**usual, **torchrun})
+    assert len(losses(alone)) == len(losses(both)) == 3
+    assert np.allclose(losses(alone), losses(both), atol=2e-3)
+
+
+def test_a_job_without_a_script_says_how_to_name_one(our_image, tmp_path):
+    result = execute(plan(TrainingJob(our_image.reference, (), name="no-script", jobs_dir=tmp_path)))
+    assert result.exit_code == 1
+    assert "sagemaker_program" in (result.failure_reason or "")
