@@ -16,8 +16,8 @@ import pytest
 from opt_ml.data import write_record
 from opt_ml.environment import Channel
 from opt_ml.errors import UserError
+from opt_ml.tables import blocks
 from opt_ml.tables.files import read_channel
-from opt_ml_ensemble import blocks
 from opt_ml_ensemble.dataset import build_schema
 from opt_ml_ensemble.settings import read_settings
 
