@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from autogluon.tabular import TabularPredictor
+from autogluon.tabular.configs.presets_configs import tabular_presets_dict
 from opt_ml.errors import UserError
 from opt_ml.training import stopping
 
@@ -90,15 +91,33 @@ def _fit(predictor: TabularPredictor, tables: Tables, settings: Settings, progre
     if arguments.get("time_limit") is not None and progress.earlier_seconds:
         left = arguments["time_limit"] - progress.earlier_seconds
         arguments["time_limit"] = max(left, LEAST_SECONDS)
+    # The fit that tries stacking out is one of fewer rows: its models must not become checkpoints of the job.
+    arguments["ds_args"] = {"enable_callbacks": False, "memory_safe_fits": False}
+    callbacks = [*_callbacks_of(arguments["presets"]), progress]
     try:
-        predictor.fit(tables.frames["train"], callbacks=[progress], **arguments)
+        predictor.fit(tables.frames["train"], callbacks=callbacks, **arguments)
     except (ValueError, AssertionError, RuntimeError, TypeError) as error:
         if stopping.requested():
             raise stopping.Stopped from None
         if progress.fits_begun:
             raise _no_model(predictor, settings, error) from error
+        if "already fit" in str(error):  # what AutoGluon says after a failure in the trial of stacking
+            raise UserError(
+                "AutoGluon could fit no model in the quarter of time_limit in which it tries stacking out. "
+                "Give it more time, or set dynamic_stacking to false."
+            ) from None
         traceback.print_exc()
         raise UserError(f"AutoGluon refuses this job: {_first_line(error)}") from None
+
+
+def _callbacks_of(presets: list[str]) -> list[Any]:
+    """Those that a preset brings, which an argument of our own would replace; the last preset wins."""
+    found = [
+        tabular_presets_dict[name]["callbacks"]
+        for name in presets
+        if "callbacks" in tabular_presets_dict[name]
+    ]
+    return list(found[-1]) if found else []
 
 
 def _distill(predictor: TabularPredictor, settings: Settings) -> None:

@@ -80,3 +80,13 @@ def test_a_job_again_with_its_own_checkpoints_ends_with_the_same_predictions(new
         table = handler.input_fn(b"50,red,2\n33,blue,1\n", "text/csv")
         answers.append(handler.output_fn(handler.predict_fn(table, served), "text/csv")[0])
     assert answers[0] == answers[1]
+
+
+@pytest.mark.contract("TRAIN-92")
+def test_the_trial_of_stacking_leaves_no_checkpoint_that_the_fit_would_take(job, mixed, capfd):
+    job.file("train", "rows.csv", mixed[["size", "colour", "code", "price"]])
+    (job.base / "checkpoints").mkdir()
+    stacked = {"num_bag_folds": "2", "num_stack_levels": "1", "dynamic_stacking": "true"}
+    job.run({**stacked, "hyperparameters": '{"GBM": {"num_boost_round": 20}}'})
+    assert "from its checkpoint" not in capfd.readouterr().out
+    assert job.metrics["validation_rows"] == {"source": "out-of-fold", "rows": 200}
