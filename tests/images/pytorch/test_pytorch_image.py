@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import subprocess
+import zipfile
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,7 @@ import pytest
 from toolkit import builder, images
 from toolkit.endpoint import Endpoint
 from toolkit.job import Channel, JobResult, TrainingJob, execute, plan
+from toolkit.migration import MANIFEST, migrate
 from toolkit.plan import make_plan
 
 EXAMPLE = images.ROOT / "examples" / "digits"
@@ -88,3 +92,33 @@ def test_a_job_without_a_script_says_how_to_name_one(our_image, tmp_path):
     result = execute(plan(TrainingJob(our_image.reference, (), name="no-script", jobs_dir=tmp_path)))
     assert result.exit_code == 1
     assert "sagemaker_program" in (result.failure_reason or "")
+
+
+ARCHIVED = """
+import torch
+from ts.torch_handler.base_handler import BaseHandler
+
+class Doubles(BaseHandler):
+    def initialize(self, context):
+        self.model, self.device = torch.nn.Identity(), "cpu"
+
+    def preprocess(self, data):
+        return torch.tensor([row["body"]["rows"] for row in data]) * 2
+"""
+
+
+def test_a_torchserve_archive_is_migrated_and_served(our_image, tmp_path):
+    manifest = {"model": {"modelName": "doubles", "modelVersion": "1.0", "handler": "doubles.py"}}
+    with zipfile.ZipFile(tmp_path / "doubles.mar", "w") as archive:
+        archive.writestr(str(MANIFEST), json.dumps(manifest))
+        archive.writestr("doubles.py", ARCHIVED)
+    migrate(tmp_path / "doubles.mar", tmp_path / "model")
+    environment = {"OPT_ML_PYTORCH_BATCH": "8"}
+    with (
+        Endpoint(our_image.reference, tmp_path / "model", environment=environment) as endpoint,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        bodies = [json.dumps({"rows": [number, 0.5]}).encode() for number in range(40)]
+        answers = list(pool.map(lambda body: endpoint.invoke(body, "application/json"), bodies))
+    assert [answer.status for answer in answers] == [200] * 40
+    assert [json.loads(answer.body) for answer in answers] == [[2 * number, 1.0] for number in range(40)]

@@ -1,0 +1,1 @@
+"""As in TorchServe; the handlers of pictures, which need torchvision, are left out."""
