@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +86,7 @@ class Compiled:
             return self.trees(matrix)
         return self.graph(matrix)
 
-    @property
+    @cached_property  # each batch of a worker asks
     def most_rows(self) -> int:
         """Rows up to which it takes less time than the models themselves; 0 where it never does."""
         return faster_until(self.timings, self.native) or 0
