@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import fastparquet
+import numpy as np
 import pandas as pd
 from opt_ml.environment import Environment, read_environment
 
@@ -61,3 +62,27 @@ class Job:
     @property
     def metrics(self) -> dict[str, Any]:
         return json.loads((self.base / "model" / "metrics.json").read_text())
+
+
+def mixed_rows() -> pd.DataFrame:
+    """200 rows: numbers and texts with gaps, a constant; three labels."""
+    rng = np.random.default_rng(7)
+    rows = 200
+    size = rng.normal(50, 10, rows)
+    colour = rng.choice(["red", "green", "blue"], rows, p=[0.5, 0.3, 0.2])
+    price = (
+        2 * size
+        + np.select([colour == "red", colour == "green"], [20.0, -20.0], 0.0)
+        + rng.normal(0, 3, rows)
+    )
+    return pd.DataFrame(
+        {
+            "size": np.where(rng.random(rows) < 0.1, np.nan, size),
+            "colour": np.where(rng.random(rows) < 0.1, None, colour),
+            "code": rng.integers(1, 5, rows),
+            "always": 1,
+            "price": price,
+            "dear": np.where(price > 100, "yes", "no"),
+            "band": np.digitize(price, [90, 110]),
+        }
+    )

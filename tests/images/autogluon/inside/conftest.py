@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 from opt_ml_autogluon.train import train
@@ -46,21 +45,4 @@ def new_job(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(scope="session")
 def mixed() -> pd.DataFrame:
-    """200 rows: numbers and texts with gaps, a constant; three labels."""
-    rng = np.random.default_rng(7)
-    rows = 200
-    size = rng.normal(50, 10, rows)
-    colour = rng.choice(["red", "green", "blue"], rows, p=[0.5, 0.3, 0.2])
-    price = 2 * size + np.select([colour == "red", colour == "green"], [20.0, -20.0], 0.0)
-    price += rng.normal(0, 3, rows)
-    return pd.DataFrame(
-        {
-            "size": np.where(rng.random(rows) < 0.1, np.nan, size),
-            "colour": np.where(rng.random(rows) < 0.1, None, colour),
-            "code": rng.integers(1, 5, rows),
-            "always": 1,
-            "price": price,
-            "dear": np.where(price > 100, "yes", "no"),
-            "band": np.digitize(price, [90, 110]),
-        }
-    )
+    return jobs.mixed_rows()

@@ -45,26 +45,9 @@ def new_job(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(scope="session")
 def mixed() -> pd.DataFrame:
-    """200 rows: numbers and texts with gaps, a constant, an empty column, an identifier; three labels."""
-    rng = np.random.default_rng(7)
-    rows = 200
-    size = rng.normal(50, 10, rows)
-    colour = rng.choice(["red", "green", "blue"], rows, p=[0.5, 0.3, 0.2])
-    price = (
-        2 * size
-        + np.select([colour == "red", colour == "green"], [20.0, -20.0], 0.0)
-        + rng.normal(0, 3, rows)
-    )
-    return pd.DataFrame(
-        {
-            "size": np.where(rng.random(rows) < 0.1, np.nan, size),
-            "colour": np.where(rng.random(rows) < 0.1, None, colour),
-            "code": rng.integers(1, 5, rows),
-            "always": 1,
-            "nothing": np.nan,
-            "id": [f"row-{number}" for number in range(rows)],
-            "price": price,
-            "dear": np.where(price > 100, "yes", "no"),
-            "band": np.digitize(price, [90, 110]),
-        }
-    )
+    """The rows that every family has, with an empty column and an identifier."""
+    frame = jobs.mixed_rows()
+    place = frame.columns.get_loc("price")
+    frame.insert(place, "nothing", np.nan)
+    frame.insert(place + 1, "id", [f"row-{number}" for number in range(len(frame))])
+    return frame
