@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from autogluon.tabular import TabularPredictor
 from opt_ml.errors import RequestError, UserError
-from opt_ml_autogluon import handler
+from opt_ml_autogluon.tabular import handler
 
 COLUMNS = ["size", "colour", "code", "always"]
 CSV = "52.5,red,3,1\n,green,1,1\n41.0,,2,1\n"

@@ -9,7 +9,7 @@ from autogluon.tabular.configs.hyperparameter_configs import hyperparameter_conf
 from autogluon.tabular.configs.presets_configs import tabular_presets_alias, tabular_presets_dict
 from autogluon.tabular.registry import ag_model_registry
 from opt_ml.training.hyperparameters import markdown
-from opt_ml_autogluon.hyperparameters import (
+from opt_ml_autogluon.tabular.hyperparameters import (
     CONFIGURATIONS,
     EVAL_METRICS,
     MODEL_TYPES,

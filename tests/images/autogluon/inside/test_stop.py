@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from opt_ml_autogluon import handler
+from opt_ml_autogluon.tabular import handler
 
 STOPPED = 143
 ENDLESS = {"num_epochs": 1_000_000, "epochs_wo_improve": 1_000_000}

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from autogluon.tabular import TabularPredictor
-from opt_ml_autogluon import handler
+from opt_ml_autogluon.tabular import handler
 
 FEATURES = ["size", "colour", "code", "always"]
 README = Path(__file__).parents[4] / "containers" / "autogluon" / "README.md"

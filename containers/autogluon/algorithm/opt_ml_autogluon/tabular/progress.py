@@ -19,8 +19,8 @@ from opt_ml.training import stopping
 from opt_ml.training.checkpoints import Checkpoint, Checkpoints
 from opt_ml.training.metric_lines import print_metrics
 
-from opt_ml_autogluon.columns import Columns
-from opt_ml_autogluon.settings import Settings
+from opt_ml_autogluon.tabular.columns import Columns
+from opt_ml_autogluon.tabular.settings import Settings
 
 LIBRARIES = ("autogluon.tabular", "catboost", "lightgbm", "scikit-learn", "torch", "xgboost-cpu")
 _CORE = "core"  # AutoGluon's word for models other than ensembles of their predictions

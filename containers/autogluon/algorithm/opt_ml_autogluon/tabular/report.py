@@ -9,10 +9,10 @@ from typing import Any
 from opt_ml.report import charts
 from opt_ml.report.page import bar, confusion, figures, row, short, sources, table, tiles, write_page
 
-from opt_ml_autogluon.channels import Tables
-from opt_ml_autogluon.evaluation import Evaluation, HeldOut
-from opt_ml_autogluon.fitting import Fitted
-from opt_ml_autogluon.progress import versions
+from opt_ml_autogluon.tabular.channels import Tables
+from opt_ml_autogluon.tabular.evaluation import Evaluation, HeldOut
+from opt_ml_autogluon.tabular.fitting import Fitted
+from opt_ml_autogluon.tabular.progress import versions
 
 MOST_FEATURES = 15
 MOST_CLASSES = 12

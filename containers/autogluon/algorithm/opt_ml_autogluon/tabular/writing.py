@@ -15,13 +15,13 @@ from autogluon.tabular import TabularPredictor
 from opt_ml.environment import Environment
 from opt_ml.training.staging import staged_model
 
-from opt_ml_autogluon.channels import Tables
-from opt_ml_autogluon.description import DESCRIPTION, FORMAT
-from opt_ml_autogluon.evaluation import Evaluation
-from opt_ml_autogluon.fitting import Fitted
-from opt_ml_autogluon.progress import versions
-from opt_ml_autogluon.report import write_report, write_summary
-from opt_ml_autogluon.settings import Settings
+from opt_ml_autogluon.tabular.channels import Tables
+from opt_ml_autogluon.tabular.description import DESCRIPTION, FORMAT
+from opt_ml_autogluon.tabular.evaluation import Evaluation
+from opt_ml_autogluon.tabular.fitting import Fitted
+from opt_ml_autogluon.tabular.progress import versions
+from opt_ml_autogluon.tabular.report import write_report, write_summary
+from opt_ml_autogluon.tabular.settings import Settings
 
 # Files about the model, in the model directory and in output/data (TRAIN-73). The first four have the names
 # that the published AutoGluon example gives them.

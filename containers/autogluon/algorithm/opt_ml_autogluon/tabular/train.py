@@ -13,7 +13,7 @@ from opt_ml.environment import Environment
 from opt_ml.training import stopping
 from opt_ml.training.checkpoints import Checkpoints
 
-from opt_ml_autogluon.settings import read_settings
+from opt_ml_autogluon.tabular.settings import read_settings
 
 
 def train(environment: Environment) -> None:
@@ -26,7 +26,7 @@ def train(environment: Environment) -> None:
     started = time.monotonic()
     settings = read_settings(environment.hyperparameters, environment.raw_hyperparameters)
     print("Loading AutoGluon.", flush=True)
-    from opt_ml_autogluon import channels, evaluation, fitting, progress, writing
+    from opt_ml_autogluon.tabular import channels, evaluation, fitting, progress, writing
 
     found = channels.find_channels(environment)
     if not environment.is_leader:

@@ -13,9 +13,9 @@ from autogluon.tabular import TabularPredictor
 from opt_ml.training import stopping
 from opt_ml.training.metric_lines import print_metrics
 
-from opt_ml_autogluon.channels import Tables
-from opt_ml_autogluon.fitting import Fitted
-from opt_ml_autogluon.metrics import as_known
+from opt_ml_autogluon.tabular.channels import Tables
+from opt_ml_autogluon.tabular.fitting import Fitted
+from opt_ml_autogluon.tabular.metrics import as_known
 
 IMPORTANCE_SECONDS = 120.0
 IMPORTANCE_ROWS = 1000

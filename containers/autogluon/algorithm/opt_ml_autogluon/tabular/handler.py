@@ -32,8 +32,8 @@ from opt_ml.serving.codecs import decode_table, encode_columns
 from opt_ml.serving.outputs import choose_output, default_output
 from opt_ml.serving.table import Table
 
-from opt_ml_autogluon.columns import Columns, Values
-from opt_ml_autogluon.description import read_description
+from opt_ml_autogluon.tabular.columns import Columns, Values
+from opt_ml_autogluon.tabular.description import read_description
 
 _OUTPUTS = {
     "binary": ("predictions", "labels", "probability", "probabilities"),

@@ -14,9 +14,9 @@ from opt_ml.tables.columns import find_column, find_label
 from opt_ml.tables.files import Rows, as_numbers, read_channel
 from opt_ml.tables.text import quoted
 
-from opt_ml_autogluon.columns import Columns, feature_frame, find_columns
-from opt_ml_autogluon.label import CLASSIFICATIONS, find_problem_type, label_column, without_missing
-from opt_ml_autogluon.settings import Settings
+from opt_ml_autogluon.tabular.columns import Columns, feature_frame, find_columns
+from opt_ml_autogluon.tabular.label import CLASSIFICATIONS, find_problem_type, label_column, without_missing
+from opt_ml_autogluon.tabular.settings import Settings
 
 # Each by the names that it has here and in the published examples.
 CHANNELS = {

@@ -11,7 +11,7 @@ from opt_ml.errors import UserError
 from opt_ml.nearest import nearest
 from opt_ml.training.hyperparameters import read_given
 
-from opt_ml_autogluon.hyperparameters import CONFIGURATIONS, MODEL_TYPES, PRESET_ALIASES, TABLE
+from opt_ml_autogluon.tabular.hyperparameters import CONFIGURATIONS, MODEL_TYPES, PRESET_ALIASES, TABLE
 
 # Arguments of `TabularPredictor.fit` that are hyperparameters under the same name.
 _FIT_ARGUMENTS = (

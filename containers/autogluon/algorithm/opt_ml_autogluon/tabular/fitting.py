@@ -16,9 +16,9 @@ from autogluon.tabular.configs.presets_configs import tabular_presets_dict
 from opt_ml.errors import UserError
 from opt_ml.training import stopping
 
-from opt_ml_autogluon.channels import Tables
-from opt_ml_autogluon.progress import Progress
-from opt_ml_autogluon.settings import Settings
+from opt_ml_autogluon.tabular.channels import Tables
+from opt_ml_autogluon.tabular.progress import Progress
+from opt_ml_autogluon.tabular.settings import Settings
 
 LEAST_SECONDS = 10.0  # for the ensemble of a job that goes on when its time is nearly up
 ENSEMBLE_SECONDS = 30.0  # of the 120 that a stopped job has

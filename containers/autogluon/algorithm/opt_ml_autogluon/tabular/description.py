@@ -8,7 +8,7 @@ from pathlib import Path
 
 from opt_ml.errors import UserError
 
-from opt_ml_autogluon.columns import Columns
+from opt_ml_autogluon.tabular.columns import Columns
 
 FORMAT = 1
 DESCRIPTION = "model.json"

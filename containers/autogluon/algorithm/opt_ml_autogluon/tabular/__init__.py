@@ -1,0 +1,1 @@
+"""Tables: regression, classes and quantiles from rows of numbers and text."""
