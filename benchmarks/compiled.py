@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     arguments = parser.parse_args()
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-    from toolkit.images import local_reference
+    from toolkit.building.images import local_reference
 
     program = "/benchmark.py"
     command = ["docker", "run", "--rm", "--network=none", "-e", "OMP_NUM_THREADS=1"]

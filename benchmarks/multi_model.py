@@ -21,10 +21,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from toolkit.endpoint import Endpoint, Surroundings
-from toolkit.http_client import send
-from toolkit.images import local_reference
-from toolkit.run_spec import Bind
+from toolkit.building.images import local_reference
+from toolkit.machine.run_spec import Bind
+from toolkit.serving.endpoint import Endpoint, Surroundings
+from toolkit.serving.http_client import send
 
 _PLACE = "/opt/ml/models"
 _PSS = "cat /proc/[0-9]*/smaps_rollup 2>/dev/null | awk '/^Pss:/ {sum += $2} END {print sum}'"

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from toolkit.images import ROOT
+from toolkit.building.images import ROOT
 
 REGION = "eu-west-1"
 HANGS = 900  # seconds; a guard for the test run, not an expectation

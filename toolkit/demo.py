@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit import builder, images, job, measured_job
-from toolkit.containers import engine
-from toolkit.endpoint import Endpoint
+from toolkit.building import builder, images
+from toolkit.building.plan import make_plan
 from toolkit.errors import ToolkitError, WorkError
-from toolkit.plan import make_plan
-from toolkit.run_spec import Bind, RunSpec
+from toolkit.jobs import job, measured_job
+from toolkit.machine.containers import engine
+from toolkit.machine.run_spec import Bind, RunSpec
+from toolkit.serving.endpoint import Endpoint
 
 IMAGE = "ensemble-cpu"
 EXAMPLE = images.ROOT / "examples" / "diabetes"

@@ -21,10 +21,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.serving.load import Load, ask, write_bodies
-from toolkit import bake, builder, docker, images
-from toolkit.endpoint import Endpoint
-from toolkit.job import Channel, TrainingJob, execute, plan
+from toolkit.building import bake, builder, images
+from toolkit.jobs.job import Channel, TrainingJob, execute, plan
+from toolkit.machine import docker
 from toolkit.namespace import LOCAL_NAMESPACE
+from toolkit.serving.endpoint import Endpoint
 
 IMAGE = "autogluon-cpu"
 PEER = f"{LOCAL_NAMESPACE}/{IMAGE}:gunicorn"

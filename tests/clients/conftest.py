@@ -16,8 +16,8 @@ from moto.server import ThreadedMotoServer
 from tests import sdks
 from tests.clients.artifacts import S3, SCRIPTS, Archive
 from tests.conformance.profile import Profile, csv_text, read_profile, table
-from toolkit.containers import engine
-from toolkit.images import local_reference
+from toolkit.building.images import local_reference
+from toolkit.machine.containers import engine
 
 HERE = Path(__file__).parent
 COMPOSE_DIRECTORY = "com.docker.compose.project.working_dir"

@@ -17,9 +17,9 @@ from websockets.sync.client import connect
 from tests.clients.artifacts import SCRIPTS, runtime_client
 from tests.conformance.endpoints import HANDLERS
 from tests.sdks import Sdk
+from toolkit.building.images import ROOT
 from toolkit.hosting.fleet import ContainerDefinition
 from toolkit.hosting.local_endpoint import EndpointConfig, LocalEndpoint
-from toolkit.images import ROOT
 
 NAME = "with-sessions"
 NEW, OPEN, CLOSE = "NEW_SESSION", '{"requestType": "NEW_SESSION"}', '{"requestType": "CLOSE"}'

@@ -13,9 +13,9 @@ from botocore.exceptions import EventStreamError
 
 from tests.clients.artifacts import runtime_client
 from tests.conformance.endpoints import HANDLERS
+from toolkit.building.images import ROOT
 from toolkit.hosting.fleet import ContainerDefinition
 from toolkit.hosting.local_endpoint import EndpointConfig, LocalEndpoint
-from toolkit.images import ROOT
 
 NAME = "with-streams"
 EVENTS = [f'data: {{"word": "{word}"}}\n\n'.encode() for word in ("first", "second", "third")]

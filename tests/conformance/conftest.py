@@ -19,8 +19,8 @@ from tests.conformance import endpoints
 from tests.conformance.endpoints import Handlers
 from tests.conformance.profile import Profile, csv_text, payload, read_profile, table
 from tests.conformance.script_jobs import ScriptJobs
-from toolkit.endpoint import START_LIMIT, Endpoint
-from toolkit.job import Channel, JobResult, TrainingJob, execute, plan
+from toolkit.jobs.job import Channel, JobResult, TrainingJob, execute, plan
+from toolkit.serving.endpoint import START_LIMIT, Endpoint
 
 DEFAULT_IMAGE = "ensemble-cpu"
 ROWS = 80
@@ -66,7 +66,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def chosen_image(config: pytest.Config) -> str:
-    from toolkit.images import local_reference
+    from toolkit.building.images import local_reference
 
     return local_reference(
         config.getoption("--image", None) or os.environ.get("OPT_ML_IMAGE") or DEFAULT_IMAGE
@@ -98,7 +98,7 @@ def image(pytestconfig: pytest.Config) -> str:
 @pytest.fixture(scope="session")
 def facts(image: str) -> Mapping[str, Any]:
     """What `docker image inspect` says."""
-    from toolkit.containers import engine
+    from toolkit.machine.containers import engine
 
     return engine().image(image)
 

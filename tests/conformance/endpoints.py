@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from toolkit.endpoint import Endpoint
+from toolkit.serving.endpoint import Endpoint
 
 HANDLERS = Path(__file__).parent / "handlers"
 PATIENCE = 60.0  # seconds until something that must happen counts as missing; no test waits this long

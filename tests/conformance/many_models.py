@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 from urllib.parse import quote
 
-from toolkit.endpoint import Endpoint, Response
+from toolkit.serving.endpoint import Endpoint, Response
 
 PLACE = "/opt/ml/models"
 TARGET = "folder/some.tar.gz"  # what the client calls the model; to the container it says nothing (MME-13)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from toolkit.job import JobResult, Plan, execute
+from toolkit.jobs.job import JobResult, Plan, execute
 
 
 def run(made: Plan) -> JobResult:

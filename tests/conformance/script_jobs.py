@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from toolkit.job import Channel, JobResult, Plan, TrainingJob, execute, plan
+from toolkit.jobs.job import Channel, JobResult, Plan, TrainingJob, execute, plan
 
 PROGRAMS = Path(__file__).parent / "programs"
 SOURCE = "/opt/ml/input/data/source"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conformance.endpoints import Handlers
-from toolkit.endpoint import Endpoint
+from toolkit.serving.endpoint import Endpoint
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.profile import Profile, large_payload
-from toolkit.endpoint import Endpoint
+from toolkit.serving.endpoint import Endpoint
 
 Rows = Callable[[int], bytes]
 MEGABYTE = 1024 * 1024

@@ -15,7 +15,7 @@ from websockets.frames import Close
 from websockets.sync.client import ClientConnection, connect
 
 from tests.conformance.endpoints import PATIENCE, Handlers, eventually, eventually_logged
-from toolkit.endpoint import Endpoint
+from toolkit.serving.endpoint import Endpoint
 
 LABEL = "com.amazonaws.sagemaker.capabilities.bidirectional-streaming"
 PATH = "/invocations-bidirectional-stream"

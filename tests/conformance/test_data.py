@@ -10,7 +10,7 @@ import pytest
 
 from tests.conformance.outcomes import completed_or_named
 from tests.conformance.profile import csv_text, table
-from toolkit.job import Channel, InstanceGroup, TrainingJob, execute, plan
+from toolkit.jobs.job import Channel, InstanceGroup, TrainingJob, execute, plan
 
 MakeJob = Callable[..., TrainingJob]
 

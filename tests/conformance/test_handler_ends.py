@@ -18,7 +18,7 @@ from tests.conformance.endpoints import (
     raw_connection,
     read_answers,
 )
-from toolkit.endpoint import Endpoint, Response
+from toolkit.serving.endpoint import Endpoint, Response
 
 WORKERS = 2
 EXPLAINED = 2048  # characters that reach the client (HOST-54)

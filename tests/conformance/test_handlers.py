@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tests.conformance.endpoints import HANDLERS, Handlers, eventually_logged
-from toolkit.endpoint import Bind, Endpoint, EndpointError, Surroundings
+from toolkit.serving.endpoint import Bind, Endpoint, EndpointError, Surroundings
 
 ADDITIONAL = "/opt/ml/additional-model-data-sources/draft"
 

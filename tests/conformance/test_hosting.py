@@ -14,7 +14,7 @@ import pytest
 
 from tests.conformance.endpoints import http_request, raw_connection, read_answers
 from tests.conformance.profile import Profile, large_payload
-from toolkit.endpoint import Endpoint, Surroundings
+from toolkit.serving.endpoint import Endpoint, Surroundings
 
 Rows = Callable[[int], bytes]
 GIGABYTE = 2**30

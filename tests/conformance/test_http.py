@@ -10,7 +10,7 @@ import pytest
 
 from tests.conformance.endpoints import http_request, raw_connection, read_answers, until_closed
 from tests.conformance.profile import Profile
-from toolkit.endpoint import Endpoint
+from toolkit.serving.endpoint import Endpoint
 
 Rows = Callable[[int], bytes]
 

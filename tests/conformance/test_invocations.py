@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.conformance.profile import Profile, Request, large_payload
-from toolkit.endpoint import Endpoint, Response
-from toolkit.http_client import send
+from toolkit.serving.endpoint import Endpoint, Response
+from toolkit.serving.http_client import send
 
 Rows = Callable[[int], bytes]
 

@@ -10,7 +10,7 @@ from base64 import urlsafe_b64encode
 import pytest
 
 from tests.conformance.endpoints import Handlers
-from toolkit.endpoint import EndpointError
+from toolkit.serving.endpoint import EndpointError
 
 HANDLER = """
 import only_in_the_model

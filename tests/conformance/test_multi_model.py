@@ -13,7 +13,7 @@ import pytest
 
 from tests.conformance.many_models import PLACE, ManyModels
 from tests.conformance.profile import Profile
-from toolkit.endpoint import Bind, Endpoint, Surroundings
+from toolkit.serving.endpoint import Bind, Endpoint, Surroundings
 
 LABEL = "com.amazonaws.sagemaker.capabilities.multi-models"
 ENVIRONMENT = {"SAGEMAKER_MULTI_MODEL": "true"}

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conformance.script_jobs import NO_PROGRAM
 from tests.sdks import find
-from toolkit.job import JobResult, TrainingJob, execute, plan
+from toolkit.jobs.job import JobResult, TrainingJob, execute, plan
 
 MakeJob = Callable[..., TrainingJob]
 Process = Callable[..., JobResult]

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.conformance.script_jobs import ScriptJobs, reason
-from toolkit.job import execute
+from toolkit.jobs.job import execute
 
 
 @pytest.mark.contract("TRAIN-75", "TRAIN-77", "TT-66")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conformance.script_jobs import PROGRAMS, SOURCE, ScriptJobs, completed, facts, reason
-from toolkit.job import Channel, JobResult, execute, plan
+from toolkit.jobs.job import Channel, JobResult, execute, plan
 
 # The vector of TT-33, then what the SDK and a tuning job add.
 USERS = {

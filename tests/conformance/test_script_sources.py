@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.script_jobs import PROGRAMS, SOURCE, ScriptJobs, facts, reason
-from toolkit.job import Channel, JobResult, execute
+from toolkit.jobs.job import Channel, JobResult, execute
 
 
 def archive(directory: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.conformance.profile import Profile
 from tests.conformance.test_image import INITS
-from toolkit.endpoint import Endpoint, EndpointError
+from toolkit.serving.endpoint import Endpoint, EndpointError
 
 Rows = Callable[[int], bytes]
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.conformance.endpoints import Handlers, eventually
-from toolkit.endpoint import Endpoint, Response
+from toolkit.serving.endpoint import Endpoint, Response
 
 ID = "X-Amzn-SageMaker-Session-Id"
 NEW, OPEN, CLOSE = "NEW_SESSION", b'{"requestType": "NEW_SESSION"}', b'{"requestType": "CLOSE"}'

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.profile import Profile
-from toolkit.endpoint import Endpoint
-from toolkit.job import JobResult, TrainingJob, execute, plan
+from toolkit.jobs.job import JobResult, TrainingJob, execute, plan
+from toolkit.serving.endpoint import Endpoint
 
 MakeJob = Callable[..., TrainingJob]
 Seen = dict[str, list[tuple[int, int]]]

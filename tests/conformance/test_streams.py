@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conformance.endpoints import Handlers, eventually_logged, raw_connection, until_closed
-from toolkit.endpoint import Endpoint
+from toolkit.serving.endpoint import Endpoint
 
 EVENTS = [b'data: {"word": "%b"}\n\n' % word for word in (b"first", b"second", b"third")]
 

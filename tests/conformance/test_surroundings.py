@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.outcomes import run
-from toolkit.job import Plan, TrainingJob, plan
+from toolkit.jobs.job import Plan, TrainingJob, plan
 
 MakeJob = Callable[..., TrainingJob]
 

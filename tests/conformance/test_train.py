@@ -14,7 +14,7 @@ import pytest
 
 from tests.conformance.outcomes import completed_or_named, run
 from tests.conformance.profile import Profile
-from toolkit.job import Channel, JobResult, Plan, TrainingJob, execute, plan
+from toolkit.jobs.job import Channel, JobResult, Plan, TrainingJob, execute, plan
 
 MakeJob = Callable[..., TrainingJob]
 

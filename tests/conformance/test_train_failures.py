@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.profile import Fault, Profile, csv_text, table
-from toolkit.job import Channel, JobResult, TrainingJob, execute, plan
+from toolkit.jobs.job import Channel, JobResult, TrainingJob, execute, plan
 
 MakeJob = Callable[..., TrainingJob]
 

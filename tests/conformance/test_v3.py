@@ -16,7 +16,7 @@ import pytest
 
 from tests.conformance.script_jobs import NO_PROGRAM
 from tests.sdks import Sdk, find, make_wheel
-from toolkit.job import Channel, JobResult, TrainingJob, execute, plan
+from toolkit.jobs.job import Channel, JobResult, TrainingJob, execute, plan
 
 Run = Callable[..., JobResult]
 MakeJob = Callable[..., TrainingJob]

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from tests.differential.toolkit_image import build_toolkit_image
-from toolkit import images
+from toolkit.building import images
 
 pytestmark = pytest.mark.docker
 

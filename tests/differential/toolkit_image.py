@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from toolkit import bake, builder, docker, images
+from toolkit.building import bake, builder, images
+from toolkit.machine import docker
 from toolkit.namespace import LOCAL_NAMESPACE
 
 IMAGE = f"{LOCAL_NAMESPACE}/ensemble-cpu:differential"

@@ -10,8 +10,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.containers import engine
-from toolkit.run_spec import Bind, RunSpec
+from toolkit.machine.containers import engine
+from toolkit.machine.run_spec import Bind, RunSpec
 
 
 @dataclass(frozen=True)

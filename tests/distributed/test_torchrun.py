@@ -9,8 +9,8 @@ import pytest
 
 from tests.differential.toolkit_image import build_on
 from tests.distributed.hosts import HostResult, run_hosts
+from toolkit.machine.network import find_wheelhouse
 from toolkit.namespace import LOCAL_NAMESPACE
-from toolkit.network import find_wheelhouse
 
 HERE = Path(__file__).parent
 TORCH = {"sagemaker_torch_distributed_enabled": "true", "epochs": "30"}

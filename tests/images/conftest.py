@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from toolkit import builder, images
-from toolkit.plan import make_plan
+from toolkit.building import builder, images
+from toolkit.building.plan import make_plan
 
 HERE = Path(__file__).parent
 

@@ -8,7 +8,8 @@ import subprocess
 
 import pytest
 
-from toolkit import docker, images
+from toolkit.building import images
+from toolkit.machine import docker
 
 
 def in_image(image, *command):

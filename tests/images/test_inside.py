@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from toolkit import bake, builder, docker, images
+from toolkit.building import bake, builder, images
+from toolkit.machine import docker
 
 HERE = Path(__file__).parent
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.integration import tiny_image
-from toolkit.job import JobResult, TrainingJob, execute, plan
+from toolkit.jobs.job import JobResult, TrainingJob, execute, plan
 
 # Names that the scripts of jobs use.
 PRELUDE = """

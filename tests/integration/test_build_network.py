@@ -20,10 +20,11 @@ import zipfile
 
 import pytest
 
-from toolkit import bake, docker, images
-from toolkit.bake import Surroundings
+from toolkit.building import bake, images
+from toolkit.building.bake import Surroundings
+from toolkit.building.images import CONTAINERS
 from toolkit.errors import ToolkitError
-from toolkit.images import CONTAINERS
+from toolkit.machine import docker
 from toolkit.namespace import LOCAL_NAMESPACE
 
 pytestmark = pytest.mark.docker

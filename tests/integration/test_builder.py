@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from toolkit.images import ROOT
+from toolkit.building.images import ROOT
 
 pytestmark = pytest.mark.docker
 

@@ -12,10 +12,10 @@ import pytest
 
 from tests.integration import tiny_image
 from toolkit import cli
-from toolkit.containers import engine
-from toolkit.endpoint import STOP_GRACE, Endpoint, EndpointError
 from toolkit.errors import ToolkitError
 from toolkit.hosting.client import Call, EndpointClient
+from toolkit.machine.containers import engine
+from toolkit.serving.endpoint import STOP_GRACE, Endpoint, EndpointError
 
 
 @pytest.fixture(scope="module")

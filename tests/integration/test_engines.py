@@ -11,8 +11,8 @@ import sys
 import pytest
 
 from tests.conformance.profile import read_profile
-from toolkit import builder, images
-from toolkit.plan import make_plan
+from toolkit.building import builder, images
+from toolkit.building.plan import make_plan
 
 pytestmark = pytest.mark.docker
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.containers import Container
-from toolkit.images import local_reference
-from toolkit.job import Channel, JobResult, TrainingJob, execute, plan
+from toolkit.building.images import local_reference
+from toolkit.jobs.job import Channel, JobResult, TrainingJob, execute, plan
+from toolkit.machine.containers import Container
 
 HYPERPARAMETERS = {"models": "xgboost,linear", "num_round": "30", "k_fold": "3"}
 # After the first of many short folds there is time to lose a host while the others boost with it.

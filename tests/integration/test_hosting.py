@@ -15,7 +15,6 @@ import pytest
 from tests.integration import tiny_image
 from tests.integration.endpoints import boto, error_of, running
 from toolkit.artifacts import pack
-from toolkit.endpoint import EndpointError, Surroundings
 from toolkit.errors import ToolkitError
 from toolkit.hosting.client import Call, EndpointClient
 from toolkit.hosting.code_watch import CodeWatch
@@ -23,6 +22,7 @@ from toolkit.hosting.fleet import ContainerDefinition, Instance
 from toolkit.hosting.keeper import Keeper
 from toolkit.hosting.limits import MB, Limits, Serverless
 from toolkit.hosting.local_endpoint import EndpointConfig, LocalEndpoint
+from toolkit.serving.endpoint import EndpointError, Surroundings
 
 
 @pytest.fixture(scope="module")

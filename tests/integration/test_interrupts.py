@@ -11,9 +11,9 @@ import docker
 import pytest
 
 from tests.integration.test_jobs import leftovers
-from toolkit.containers import engine
 from toolkit.interrupts import terminate_like_interrupt
-from toolkit.run_spec import RunSpec
+from toolkit.machine.containers import engine
+from toolkit.machine.run_spec import RunSpec
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.test_jobs import leftovers
-from toolkit.job import JobResult
+from toolkit.jobs.job import JobResult
 
 RunScript = Callable[..., JobResult]
 Said = Callable[[JobResult], dict[str, list[str]]]

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.test_jobs import leftovers
-from toolkit.containers import Container
-from toolkit.job import Channel, InstanceGroup, JobResult
+from toolkit.jobs.job import Channel, InstanceGroup, JobResult
+from toolkit.machine.containers import Container
 
 RunScript = Callable[..., JobResult]
 Said = Callable[[JobResult], dict[str, list[str]]]

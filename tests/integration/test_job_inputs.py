@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.job import Channel, JobResult, TrainingJob, execute, plan
+from toolkit.jobs.job import Channel, JobResult, TrainingJob, execute, plan
 
 RunScript = Callable[..., JobResult]
 Said = Callable[[JobResult], dict[str, list[str]]]

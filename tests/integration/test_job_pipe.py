@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from toolkit.errors import ToolkitError
-from toolkit.job import Channel, JobResult
+from toolkit.jobs.job import Channel, JobResult
 
 RunScript = Callable[..., JobResult]
 Said = Callable[[JobResult], dict[str, list[str]]]

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from tests.integration import tiny_image
-from toolkit.containers import LABEL, engine
 from toolkit.errors import ToolkitError
-from toolkit.job import Channel, JobResult, TrainingJob, execute, plan
+from toolkit.jobs.job import Channel, JobResult, TrainingJob, execute, plan
+from toolkit.machine.containers import LABEL, engine
 from toolkit.namespace import LOCAL_NAMESPACE
 
 Train = Callable[..., JobResult]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration import tiny_image
-from toolkit.container import Container
 from toolkit.errors import ToolkitError, WorkError
+from toolkit.machine.container import Container
 from toolkit.transform.job import execute
 from toolkit.transform.json_path import parse
 from toolkit.transform.result import TransformResult

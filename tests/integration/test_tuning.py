@@ -17,13 +17,13 @@ import pytest
 
 from tests.integration import tiny_image
 from tests.unit.checkout import ROOT
-from toolkit.containers import LABEL
 from toolkit.errors import ToolkitError
-from toolkit.training_job import Channel, TrainingJob
-from toolkit.tuning import Tuner
-from toolkit.tuning_job import Objective, TuningJob, plan
-from toolkit.tuning_ranges import parse_range
-from toolkit.tuning_record import Tuning
+from toolkit.jobs.training_job import Channel, TrainingJob
+from toolkit.machine.containers import LABEL
+from toolkit.tuning_jobs.tuning import Tuner
+from toolkit.tuning_jobs.tuning_job import Objective, TuningJob, plan
+from toolkit.tuning_jobs.tuning_ranges import parse_range
+from toolkit.tuning_jobs.tuning_record import Tuning
 
 Tune = Callable[..., Tuning]
 

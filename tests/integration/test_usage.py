@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from toolkit import measured_job
-from toolkit.containers import engine
-from toolkit.job import Channel, JobResult, TrainingJob, plan
-from toolkit.run_spec import RunSpec
-from toolkit.usage import Recorder
-from toolkit.usage_summary import Usage, summarise
+from toolkit.jobs import measured_job
+from toolkit.jobs.job import Channel, JobResult, TrainingJob, plan
+from toolkit.machine.containers import engine
+from toolkit.machine.run_spec import RunSpec
+from toolkit.measuring.usage import Recorder
+from toolkit.measuring.usage_summary import Usage, summarise
 
 MIB = 2**20
 

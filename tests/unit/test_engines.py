@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.conformance.profile import PROFILES, read_profile
-from toolkit import images
+from toolkit.building import images
 
 DIFFERING = sorted(path.stem for path in PROFILES.glob("*.toml") if read_profile(path.stem).differences)
 

@@ -41,11 +41,11 @@ def test_the_entrypoints_know_no_family():
 
 def test_the_conformance_suite_stands_on_jobs_and_endpoints():
     allowed = {
-        "toolkit.job",
-        "toolkit.endpoint",
-        "toolkit.images",
-        "toolkit.containers",
-        "toolkit.http_client",
+        "toolkit.jobs.job",
+        "toolkit.serving.endpoint",
+        "toolkit.building.images",
+        "toolkit.machine.containers",
+        "toolkit.serving.http_client",
     }
     for path in PYTHON:
         if ROOT / "tests" / "conformance" not in path.parents:

@@ -20,8 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan, build, and say what came out."""
-    from toolkit import builder, images
-    from toolkit.plan import make_plan
+    from toolkit.building import builder, images
+    from toolkit.building.plan import make_plan
 
     names = [images.find(name).name for name in arguments.images]
     steps = make_plan(names, images.matrix())

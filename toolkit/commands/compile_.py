@@ -24,8 +24,8 @@ def run(arguments: argparse.Namespace) -> int:
     from pathlib import Path
 
     from toolkit.artifacts import readable_size, total_size
-    from toolkit.compilation import compile_model
-    from toolkit.images import local_reference
+    from toolkit.building.images import local_reference
+    from toolkit.serving.compilation import compile_model
 
     archive = Path(arguments.output)
     compile_model(

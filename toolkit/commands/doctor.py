@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print one line a check; exit code 2 when something stops the work."""
-    from toolkit import doctor
+    from toolkit.machine import doctor
 
     findings = doctor.repair() if arguments.fix and not arguments.dry_run else doctor.examine()
     if arguments.json:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from toolkit.hosting.api_errors import ApiError
     from toolkit.hosting.client import Call, EndpointClient
-    from toolkit.http_client import Response
+    from toolkit.serving.http_client import Response
 
 _URL = "http://127.0.0.1:8080"
 # Options that mean nothing for an endpoint that runs already.
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     from toolkit.hosting.client import Call, EndpointClient
     from toolkit.hosting.local_endpoint import LocalEndpoint
     from toolkit.interrupts import terminate_like_interrupt
-    from toolkit.options import read_payload
+    from toolkit.jobs.options import read_payload
 
     terminate_like_interrupt()
     _refuse_combinations(arguments)

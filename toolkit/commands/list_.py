@@ -16,7 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the matrix with each image's local size."""
-    from toolkit import docker, images
+    from toolkit.building import images
+    from toolkit.machine import docker
 
     rows = []
     for image in images.matrix().values():

@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run `uv pip compile` for each lock, or print how."""
-    from toolkit import locks
+    from toolkit.building import locks
 
     for lock in locks.find_locks():
         if arguments.dry_run:

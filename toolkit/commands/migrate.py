@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Say what was found, and write the directory (0)."""
     from pathlib import Path
 
-    from toolkit.migration import migrate
+    from toolkit.serving.migration import migrate
 
     found = migrate(Path(arguments.archive), Path(arguments.output))
     for name, text in found.facts.items():

@@ -34,11 +34,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C (0) or until the containers do not come back (1)."""
     from pathlib import Path
 
-    from toolkit.endpoint import EndpointError
     from toolkit.errors import ToolkitError
     from toolkit.hosting.arguments import endpoint_config
     from toolkit.hosting.local_endpoint import LocalEndpoint
     from toolkit.interrupts import terminate_like_interrupt
+    from toolkit.serving.endpoint import EndpointError
 
     terminate_like_interrupt()
     if arguments.reload and not arguments.code:
@@ -119,8 +119,8 @@ def _print_lines(config: EndpointConfig) -> None:
     from toolkit.artifacts import located_model
     from toolkit.errors import ToolkitError
     from toolkit.hosting.fleet import Fleet
-    from toolkit.model_mounts import MODEL
-    from toolkit.run_spec import Bind
+    from toolkit.machine.run_spec import Bind
+    from toolkit.serving.model_mounts import MODEL
 
     if config.models:
         raise ToolkitError(

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_job_arguments(parser: argparse.ArgumentParser) -> None:
     """The image, and what a CreateTrainingJob request says."""
-    from toolkit import channel_option
+    from toolkit.jobs import channel_option
 
     parser.add_argument(
         "image", help="an image of this repository (ensemble-cpu), or any local image reference"
@@ -114,9 +114,9 @@ def run(arguments: argparse.Namespace) -> int:
     """
     import sys
 
-    from toolkit import measured_job
     from toolkit.interrupts import terminate_like_interrupt
-    from toolkit.job import plan
+    from toolkit.jobs import measured_job
+    from toolkit.jobs.job import plan
 
     terminate_like_interrupt()
     job_plan = plan(job_of(arguments))
@@ -141,12 +141,12 @@ def job_of(arguments: argparse.Namespace) -> Any:
     from dataclasses import replace
     from pathlib import Path
 
-    from toolkit.channel_option import parse_channels
+    from toolkit.building.images import local_reference
     from toolkit.errors import ToolkitError
-    from toolkit.images import local_reference
-    from toolkit.job import TrainingJob
-    from toolkit.job_request import from_request
-    from toolkit.options import parse_groups, parse_pairs, read_hyperparameters
+    from toolkit.jobs.channel_option import parse_channels
+    from toolkit.jobs.job import TrainingJob
+    from toolkit.jobs.job_request import from_request
+    from toolkit.jobs.options import parse_groups, parse_pairs, read_hyperparameters
 
     image, channels = local_reference(arguments.image), parse_channels(arguments.channel)
     job = TrainingJob(image, channels)
@@ -195,7 +195,7 @@ def _is_given(value: Any) -> bool:
 
 def _limits(arguments: argparse.Namespace) -> dict[str, Any]:
     """Times and sizes, None where they are not given."""
-    from toolkit.options import parse_seconds, parse_size
+    from toolkit.jobs.options import parse_seconds, parse_size
 
     times = ("late_names", "spot_notice", "stop_after", "max_run")
     limits: dict[str, Any] = {}

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from toolkit.tuning_job import TuningJob
+    from toolkit.tuning_jobs.tuning_job import TuningJob
 
 HELP = "Search for the best hyperparameters on this machine, as a SageMaker tuning job would."
 LOCK = "requirements/tune.txt"
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     import sys
 
     from toolkit.interrupts import terminate_like_interrupt
-    from toolkit.tuning_job import plan
+    from toolkit.tuning_jobs.tuning_job import plan
 
     job = plan(_describe(arguments))
     if arguments.dry_run:
@@ -76,9 +76,9 @@ def run(arguments: argparse.Namespace) -> int:
     from toolkit.bootstrap import install_extra
 
     install_extra(LOCK, "optuna", "rich")
-    from toolkit.tuning import Tuner
-    from toolkit.tuning_record import describe
-    from toolkit.tuning_view import View
+    from toolkit.tuning_jobs.tuning import Tuner
+    from toolkit.tuning_jobs.tuning_record import describe
+    from toolkit.tuning_jobs.tuning_view import View
 
     terminate_like_interrupt()
     progress = sys.stderr if arguments.json else sys.stdout
@@ -95,8 +95,8 @@ def _describe(arguments: argparse.Namespace) -> TuningJob:
     from pathlib import Path
 
     from toolkit.commands import train
-    from toolkit.tuning_job import Objective, TuningJob, parse_resources
-    from toolkit.tuning_ranges import parse_range
+    from toolkit.tuning_jobs.tuning_job import Objective, TuningJob, parse_resources
+    from toolkit.tuning_jobs.tuning_ranges import parse_range
 
     return TuningJob(
         training=train.job_of(arguments),

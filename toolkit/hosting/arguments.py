@@ -121,7 +121,7 @@ def model_of(arguments: argparse.Namespace, image: str, given: str | None) -> Pa
 
 def environment_of(arguments: argparse.Namespace) -> dict[str, str]:
     """What --env-file and --environment say, the latter last."""
-    from toolkit.options import parse_pairs, read_environment_file
+    from toolkit.jobs.options import parse_pairs, read_environment_file
 
     of_file = read_environment_file(Path(arguments.env_file)) if arguments.env_file else {}
     return {**of_file, **parse_pairs("--environment", arguments.environment)}
@@ -133,8 +133,8 @@ def single_image(arguments: argparse.Namespace) -> str:
     Raises:
         ToolkitError: none is given, or several models for it.
     """
+    from toolkit.building.images import local_reference
     from toolkit.errors import ToolkitError
-    from toolkit.images import local_reference
 
     if not arguments.image:
         raise ToolkitError("No image is named.", "For example: ensemble-cpu. `./build.py list` shows all.")
@@ -183,10 +183,10 @@ def _definitions(arguments: argparse.Namespace) -> tuple[ContainerDefinition, ..
 
 
 def _pipeline(arguments: argparse.Namespace, environment: dict[str, str]) -> tuple[ContainerDefinition, ...]:
+    from toolkit.building.images import local_reference
     from toolkit.errors import ToolkitError
     from toolkit.hosting.fleet import ContainerDefinition
-    from toolkit.images import local_reference
-    from toolkit.options import parse_pairs
+    from toolkit.jobs.options import parse_pairs
 
     words = [word.strip() for word in arguments.pipeline.split(",") if word.strip()]
     if len(words) < 2:
@@ -223,10 +223,10 @@ def _serverless(arguments: argparse.Namespace) -> Serverless | None:
 
 
 def _instance(arguments: argparse.Namespace, serverless: Serverless | None) -> tuple[Instance, Limits]:
-    from toolkit.endpoint import Surroundings
     from toolkit.hosting.fleet import Instance
     from toolkit.hosting.limits import REAL_TIME
-    from toolkit.options import parse_size
+    from toolkit.jobs.options import parse_size
+    from toolkit.serving.endpoint import Surroundings
 
     limits = serverless.limits if serverless else REAL_TIME
     memory = parse_size(arguments.memory) if arguments.memory else None

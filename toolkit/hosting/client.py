@@ -14,7 +14,7 @@ from toolkit.errors import ToolkitError
 from toolkit.hosting import event_stream
 from toolkit.hosting.api_errors import ApiError, model_error
 from toolkit.hosting.limits import REAL_TIME
-from toolkit.http_client import Response, begin, send
+from toolkit.serving.http_client import Response, begin, send
 
 _LIMIT = REAL_TIME.stream + 20  # seconds; longer than the endpoint itself waits (HOST-50, HOST-66)
 _FINDING_LIMIT = 10.0

@@ -32,8 +32,8 @@ from toolkit.hosting.invocation import RETURNED, NoAnswerError, Routed
 from toolkit.hosting.request_body import read_body
 from toolkit.hosting.request_log import RequestLog, Served
 from toolkit.hosting.runtime import Runtime
-from toolkit.http_client import OpenAnswer
-from toolkit.run_spec import LOOPBACK
+from toolkit.machine.run_spec import LOOPBACK
+from toolkit.serving.http_client import OpenAnswer
 
 _API = re.compile(r"/endpoints/([^/?]+)/(invocations|invocations-response-stream)\Z")
 _OPERATIONS = {

@@ -17,12 +17,12 @@ from queue import SimpleQueue
 from typing import Self
 
 from toolkit.artifacts import model_directory
-from toolkit.endpoint import STOP_GRACE, Endpoint, EndpointError, Stop, Surroundings, describe
 from toolkit.errors import ToolkitError
 from toolkit.hosting.api_errors import unavailable
 from toolkit.hosting.invocation import NoAnswerError
-from toolkit.http_client import OpenAnswer
-from toolkit.run_spec import Bind, RunSpec
+from toolkit.machine.run_spec import Bind, RunSpec
+from toolkit.serving.endpoint import STOP_GRACE, Endpoint, EndpointError, Stop, Surroundings, describe
+from toolkit.serving.http_client import OpenAnswer
 
 FIRST_PORT = 8080  # of the first container of a pipeline; the next ones follow (PIPE-01)
 _SAFE_PORTS = 100  # of each container (PIPE-02)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from toolkit.errors import ToolkitError
 from toolkit.hosting.api_errors import validation_error
-from toolkit.http_client import OpenAnswer
+from toolkit.serving.http_client import OpenAnswer
 
 _PREFIX = "x-amzn-sagemaker-"
 TARGET_MODEL = "X-Amzn-SageMaker-Target-Model"

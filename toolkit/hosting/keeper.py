@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 from queue import Empty
 
-from toolkit.endpoint import EndpointError
 from toolkit.errors import ToolkitError
 from toolkit.hosting.code_watch import CodeWatch
 from toolkit.hosting.fleet import Exit, Fleet
+from toolkit.serving.endpoint import EndpointError
 
 PROBE_INTERVAL = 10.0  # seconds between two probes of a healthy endpoint; the platform's is not documented
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds before another start

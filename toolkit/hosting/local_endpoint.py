@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from toolkit.containers import engine
 from toolkit.errors import ToolkitError
 from toolkit.hosting.container_log import readable
 from toolkit.hosting.door import Door
@@ -21,6 +20,7 @@ from toolkit.hosting.multi_model import MultiModel
 from toolkit.hosting.request_log import RequestLog
 from toolkit.hosting.routes import Direct, Pipeline, SingleModel
 from toolkit.hosting.runtime import Runtime
+from toolkit.machine.containers import engine
 
 _CAPABILITY = "com.amazonaws.sagemaker.capabilities."
 _MOST_CONTAINERS = 15  # PIPE-04

@@ -13,7 +13,7 @@ from pathlib import Path
 from toolkit.artifacts import model_directory
 from toolkit.errors import ToolkitError
 from toolkit.hosting.api_errors import ApiError, validation_error
-from toolkit.run_spec import Bind
+from toolkit.machine.run_spec import Bind
 
 MODELS = "/opt/ml/models"
 

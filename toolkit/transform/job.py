@@ -11,9 +11,9 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from toolkit.endpoint import Endpoint
 from toolkit.errors import ToolkitError, WorkError
-from toolkit.job_log import OnLine
+from toolkit.jobs.job_log import OnLine
+from toolkit.serving.endpoint import Endpoint
 from toolkit.transform.assembly import assembled
 from toolkit.transform.output import OutputFile
 from toolkit.transform.payloads import Payload, payloads

@@ -9,7 +9,7 @@ from http.client import HTTPException
 from tempfile import SpooledTemporaryFile
 
 from toolkit.errors import ToolkitError
-from toolkit.model_server import ModelServer
+from toolkit.serving.model_server import ModelServer
 
 USER_AGENT = "Go-http-client/1.1"  # BATCH-21
 FIRST_PAUSE = 1.0  # seconds before the second try; each further one waits twice as long

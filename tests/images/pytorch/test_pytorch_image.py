@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toolkit import builder, images
-from toolkit.endpoint import Endpoint
-from toolkit.job import Channel, JobResult, TrainingJob, execute, plan
-from toolkit.migration import MANIFEST, migrate
-from toolkit.plan import make_plan
+from toolkit.building import builder, images
+from toolkit.building.plan import make_plan
+from toolkit.jobs.job import Channel, JobResult, TrainingJob, execute, plan
+from toolkit.serving.endpoint import Endpoint
+from toolkit.serving.migration import MANIFEST, migrate
 
 EXAMPLE = images.ROOT / "examples" / "digits"
 

@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from toolkit import cli
+from toolkit.building.images import ROOT
 from toolkit.errors import ToolkitError, WorkError
-from toolkit.images import ROOT
 from toolkit.namespace import LOCAL_NAMESPACE
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from toolkit.cli import main
-from toolkit.compilation import compilation
+from toolkit.serving.compilation import compilation
 
 
 def test_the_model_is_read_only_and_there_is_no_network(tmp_path):

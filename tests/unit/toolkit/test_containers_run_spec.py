@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from toolkit.run_spec import Bind, RunSpec
+from toolkit.machine.run_spec import Bind, RunSpec
 
 
 def test_the_least_that_can_be_run_is_a_short_line() -> None:

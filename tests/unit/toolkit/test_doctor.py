@@ -1,7 +1,7 @@
 import pytest
 
-from toolkit import docker, doctor, engine
-from toolkit.doctor import Check, Finding
+from toolkit.machine import docker, doctor, engine
+from toolkit.machine.doctor import Check, Finding
 
 
 @pytest.fixture

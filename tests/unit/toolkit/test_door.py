@@ -16,7 +16,7 @@ from toolkit.hosting.limits import Limits
 from toolkit.hosting.request_log import RequestLog
 from toolkit.hosting.routes import SingleModel
 from toolkit.hosting.runtime import Runtime
-from toolkit.model_server import ModelServer
+from toolkit.serving.model_server import ModelServer
 
 INVOCATIONS = "/endpoints/here/invocations"
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.endpoint import Endpoint
 from toolkit.errors import ToolkitError
 from toolkit.hosting.client import EndpointClient
-from toolkit.http_client import Response, send
-from toolkit.relay import SCRIPT, RelayedConnection
-from toolkit.run_spec import Bind
+from toolkit.machine.run_spec import Bind
+from toolkit.serving.endpoint import Endpoint
+from toolkit.serving.http_client import Response, send
+from toolkit.serving.relay import SCRIPT, RelayedConnection
 
 MODEL = Bind(Path("/models/one"), "/opt/ml/model", read_only=True)
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: Text/CSV; charset=utf-8\r\nContent-Length: 3\r\n\r\n1\n2"

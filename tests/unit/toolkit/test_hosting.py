@@ -12,8 +12,6 @@ from pathlib import Path
 import pytest
 from botocore.eventstream import EventStreamBuffer
 
-from toolkit.container import Ending
-from toolkit.endpoint import START_LIMIT, STOP_GRACE, describe
 from toolkit.errors import ToolkitError
 from toolkit.hosting import event_stream
 from toolkit.hosting.api_errors import ApiError, model_error
@@ -28,8 +26,10 @@ from toolkit.hosting.local_endpoint import EndpointConfig, LocalEndpoint
 from toolkit.hosting.multi_model import LOADING_LIMIT
 from toolkit.hosting.request_body import read_body
 from toolkit.hosting.request_log import RequestLog, Served, latency_table, percentile
-from toolkit.http_client import INVOCATION_LIMIT, Response
-from toolkit.model_server import PING_LIMIT
+from toolkit.machine.container import Ending
+from toolkit.serving.endpoint import START_LIMIT, STOP_GRACE, describe
+from toolkit.serving.http_client import INVOCATION_LIMIT, Response
+from toolkit.serving.model_server import PING_LIMIT
 
 
 @pytest.mark.contract("HOST-65", "HOST-68")

@@ -18,7 +18,7 @@ from toolkit.hosting.arguments import endpoint_config
 from toolkit.hosting.fleet import ContainerDefinition
 from toolkit.hosting.limits import MB
 from toolkit.hosting.local_endpoint import EndpointConfig, LocalEndpoint
-from toolkit.options import read_environment_file
+from toolkit.jobs.options import read_environment_file
 
 
 def parsed(*words: str) -> argparse.Namespace:

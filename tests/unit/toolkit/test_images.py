@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from toolkit import images
+from toolkit.building import images
 from toolkit.errors import ToolkitError
 from toolkit.namespace import LOCAL_NAMESPACE
 

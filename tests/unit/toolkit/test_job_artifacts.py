@@ -147,7 +147,7 @@ def test_the_newest_completed_job_of_the_image_has_the_model(tmp_path: Path) -> 
 
 
 def tuned(jobs: Path, name: str, best: dict[str, Any] | None, when: int) -> Path:
-    """A tuning job as `toolkit.tuning_record` writes it down."""
+    """A tuning job as `toolkit.tuning_jobs.tuning_record` writes it down."""
     document: dict[str, Any] = {
         "TrainingJobDefinition": {"AlgorithmSpecification": {"TrainingImage": "mine"}}
     }

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit import checkpoint_sync, pipe_mode
-from toolkit.channel_data import objects, share
-from toolkit.checkpoint_sync import CheckpointSync
 from toolkit.errors import ToolkitError
-from toolkit.pipe_mode import PipeSource
-from toolkit.training_job import Channel, TrainingJob, plan
+from toolkit.jobs import checkpoint_sync, pipe_mode
+from toolkit.jobs.channel_data import objects, share
+from toolkit.jobs.checkpoint_sync import CheckpointSync
+from toolkit.jobs.pipe_mode import PipeSource
+from toolkit.jobs.training_job import Channel, TrainingJob, plan
 
 CHANNEL = Channel("train", Path("data"))
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from toolkit.errors import ToolkitError
-from toolkit.training_job import Channel, InstanceGroup, TrainingJob, plan
+from toolkit.jobs.training_job import Channel, InstanceGroup, TrainingJob, plan
 
 IMAGE = "opt-ml/ensemble-cpu:latest"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from toolkit.job_log import find_metrics
+from toolkit.jobs.job_log import find_metrics
 
 
 @pytest.mark.contract("TRAIN-110", "TRAIN-111")

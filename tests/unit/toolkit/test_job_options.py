@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.channel_option import parse_channels
 from toolkit.errors import ToolkitError
-from toolkit.options import (
+from toolkit.jobs.channel_option import parse_channels
+from toolkit.jobs.options import (
     parse_groups,
     parse_pairs,
     parse_seconds,
@@ -16,7 +16,7 @@ from toolkit.options import (
     read_hyperparameters,
     read_payload,
 )
-from toolkit.training_job import Channel, InstanceGroup
+from toolkit.jobs.training_job import Channel, InstanceGroup
 
 
 def test_a_value_may_hold_equals_signs_and_may_be_empty() -> None:

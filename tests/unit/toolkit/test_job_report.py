@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from toolkit import charts
-from toolkit.job_report import JobFacts, MetricSeries, readable_duration, write_report
-from toolkit.usage import HostUsage, Sample
+from toolkit.jobs.job_report import JobFacts, MetricSeries, readable_duration, write_report
+from toolkit.measuring.usage import HostUsage, Sample
+from toolkit.pages import charts
 
 FACTS = JobFacts("a-job", "Completed", None, 12.0, {"image": "opt-ml/x:latest"}, {"depth": "4"})
 HOST = HostUsage(

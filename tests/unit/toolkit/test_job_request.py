@@ -12,9 +12,9 @@ import pytest
 from botocore.validate import ParamValidator
 
 from toolkit.errors import ToolkitError
-from toolkit.job_request import from_request, request
-from toolkit.job_result import Course, JobResult
-from toolkit.training_job import Channel, InstanceGroup, TrainingJob, plan
+from toolkit.jobs.job_request import from_request, request
+from toolkit.jobs.job_result import Course, JobResult
+from toolkit.jobs.training_job import Channel, InstanceGroup, TrainingJob, plan
 
 IMAGE = "opt-ml/ensemble-cpu:latest"
 MODEL = botocore.session.get_session().get_service_model("sagemaker")

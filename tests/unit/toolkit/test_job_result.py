@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from toolkit.job_description import TrainingJob
-from toolkit.job_result import JobResult
+from toolkit.jobs.job_description import TrainingJob
+from toolkit.jobs.job_result import JobResult
 
 
 def result(directory: Path, **more: Any) -> JobResult:

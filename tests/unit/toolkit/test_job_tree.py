@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from toolkit import job_tree
 from toolkit.errors import ToolkitError
-from toolkit.training_job import SHARES, Channel, Plan, TrainingJob, plan
+from toolkit.jobs import job_tree
+from toolkit.jobs.training_job import SHARES, Channel, Plan, TrainingJob, plan
 
 
 def job(tmp_path: Path, *channels: Channel, **changes: Any) -> Plan:

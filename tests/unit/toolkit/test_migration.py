@@ -10,7 +10,7 @@ import pytest
 
 from toolkit import cli
 from toolkit.errors import ToolkitError, WorkError
-from toolkit.migration import MANIFEST, migrate
+from toolkit.serving.migration import MANIFEST, migrate
 
 HANDLER = "from ts.torch_handler.base_handler import BaseHandler\nclass Mine(BaseHandler): ...\n"
 MODEL = {"modelName": "digits", "modelVersion": "1.0", "handler": "mine.py", "serializedFile": "weights.pt"}

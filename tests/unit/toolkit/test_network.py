@@ -1,7 +1,7 @@
 import pytest
 
-from toolkit import network
 from toolkit.errors import ToolkitError
+from toolkit.machine import network
 
 
 def test_no_variable_means_no_ca_bundle():

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from toolkit import bake, images
-from toolkit.bake import Surroundings
+from toolkit.building import bake, images
+from toolkit.building.bake import Surroundings
+from toolkit.building.plan import make_plan
 from toolkit.errors import ToolkitError
-from toolkit.plan import make_plan
 
 MATRIX = images.matrix()
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from toolkit.errors import ToolkitError
-from toolkit.training_job import Channel, Plan, TrainingJob, plan
+from toolkit.jobs.training_job import Channel, Plan, TrainingJob, plan
 
 JOB = TrainingJob("any/image:latest", name="a-job")
 

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from toolkit.relay import SCRIPT
+from toolkit.serving.relay import SCRIPT
 
 HANGS = 30  # seconds
 PING = b"GET /ping HTTP/1.1\r\nConnection: close\r\n\r\n"

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.errors import ToolkitError
-from toolkit.model_server import ModelServer
+from toolkit.serving.model_server import ModelServer
 from toolkit.transform.assembly import assembled
 from toolkit.transform.json_path import parse
 from toolkit.transform.output import OutputFile

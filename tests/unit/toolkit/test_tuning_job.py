@@ -12,11 +12,11 @@ from typing import Any
 import botocore.loaders
 import pytest
 
-from toolkit import tuning_job
 from toolkit.errors import ToolkitError
-from toolkit.training_job import TrainingJob
-from toolkit.tuning_job import Objective, TuningJob, parse_resources, plan
-from toolkit.tuning_ranges import MOST_VALUES, Range, parse_range
+from toolkit.jobs.training_job import TrainingJob
+from toolkit.tuning_jobs import tuning_job
+from toolkit.tuning_jobs.tuning_job import Objective, TuningJob, parse_resources, plan
+from toolkit.tuning_jobs.tuning_ranges import MOST_VALUES, Range, parse_range
 
 TRAINING = TrainingJob(image="opt-ml/ensemble-cpu:latest", hyperparameters={"label": "y"})
 SHAPES = botocore.loaders.Loader().load_service_model("sagemaker", "service-2")["shapes"]
@@ -118,7 +118,7 @@ def test_a_description_that_the_api_refuses_is_refused_here(changes: dict[str, A
 
 
 def test_a_channel_that_is_missing_is_told_before_anything_runs(tmp_path: Path) -> None:
-    from toolkit.training_job import Channel
+    from toolkit.jobs.training_job import Channel
 
     training = replace(TRAINING, channels=(Channel("train", tmp_path / "no-such"),))
     with pytest.raises(ToolkitError, match="no-such does not exist"):

@@ -11,13 +11,13 @@ import botocore.loaders
 import pytest
 
 from toolkit.errors import ToolkitError
-from toolkit.training_job import TrainingJob
-from toolkit.tuning import nearest_first
-from toolkit.tuning_job import Objective, TuningJob
-from toolkit.tuning_ranges import parse_range
-from toolkit.tuning_record import Trial, Tuning, describe, known_results, write
-from toolkit.tuning_report import write_report
-from toolkit.tuning_view import View
+from toolkit.jobs.training_job import TrainingJob
+from toolkit.tuning_jobs.tuning import nearest_first
+from toolkit.tuning_jobs.tuning_job import Objective, TuningJob
+from toolkit.tuning_jobs.tuning_ranges import parse_range
+from toolkit.tuning_jobs.tuning_record import Trial, Tuning, describe, known_results, write
+from toolkit.tuning_jobs.tuning_report import write_report
+from toolkit.tuning_jobs.tuning_view import View
 
 SHAPES = botocore.loaders.Loader().load_service_model("sagemaker", "service-2")["shapes"]
 

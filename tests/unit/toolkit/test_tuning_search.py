@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from toolkit.early_stopping import is_worse_than_median
-from toolkit.training_job import TrainingJob
-from toolkit.tuning_job import Objective, Strategy, TuningJob
-from toolkit.tuning_ranges import parse_range
-from toolkit.tuning_search import Known, Search, Values
+from toolkit.jobs.training_job import TrainingJob
+from toolkit.tuning_jobs.early_stopping import is_worse_than_median
+from toolkit.tuning_jobs.tuning_job import Objective, Strategy, TuningJob
+from toolkit.tuning_jobs.tuning_ranges import parse_range
+from toolkit.tuning_jobs.tuning_search import Known, Search, Values
 
 RANGES = ("rate=0.0001:1.0:log", "momentum=0.5:0.99:reverse-log", "depth=4:10", "booster=a,b,c")
 

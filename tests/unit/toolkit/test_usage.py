@@ -11,7 +11,16 @@ from typing import Any
 
 import pytest
 
-from toolkit.usage import MOST_SAMPLES, HostUsage, Recorder, Sample, _busy_share, read, thinned, write_csv
+from toolkit.measuring.usage import (
+    MOST_SAMPLES,
+    HostUsage,
+    Recorder,
+    Sample,
+    _busy_share,
+    read,
+    thinned,
+    write_csv,
+)
 
 # As Docker 26 answers on cgroup v1, and Docker 28 on cgroup v2; shortened to what is read.
 V1 = {
@@ -140,7 +149,7 @@ def test_a_job_that_was_never_read_says_so() -> None:
 
 
 def test_a_machine_whose_ticks_cannot_be_read_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("toolkit.usage._PROC_STAT", Path("/no/such/file"))
+    monkeypatch.setattr("toolkit.measuring.usage._PROC_STAT", Path("/no/such/file"))
     assert recorded(V1, ENDED).machine_busy_share is None
     assert _busy_share((100, 1000), (190, 1100)) == 0.9
     assert _busy_share((100, 1000), (100, 1000)) is None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.gpu import GpuReader, GpuReading, parse
+from toolkit.measuring.gpu import GpuReader, GpuReading, parse
 
 GIB = 2**30
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import replace
-from pathlib import Path
 
 import botocore.loaders
 import pytest
 
-from toolkit import instances
-from toolkit.insights import insights
-from toolkit.usage import HostUsage, Sample
-from toolkit.usage_summary import Usage, count_cores, intervals, line_of, summarise
+from tests.unit.checkout import ROOT
+from toolkit.measuring import instances
+from toolkit.measuring.insights import insights
+from toolkit.measuring.usage import HostUsage, Sample
+from toolkit.measuring.usage_summary import Usage, count_cores, intervals, line_of, summarise
 
 MB = 10**6
 
@@ -183,5 +183,5 @@ def test_every_instance_is_one_that_the_api_trains_on() -> None:
 
 
 def test_the_table_of_instances_has_a_date() -> None:
-    table = tomllib.loads(Path(instances.__file__).with_name("data").joinpath("instances.toml").read_text())
+    table = tomllib.loads((ROOT / "toolkit" / "data" / "instances.toml").read_text())
     assert table["as_of"] >= "2026-11"

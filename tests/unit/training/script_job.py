@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from toolkit.images import ROOT
+from toolkit.building.images import ROOT
 
 MODULE = ("-m", "opt_ml.training.main")
 MAIN = "import sys; from opt_ml.training.main import main; sys.exit(main())"

@@ -5,7 +5,7 @@ import sys
 import pytest
 from opt_ml.training.sdk_driver import is_driver, report
 
-from toolkit.images import ROOT
+from toolkit.building.images import ROOT
 
 DRIVER = b"python3\0/opt/ml/input/data/sm_drivers/distributed_drivers/basic_script_driver.py\0"
 SDK_BASH = b"/bin/bash\0-c\0chmod +x /opt/ml/input/data/sm_drivers/sm_train.sh && ...\0"

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from toolkit.images import ROOT
+from toolkit.building.images import ROOT
 
 ALGORITHM = """
 import time

@@ -1,0 +1,1 @@
+"""Images: the matrix, the plan, the build, the locks."""

@@ -1,0 +1,130 @@
+"""A plan as a docker-bake definition: pure data, and valid for SageMaker by construction.
+
+Every target: no attestations and no annotations, which would turn the image into an OCI index that
+CreateModel refuses (IMG-01, IMG-02); one declared platform (IMG-06).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from toolkit.building.images import CONTAINERS, ROOT, Image
+from toolkit.building.plan import Step
+from toolkit.namespace import LOCAL_NAMESPACE
+
+WHEEL_BUILDER = "wheel-builder"
+ENTRYPOINTS = "entrypoints"
+# buildx writes an untagged image for a target that only serves others; `docker.prune_images` goes by this.
+INTERMEDIATE_LABEL = "opt-ml.intermediate"
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a build takes from this machine; see `toolkit.machine.network`.
+
+    Attributes:
+        ca_bundle: file handed over as the secret `ca`.
+        index_variable: environment variable whose value is the secret `pip_index`.
+        wheelhouse: folder handed over as the named context `wheelhouse`.
+        arguments: build arguments that BuildKit knows beforehand (proxies), or PIP_NO_INDEX.
+        labels: labels of every image, such as the source revision.
+    """
+
+    ca_bundle: Path | None = None
+    index_variable: str | None = None
+    wheelhouse: Path | None = None
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def os_reference(release: str) -> str:
+    """Local name of the operating system layer of a Debian release: the same for every checkout."""
+    return f"opt-ml/os:{release}"
+
+
+def make_definition(steps: Sequence[Step], surroundings: Surroundings) -> dict[str, Any]:
+    """The bake definition for `steps`, and for the wheels that they need."""
+    targets: dict[str, Any] = {}
+    for step in steps:
+        targets[step.image.name] = _image_target(step.image, surroundings)
+        base = step.image.variant.base
+        if base:
+            targets |= _wheel_targets(base, step.image.variant.platform, surroundings)
+    return {"target": targets}
+
+
+def make_test_definition(image: Image, surroundings: Surroundings) -> dict[str, Any]:
+    """`image` with a test runner on top, for the tests that run inside it; built from tests/images."""
+    target = _target(ROOT / "tests" / "images", image.variant.platform, surroundings)
+    target["contexts"]["base"] = f"docker-image://{image.reference}"
+    target["tags"] = [test_reference(image)]
+    target["output"] = ["type=docker"]
+    return {"target": {f"{image.name}-test": target}}
+
+
+def test_reference(image: Image) -> str:
+    """Local reference of `image` with a test runner on top."""
+    return f"{LOCAL_NAMESPACE}/{image.name}:test"
+
+
+def _image_target(image: Image, surroundings: Surroundings) -> dict[str, Any]:
+    variant = image.variant
+    target = _target(image.folder, variant.platform, surroundings)
+    if variant.os:
+        target["contexts"]["os"] = f"docker-image://{os_reference(variant.os.release)}"
+    if variant.base:
+        target["contexts"] |= {
+            "base": f"target:{variant.base}",
+            ENTRYPOINTS: f"target:{_suffixed(ENTRYPOINTS, variant.base)}",
+            WHEEL_BUILDER: f"target:{_suffixed(WHEEL_BUILDER, variant.base)}",
+        }
+    if variant.requirements:
+        target["args"]["REQUIREMENTS"] = variant.requirements
+    target["labels"] = {
+        "org.opencontainers.image.title": image.name,
+        "org.opencontainers.image.description": image.summary,
+        **image.labels,
+        **surroundings.labels,
+    }
+    target["tags"] = [image.reference]
+    target["output"] = ["type=docker"]
+    return target
+
+
+def _wheel_targets(base: str, platform: str, surroundings: Surroundings) -> dict[str, Any]:
+    """The `opt_ml` wheel and its build stage, made with the Python of `base`."""
+    stages = {WHEEL_BUILDER: "builder", ENTRYPOINTS: "entrypoints"}
+    targets = {}
+    for name, stage in stages.items():
+        target = _target(ROOT / "entrypoints", platform, surroundings)
+        target["contexts"]["base"] = f"target:{base}"
+        target["target"] = stage
+        target["labels"] = {INTERMEDIATE_LABEL: "true"}
+        targets[_suffixed(name, base)] = target
+    return targets
+
+
+def _target(folder: Path, platform: str, surroundings: Surroundings) -> dict[str, Any]:
+    secrets = []
+    if surroundings.ca_bundle:
+        secrets.append(f"id=ca,src={surroundings.ca_bundle}")
+    if surroundings.index_variable:
+        secrets.append(f"id=pip_index,env={surroundings.index_variable}")
+    contexts = {"shared": str(CONTAINERS / "shared")}
+    if surroundings.wheelhouse:
+        contexts["wheelhouse"] = str(surroundings.wheelhouse)
+    return {
+        "context": str(folder),
+        "contexts": contexts,
+        "platforms": [platform],
+        "args": dict(surroundings.arguments),
+        "secret": secrets,
+        "attest": ["type=provenance,disabled=true", "type=sbom,disabled=true"],
+    }
+
+
+def _suffixed(name: str, base: str) -> str:
+    return f"{name}-{base}"

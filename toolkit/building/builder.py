@@ -1,0 +1,112 @@
+"""Carries out a plan: the operating system layer, one bake, and the facts of what came out."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from toolkit.building import os_layer
+from toolkit.building.bake import INTERMEDIATE_LABEL, Surroundings, make_definition
+from toolkit.building.images import ROOT, Image
+from toolkit.building.plan import Step
+from toolkit.errors import ToolkitError, WorkError
+from toolkit.machine import docker, network
+
+
+@dataclass(frozen=True)
+class Built:
+    """One image after a build.
+
+    Attributes:
+        name: as in the matrix.
+        image: local reference.
+        digest: the engine's id of the image, `sha256:...`.
+        size_mb: unpacked, in MB (1,000,000 bytes).
+        budget_mb: what its image.toml allows.
+    """
+
+    name: str
+    image: str
+    digest: str
+    size_mb: float
+    budget_mb: int
+
+
+def look_around() -> Surroundings:
+    """Collect what builds take from this machine: proxy, CA bundle, index, wheelhouse, source revision.
+
+    Raises:
+        ToolkitError: a variable names a file or folder that is not there.
+    """
+    bundle = network.find_ca_bundle()
+    arguments = network.find_proxies()
+    if os.environ.get("PIP_NO_INDEX"):
+        arguments["PIP_NO_INDEX"] = "1"
+    revision = subprocess.run(
+        ["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    return Surroundings(
+        ca_bundle=bundle.path if bundle else None,
+        index_variable=network.INDEX_VARIABLE if os.environ.get(network.INDEX_VARIABLE) else None,
+        wheelhouse=network.find_wheelhouse(),
+        arguments=arguments,
+        labels={"org.opencontainers.image.revision": revision} if revision else {},
+    )
+
+
+def execute(steps: Sequence[Step], surroundings: Surroundings, *, no_cache: bool = False) -> list[Built]:
+    """Build every image of a plan.
+
+    Raises:
+        ToolkitError: no engine, no operating system layer.
+        WorkError: a failed build, or an image over its budget.
+    """
+    if docker.find_engine() is None:
+        raise ToolkitError("no Docker engine answers.", "./build.py doctor --fix")
+    for step in steps:
+        variant = step.image.variant
+        if variant.os:
+            os_layer.ensure(variant.os, variant.platform)
+    docker.bake(
+        make_definition(steps, surroundings),
+        [step.image.name for step in steps],
+        no_cache=no_cache,
+    )
+    docker.prune_images(INTERMEDIATE_LABEL)
+    built = [_measure(step.image) for step in steps]
+    over = [
+        f"{one.image} has {one.size_mb:.0f} MB, {one.budget_mb} allowed"
+        for one in built
+        if one.size_mb > one.budget_mb
+    ]
+    if over:
+        raise WorkError(
+            "over the size budget: " + "; ".join(over), "Make it smaller, or raise size_budget_mb."
+        )
+    return built
+
+
+def _measure(image: Image) -> Built:
+    facts = docker.inspect_image(image.reference)
+    if facts is None:
+        raise ToolkitError(f"{image.reference} was built but is not in the engine.", "docker images")
+    return Built(
+        image.name,
+        image.reference,
+        facts["Id"],
+        docker.unpacked_size(image.reference) / 1e6,
+        image.variant.size_budget_mb,
+    )
+
+
+class Stopwatch:
+    """Seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    def __str__(self) -> str:
+        return f"{time.monotonic() - self._start:.1f} s"

@@ -1,0 +1,86 @@
+"""The operating system layer of the slim base: pulled where a registry answers, made where none does."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from platform import machine
+
+from toolkit.building.bake import os_reference
+from toolkit.building.images import OperatingSystem
+from toolkit.errors import ToolkitError
+from toolkit.machine import docker, engine
+
+# What debian:*-slim leaves out too: a container has no reader for it.
+LEFT_OUT = (
+    "usr/share/doc/*",
+    "usr/share/man/*",
+    "usr/share/locale/*",
+    "usr/share/info/*",
+    "var/cache/*",
+    "var/lib/apt/lists/*",
+)
+
+
+def is_present(system: OperatingSystem) -> bool:
+    """True when the layer is a local image already."""
+    return docker.inspect_image(os_reference(system.release)) is not None
+
+
+def ensure(system: OperatingSystem, platform: str) -> None:
+    """Make the local image `os_reference(system.release)` exist.
+
+    Raises:
+        ToolkitError: no registry answers, and this machine cannot make it either.
+    """
+    if is_present(system):
+        return
+    reference = os_reference(system.release)
+    print(f"Pulling {system.image} ...", flush=True)
+    refusal = docker.pull_image(system.image, platform)
+    if refusal is None:
+        docker.tag_image(system.image, reference)
+        return
+    if not (engine.can_install() and platform == "linux/amd64" and machine() == "x86_64"):
+        raise ToolkitError(
+            f"{system.image} could not be pulled ({refusal}), and only Debian on x86-64 as root can make it.",
+            f"Pull it through your own registry: docker pull YOURS && docker tag YOURS {reference}",
+        )
+    print(
+        f"No registry answers; making Debian {system.release} from this machine's package source ...",
+        flush=True,
+    )
+    _make(system.release, reference, platform)
+
+
+def _make(release: str, reference: str, platform: str) -> None:
+    if not shutil.which("debootstrap"):
+        engine.install_package("debootstrap")
+    sources = engine.debian_sources()
+    with tempfile.TemporaryDirectory(prefix="os-") as scratch:
+        # debootstrap needs a directory that everyone may enter, and mkdtemp makes it 0700.
+        root = Path(scratch) / "root"
+        Path(scratch).chmod(0o755)
+        command = [
+            "debootstrap",
+            "--variant=minbase",
+            "--include=ca-certificates",
+            release,
+            str(root),
+            sources.main,
+        ]
+        result = subprocess.run(
+            command, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"}
+        )
+        if result.returncode:
+            reason = "\n  ".join(result.stdout.splitlines()[-3:])
+            raise ToolkitError(f"debootstrap could not make Debian {release}:\n  {reason}", " ".join(command))
+        (root / "etc" / "apt" / "sources.list").write_text(sources.as_list(release), encoding="ascii")
+        pack = ["tar", "-C", str(root), "--numeric-owner", "--one-file-system", "-c"]
+        pack += [f"--exclude=./{pattern}" for pattern in LEFT_OUT]
+        with subprocess.Popen([*pack, "."], stdout=subprocess.PIPE) as archive:
+            assert archive.stdout is not None  # noqa: S101 - PIPE was asked for
+            docker.import_image(archive.stdout, reference, platform, ['CMD ["bash"]'])

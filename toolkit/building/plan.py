@@ -1,0 +1,65 @@
+"""What will be built, in which order, and why: data, made without touching Docker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from toolkit.building.images import Image
+from toolkit.errors import ToolkitError
+
+
+@dataclass(frozen=True)
+class Step:
+    """One image of a plan.
+
+    Attributes:
+        image: what is built.
+        reason: why it is in the plan.
+        asked: True where the user named it, False where another image needs it.
+    """
+
+    image: Image
+    reason: str
+    asked: bool
+
+
+def make_plan(names: Sequence[str], images: Mapping[str, Image], today: date | None = None) -> list[Step]:
+    """The images to build for `names`, each after the one that it stands on.
+
+    Args:
+        names: keys of `images`.
+        images: the matrix.
+        today: the day to go by; None for that of the clock.
+
+    Raises:
+        ToolkitError: the support of a base has ended, and nobody has acknowledged it for today.
+    """
+    steps: dict[str, Step] = {}
+    for name in names:
+        chain = _chain(images[name], images)
+        for image, above in zip(chain, [*chain[1:], None], strict=True):
+            _check_support(image, today or datetime.now(UTC).date())
+            asked = image.name in names
+            reason = "asked for" if asked else f"{above.name} is built on it" if above else ""
+            steps.setdefault(image.name, Step(image, reason, asked))
+    return list(steps.values())
+
+
+def _check_support(image: Image, today: date) -> None:
+    end, acknowledged = image.variant.end_of_support, image.variant.acknowledged
+    if end is None or today <= end or (acknowledged is not None and today <= acknowledged.until):
+        return
+    place = f"{image.folder / 'image.toml'}: [variants.{image.name.removeprefix(image.folder.name + '-')}]"
+    again = f", and its acknowledgement on {acknowledged.until}" if acknowledged else ""
+    raise ToolkitError(
+        f"The support of {image.name} ended on {end}{again}: its security holes are mended no more.",
+        f'Move to a newer base, or say in {place} acknowledged = {{ until = DATE, reason = "..." }}.',
+    )
+
+
+def _chain(image: Image, images: Mapping[str, Image]) -> list[Image]:
+    """From the lowest base up to `image`."""
+    base = image.variant.base
+    return [*(_chain(images[base], images) if base else []), image]

@@ -1,0 +1,1 @@
+"""A SageMaker training job on this machine: what it asks for, its /opt/ml, its hosts, how it ends."""

@@ -1,0 +1,198 @@
+"""The docker command line: the state of the engine, images, and builds.
+
+Together with `toolkit.machine.containers` (which runs containers) the only place that talks to Docker.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from toolkit.errors import ToolkitError, WorkError
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What `docker info` says of a running engine.
+
+    Attributes:
+        version: such as `26.1.5`.
+        architecture: such as `x86_64`.
+        storage: storage driver; `overlayfs` is the containerd image store, which makes OCI manifests.
+        root: the engine's data directory, or None where it lies on another machine.
+    """
+
+    version: str
+    architecture: str
+    storage: str
+    root: Path | None
+
+
+def find_client() -> str | None:
+    """Path of the docker client, or None."""
+    return shutil.which("docker")
+
+
+def find_engine() -> Engine | None:
+    """The engine that the docker client reaches, or None when there is no client or no answer."""
+    if not find_client():
+        return None
+    result = _run(["docker", "info", "--format", "{{json .}}"])
+    try:
+        info = json.loads(result.stdout)
+    except ValueError:
+        return None
+    if not info.get("ServerVersion"):
+        return None
+    root = Path(info.get("DockerRootDir") or "/var/lib/docker")
+    return Engine(
+        version=info["ServerVersion"],
+        architecture=info.get("Architecture", ""),
+        storage=info.get("Driver", ""),
+        root=root if root.is_dir() else None,
+    )
+
+
+def why_no_engine() -> str:
+    """What the docker client says when no engine answers; empty when it says nothing."""
+    lines = _run(["docker", "info", "--format", "{{.ServerVersion}}"]).stderr.strip().splitlines()
+    return lines[-1] if lines else ""
+
+
+def plugin_version(name: str) -> str | None:
+    """Version text of a client plugin (`buildx`, `compose`), or None when it is not installed."""
+    result = _run(["docker", name, "version"])
+    if result.returncode:
+        return None
+    words = [word for word in result.stdout.split() if word.lstrip("v")[:1].isdigit()]
+    return words[0].lstrip("v") if words else result.stdout.strip()
+
+
+def inspect_image(reference: str) -> dict[str, Any] | None:
+    """`docker image inspect` of a local image, or None when it is not there."""
+    result = _run(["docker", "image", "inspect", reference])
+    if result.returncode:
+        return None
+    images: list[dict[str, Any]] = json.loads(result.stdout)
+    return images[0]
+
+
+def unpacked_size(reference: str) -> int:
+    """Bytes of a local image's layers, unpacked.
+
+    `docker image inspect` tells the packed size where the engine keeps images in containerd.
+    """
+    result = _run(["docker", "history", "--human=false", "--format", "{{.Size}}", reference])
+    _check(result, f"the layers of {reference} could not be listed")
+    return sum(int(size) for size in result.stdout.split())
+
+
+def pull_image(reference: str, platform: str) -> str | None:
+    """Pull an image quietly. Returns None when it is there now, else the engine's words."""
+    result = _run(["docker", "pull", "--quiet", "--platform", platform, reference])
+    return result.stderr.strip() if result.returncode else None
+
+
+def tag_image(source: str, target: str) -> None:
+    """Give a local image a second name."""
+    _check(_run(["docker", "tag", source, target]), f"{source} could not be tagged as {target}")
+
+
+def import_image(archive: IO[bytes], reference: str, platform: str, changes: Sequence[str]) -> None:
+    """Make a one-layer image from a root file system.
+
+    Args:
+        archive: an uncompressed tar stream.
+        reference: the image's name.
+        platform: such as `linux/amd64`.
+        changes: Dockerfile instructions for its configuration.
+    """
+    command = ["docker", "import", "--platform", platform]
+    for change in changes:
+        command += ["--change", change]
+    result = subprocess.run(
+        [*command, "-", reference], stdin=archive, capture_output=True, text=True, check=False
+    )
+    _check(result, f"{reference} could not be imported")
+
+
+def prune_images(label: str) -> None:
+    """Remove untagged images with `label`; the build cache keeps their layers."""
+    _run(["docker", "image", "prune", "--force", "--filter", f"label={label}"])
+
+
+def bake(
+    definition: Mapping[str, Any],
+    targets: Sequence[str],
+    *,
+    no_cache: bool = False,
+) -> dict[str, Any]:
+    """Run one `docker buildx bake`, with its own progress display on standard error.
+
+    Args:
+        definition: the bake file, as `toolkit.building.bake` makes it.
+        targets: names of targets to build; bake adds and orders what they need.
+        no_cache: build every step anew.
+
+    Returns:
+        bake's metadata: target name to digests and media types.
+
+    Raises:
+        WorkError: the build failed; its own output has told why.
+    """
+    with tempfile.TemporaryDirectory(prefix="bake-") as scratch:
+        bake_file = Path(scratch) / "docker-bake.json"
+        metadata_file = Path(scratch) / "metadata.json"
+        bake_file.write_text(json.dumps(definition, indent=2), encoding="utf-8")
+        command = [
+            "docker",
+            "buildx",
+            "bake",
+            "--builder",
+            _engine_builder(),
+            "--file",
+            str(bake_file),
+            "--metadata-file",
+            str(metadata_file),
+        ]
+        if no_cache:
+            command.append("--no-cache")
+        # From 0.20 on buildx asks before it reads outside of the working directory, and the contexts, the
+        # CA bundle and the wheelhouse lie there; 0.13 has no flag for it, and passes over the variable.
+        environment = {**os.environ, "BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
+        result = subprocess.run([*command, *targets], env=environment, check=False)
+        if result.returncode:
+            raise WorkError(
+                f"the build of {', '.join(targets)} failed; the failing step is shown above.",
+                "Network or TLS trouble? `./build.py doctor` shows what the build sees.",
+            )
+        metadata: dict[str, Any] = json.loads(metadata_file.read_text(encoding="utf-8"))
+        return metadata
+
+
+def _engine_builder() -> str:
+    """The builder inside the engine, which has its context's name.
+
+    A builder in a container of its own (`docker buildx create --use`) does not see the engine's images, and
+    the operating system layer is one.
+    """
+    return _run(["docker", "context", "show"]).stdout.strip() or "default"
+
+
+def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return subprocess.CompletedProcess(command, 127, "", f"{command[0]} is not installed")
+
+
+def _check(result: subprocess.CompletedProcess[str], message: str) -> None:
+    if result.returncode:
+        raise ToolkitError(f"{message}: {result.stderr.strip()}", "./build.py doctor")

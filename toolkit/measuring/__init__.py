@@ -1,0 +1,1 @@
+"""What a job used, sampled from outside, and what follows from it."""

@@ -1,0 +1,1 @@
+"""A container that serves, from outside: what is mounted, how it is asked, models made ready for it."""
