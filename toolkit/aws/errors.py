@@ -45,6 +45,10 @@ _UNREACHABLE = (
 )
 
 
+class UnreachableError(WorkError):
+    """AWS was not reached; a later call may reach it."""
+
+
 @contextmanager
 def explained(client: Any) -> Iterator[None]:
     """Calls of `client` in the block that fail raise a ToolkitError.
@@ -53,7 +57,7 @@ def explained(client: Any) -> Iterator[None]:
 
     Raises:
         ToolkitError: the credentials, the region or a permission is not as it must be.
-        WorkError: AWS was not reached, or refused for now.
+        WorkError: AWS was not reached (`UnreachableError`), or refused for now.
     """
     try:
         yield
@@ -91,7 +95,7 @@ def explain(error: Exception, service: str = "", region: str = "") -> ToolkitErr
             "Behind a proxy that intercepts TLS, set AWS_CA_BUNDLE to the CA bundle.",
         )
     if isinstance(error, _UNREACHABLE):
-        return WorkError(
+        return UnreachableError(
             f"AWS was not reached: {_one_line(error)}",
             "Look at the network and HTTPS_PROXY, and run the same command again.",
         )
