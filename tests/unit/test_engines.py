@@ -16,5 +16,5 @@ def test_the_page_of_an_image_lists_each_difference_of_its_engine(name):
     assert [row.reason for row in read_profile(name).differences if f"- {row.reason}" not in page] == []
 
 
-def test_there_is_an_engine_that_differs():
-    assert DIFFERING == ["mms-ensemble-cpu"]
+def test_there_are_engines_that_differ():
+    assert DIFFERING == ["mms-ensemble-cpu", "torchserve-pytorch-cpu"]

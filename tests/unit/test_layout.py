@@ -83,6 +83,7 @@ def locked_versions(path):
     ("lock", "below"),
     [
         ("containers/mms/requirements/ensemble-cpu.txt", "containers/ensemble/requirements/cpu.txt"),
+        ("containers/torchserve/requirements/pytorch-cpu.txt", "containers/pytorch/requirements/cpu.txt"),
         ("requirements/fuzz.txt", "containers/ensemble/requirements/cpu.txt"),
         ("benchmarks/serving/requirements/models.txt", "containers/ensemble/requirements/cpu.txt"),
     ],

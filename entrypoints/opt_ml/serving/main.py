@@ -30,8 +30,12 @@ def main() -> int:
             from opt_ml.serving.engines.mms import run_mms
 
             return run_mms(settings)
+        if engine == "torchserve":
+            from opt_ml.serving.engines.torchserve import run_torchserve
+
+            return run_torchserve(settings)
         if engine != "native":
-            raise UserError(f"OPT_ML_SERVING_ENGINE={engine} is neither native nor mms.")
+            raise UserError(f"OPT_ML_SERVING_ENGINE={engine} is none of native, mms and torchserve.")
         return run(settings)
     except UserError as error:
         print(error, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Keeps multi-model-server from its port until the model is loaded (HOST-43).
+"""Keeps multi-model-server or TorchServe from its port until the model is loaded (HOST-43).
 
 The server starts the workers of each model that it is told to load and does not wait for them: left to
 itself it opens its port at once, and says 200 to /ping for a model that is still loading, or never will. But
@@ -39,9 +39,14 @@ class Gate:
     @property
     def model(self) -> str:
         """What the server is told to load last, as `NAME=ADDRESS`."""
+        return f"gate={self.address}"
+
+    @property
+    def address(self) -> str:
+        """Where the answer is given, a URL on loopback."""
         assert self._server is not None  # noqa: S101 - it is asked for within the context
         port = self._server.sockets[0].getsockname()[1]
-        return f"gate=http://127.0.0.1:{port}/{_NAME}"
+        return f"http://127.0.0.1:{port}/{_NAME}"
 
     def open(self) -> None:
         """Let the server go on; nothing listens here from then on."""

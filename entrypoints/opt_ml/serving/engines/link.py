@@ -1,4 +1,4 @@
-"""What the workers under multi-model-server tell the process that started it."""
+"""What the workers under another server tell the process that started it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-DIRECTORY_VARIABLE = "OPT_ML_MMS_DIRECTORY"
+DIRECTORY_VARIABLE = "OPT_ML_ENGINE_DIRECTORY"
 _SOCKET = "events.sock"
 _LOCK = "busy.lock"
 _LONGEST = 8000  # characters of a cause or a traceback; a datagram holds both, however they are escaped

@@ -1,9 +1,10 @@
-"""What OPT_ML_SERVING_ENGINE=mms needs no Java for; tests/integration/test_engines.py has the rest."""
+"""What other serving engines need no Java for; tests/integration/test_engines.py has the rest."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 import urllib.error
 import urllib.request
@@ -12,9 +13,9 @@ from pathlib import Path
 
 import pytest
 from opt_ml.errors import UserError
-from opt_ml.serving.engines import mms
-from opt_ml.serving.engines.mms_gate import Gate
-from opt_ml.serving.engines.mms_link import (
+from opt_ml.serving.engines import java, mms, torchserve
+from opt_ml.serving.engines.gate import Gate
+from opt_ml.serving.engines.link import (
     DIRECTORY_VARIABLE,
     Busy,
     Event,
@@ -27,15 +28,22 @@ from opt_ml.serving.settings import Settings
 
 from tests.unit.serving.conftest import ECHO, ENTRYPOINTS, PATIENCE, Start
 
+SETTINGS = Settings(Path("/opt/ml/model"), port=8123, workers=3, timeout=30.0, max_body=7, queue_size=5)
+GATE = "http://127.0.0.1:5000/gate"
+
 
 def properties(settings, **variables):
     text = mms.configuration(settings, "load_models=ALL\n", 8081, variables)
     return dict(line.split("=", 1) for line in text.splitlines())
 
 
-def test_the_settings_become_the_servers_own():
-    settings = Settings(Path("/opt/ml/model"), port=8123, workers=3, timeout=30.0, max_body=7, queue_size=5)
-    found = properties(settings)
+def torchserve_properties(settings):
+    text = torchserve.configuration(settings, [8081, 8082, 8083, 8084], GATE, "model=/archive,gate=" + GATE)
+    return dict(line.split("=", 1) for line in text.replace("\\\\", "\\").splitlines())
+
+
+def test_the_settings_become_those_of_multi_model_server():
+    found = properties(SETTINGS)
     assert found["inference_address"] == "http://0.0.0.0:8123"
     assert found["default_workers_per_model"] == "3"
     assert found["default_response_timeout_seconds"] == "3600"  # of the load; a prediction has 30
@@ -44,12 +52,79 @@ def test_the_settings_become_the_servers_own():
     assert found["load_models"] == "ALL"
 
 
+def test_the_settings_become_those_of_torchserve():
+    found = torchserve_properties(SETTINGS)
+    assert found["inference_address"] == "http://0.0.0.0:8123"
+    assert found["max_request_size"] == "7"
+    assert found["load_models"] == f"model=/archive,gate={GATE}"
+    limits = torchserve.model_configuration(SETTINGS, torchserve.Batches(size=8, delay=5))
+    assert (limits["minWorkers"], limits["maxWorkers"]) == (3, 3)
+    assert (limits["batchSize"], limits["maxBatchDelay"], limits["jobQueueSize"]) == (8, 5, 5)
+
+
+@pytest.mark.contract("HANDLER-32", "MME-23")
+def test_torchserve_asks_for_no_token_and_loads_from_nowhere_else():
+    found = torchserve_properties(SETTINGS)
+    assert (found["disable_token_authorization"], found["enable_model_api"]) == ("true", "false")
+    assert re.fullmatch(found["allowed_urls"], GATE)
+    assert not re.fullmatch(found["allowed_urls"], "http://127.0.0.1:5000/gatex")
+    assert not re.fullmatch(found["allowed_urls"], GATE.replace(".", "1"))
+
+
+@pytest.mark.contract("HANDLER-31")
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, (1, 100)),
+        ({"SAGEMAKER_TS_BATCH_SIZE": "8", "SAGEMAKER_TS_MAX_BATCH_DELAY": "0"}, (8, 0)),
+    ],
+)
+def test_torchserve_joins_requests_as_the_variables_of_awss_toolkit_say(variables, expected):
+    found = torchserve.read_batches(variables)
+    assert (found.size, found.delay) == expected
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many", "1.5"])
+def test_a_batch_that_is_none_is_named(value):
+    with pytest.raises(UserError, match="SAGEMAKER_TS_BATCH_SIZE"):
+        torchserve.read_batches({"SAGEMAKER_TS_BATCH_SIZE": value})
+
+
+def test_torchserves_archive_holds_nothing_but_the_name_of_our_handler():
+    from opt_ml.serving.engines import service
+
+    module, _, function = torchserve.manifest()["model"]["handler"].partition(":")
+    assert module == service.__name__
+    assert callable(getattr(service, function))
+
+
 def test_clients_cannot_reach_the_api_that_unregisters_the_model():
-    assert properties(Settings(Path("/m")))["management_address"] == "http://127.0.0.1:8081"
+    assert properties(SETTINGS)["management_address"] == "http://127.0.0.1:8081"
+    found = torchserve_properties(SETTINGS)
+    listening = {value for name, value in found.items() if name.endswith("_address")}
+    assert listening - {"http://0.0.0.0:8123", "127.0.0.1"} == {
+        "http://127.0.0.1:8081",
+        "http://127.0.0.1:8082",
+    }
 
 
 def test_no_limit_of_the_body_is_the_largest_that_the_server_can_count():
-    assert properties(Settings(Path("/m"), max_body=None))["max_request_size"] == str(2**31 - 1)
+    unlimited = Settings(Path("/m"), max_body=None)
+    assert properties(unlimited)["max_request_size"] == str(2**31 - 1)
+    assert torchserve_properties(unlimited)["max_request_size"] == str(2**31 - 1)
+
+
+def test_ports_on_loopback_are_free_ones_and_not_the_servers_own():
+    first, second = java.free_ports(2, taken=1)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", first))
+        assert first not in java.free_ports(2, taken=second)
+        assert second not in java.free_ports(2, taken=second)
+
+
+def test_too_few_ports_on_loopback_are_told():
+    with pytest.raises(UserError, match="free ports on loopback"):
+        java.free_ports(1000, taken=1)
 
 
 def test_options_of_the_java_machine_are_the_users_where_there_are_any():
@@ -62,36 +137,47 @@ def test_a_port_that_the_server_refuses_is_named_before_it_starts():
         mms.run_mms(Settings(Path("/m"), port=40000))
 
 
-def test_multi_model_mode_is_refused():
+@pytest.mark.parametrize("run", [mms.run_mms, torchserve.run_torchserve])
+def test_multi_model_mode_is_refused(run):
     with pytest.raises(UserError, match="SAGEMAKER_MULTI_MODEL"):
-        mms.run_mms(Settings(Path("/m"), is_multi_model=True))
+        run(Settings(Path("/m"), is_multi_model=True))
 
 
-def test_an_image_without_the_engine_says_so(start: Start):
-    server = start(ECHO, OPT_ML_SERVING_ENGINE="mms", PATH="/nowhere", JAVA_HOME="", port=8080)
+@pytest.mark.parametrize("engine", ["mms", "torchserve"])
+def test_an_image_without_the_engine_says_so(start: Start, engine: str):
+    server = start(ECHO, OPT_ML_SERVING_ENGINE=engine, PATH="/nowhere", JAVA_HOME="", port=8080)
     assert server.process.wait(PATIENCE) == 1
-    assert server.log.startswith("OPT_ML_SERVING_ENGINE is mms, and this image does not have")
+    assert server.log.startswith(f"OPT_ML_SERVING_ENGINE is {engine}, and this image does not have")
     assert "Traceback" not in server.log
 
 
-def test_a_java_that_does_not_run_is_named(start: Start, tmp_path: Path):
-    java = tmp_path / "java" / "bin" / "java"
-    settings = tmp_path / "packages" / "sagemaker_inference" / "etc" / "default-mms.properties"
-    package = tmp_path / "packages" / "mms" / "__init__.py"
-    for file in (java, settings, settings.parents[1] / "__init__.py", package):
+@pytest.mark.parametrize(
+    ("engine", "title", "files"),
+    [
+        ("mms", "multi-model-server", ["mms/__init__.py", "sagemaker_inference/etc/default-mms.properties"]),
+        ("torchserve", "TorchServe", ["ts/__init__.py"]),
+    ],
+)
+def test_a_java_that_does_not_run_is_named(
+    start: Start, tmp_path: Path, engine: str, title: str, files: list[str]
+):
+    java_program, packages = tmp_path / "java" / "bin" / "java", tmp_path / "packages"
+    for file in (java_program, *(packages / name for name in [*files, "sagemaker_inference/__init__.py"])):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
-    path = f"{ENTRYPOINTS}{os.pathsep}{tmp_path / 'packages'}"
-    server = start(ECHO, OPT_ML_SERVING_ENGINE="mms", JAVA_HOME=java.parents[1], PYTHONPATH=path, port=8080)
+    path = f"{ENTRYPOINTS}{os.pathsep}{packages}"
+    home = java_program.parents[1]
+    server = start(ECHO, OPT_ML_SERVING_ENGINE=engine, JAVA_HOME=home, PYTHONPATH=path, port=8080)
     assert server.process.wait(PATIENCE) == 1
-    assert server.log.startswith("multi-model-server cannot be started: [Errno 13] Permission denied")
+    assert f"{title} cannot be started: [Errno 13] Permission denied" in server.log
     assert "Traceback" not in server.log
+    assert ("end of life" in server.log.partition("\n")[0]) == (engine == "torchserve")
 
 
 def test_an_unknown_engine_is_refused_by_name(start: Start):
-    server = start(ECHO, OPT_ML_SERVING_ENGINE="torchserve")
+    server = start(ECHO, OPT_ML_SERVING_ENGINE="gunicorn")
     assert server.process.wait(PATIENCE) == 1
-    assert server.log == "OPT_ML_SERVING_ENGINE=torchserve is neither native nor mms.\n"
+    assert server.log == "OPT_ML_SERVING_ENGINE=gunicorn is none of native, mms and torchserve.\n"
 
 
 def test_what_a_worker_tells_arrives(tmp_path, monkeypatch):

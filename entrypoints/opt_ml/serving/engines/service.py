@@ -1,18 +1,21 @@
-"""What multi-model-server's Python workers import: `handle`, over the same `Model` as the native workers."""
+"""`handle`, which workers of multi-model-server and TorchServe call, over the same `Model` as native ones.
+
+The two call it alike: with no data to load the model, and then with the requests of a batch.
+"""
 
 from __future__ import annotations
 
 import gc
 import signal
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from opt_ml.errors import UserError
 from opt_ml.serving.answers import Answer
-from opt_ml.serving.engines.mms_link import Busy, Event, tell
+from opt_ml.serving.engines.link import Busy, Event, tell
 from opt_ml.serving.handler import load_handler
 from opt_ml.serving.invocation import Model, Request
 from opt_ml.serving.outcomes import caught, describe
@@ -23,22 +26,27 @@ _loaded: tuple[Model, Busy] | None = None
 _timeout = 0.0  # seconds for one prediction
 
 
-def handle(data: list[Mapping[str, Any]] | None, context: Any) -> list[bytes] | None:
-    """Load the model where `data` is None, else answer requests (multi-model-server's custom service).
+def handle(data: Sequence[Mapping[str, Any]] | None, context: Any) -> list[bytes] | None:
+    """Load the model where `data` is None, else answer requests (the servers' custom service).
 
     Args:
         data: one mapping a request; `body` holds what came.
-        context: multi-model-server's; it has the headers, and takes status and headers of the answers.
+        context: the server's; it has the headers, and takes status and headers of the answers.
     """
     global _loaded, _timeout
     if data is None:
-        _timeout = read_settings().timeout
-        _loaded = _load(str(context.system_properties["model_dir"])), Busy()
+        settings = read_settings()
+        _timeout = settings.timeout
+        _loaded = _load(str(settings.model_dir)), Busy()
         return None
     assert _loaded is not None  # noqa: S101 - the server loads before it sends requests
     model, busy = _loaded
     with busy.shown(), _time_limit(_timeout):
-        return [_answer(model, index, fields, context) for index, fields in enumerate(data)]
+        requests = [_request(index, fields, context) for index, fields in enumerate(data)]
+        answers = model.run(_answer(model, requests))
+        for index, answer in enumerate(answers):
+            _put_head(answer, index, context)
+        return [bytes(answer.body) for answer in answers]
 
 
 @contextmanager
@@ -70,18 +78,22 @@ def _load(model_dir: str) -> Model:
     return model
 
 
-def _answer(model: Model, index: int, fields: Mapping[str, Any], context: Any) -> bytes:
-    headers = {name.lower(): value for name, value in context.get_all_request_header(index).items()}
+def _request(index: int, fields: Mapping[str, Any], context: Any) -> Request:
+    # TorchServe puts the types of the fields among the headers, as mappings.
+    sent = context.get_all_request_header(index).items()
+    headers = {name.lower(): value for name, value in sent if isinstance(value, str)}
     body = bytes(fields.get("body", b""))
-    request = Request(body, headers.get("content-type"), headers.get("accept"), headers)
-    answer = model.run(_whole(model, request))
-    _put_head(answer, index, context)
-    return bytes(answer.body)
+    return Request(body, headers.get("content-type"), headers.get("accept"), headers)
 
 
-async def _whole(model: Model, request: Request) -> Answer:
-    """The answer; a stream is collected first, because this server sends whole answers only."""
-    answer = await model.answer(request)
+async def _answer(model: Model, requests: Sequence[Request]) -> list[Answer]:
+    """The answers; a stream is collected first, because these servers send whole answers only."""
+    if model.joins and len(requests) > 1:
+        return await model.answer_together(requests)
+    return [await _whole(await model.answer(request)) for request in requests]
+
+
+async def _whole(answer: Answer | Stream) -> Answer:
     return await caught(answer.whole()) if isinstance(answer, Stream) else answer
 
 
