@@ -31,6 +31,7 @@ CAPABILITIES = {
     "many": "multi_model",
     "with_sessions": "sessions",
     "with_streams": "bidirectional",
+    "with_chats": "chats",
 }
 HANGS = 5.0  # seconds for a test that waits for what never comes
 

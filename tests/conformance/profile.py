@@ -83,6 +83,7 @@ class Profile:
         multi_model: whether the image serves many models in one container.
         sessions: whether handlers can keep sessions.
         bidirectional: whether handlers can talk on bidirectional streams.
+        chats: whether handlers can answer chat completions.
     """
 
     hyperparameters: dict[str, str]
@@ -98,6 +99,7 @@ class Profile:
     multi_model: bool = False
     sessions: bool = False
     bidirectional: bool = False
+    chats: bool = False
 
 
 def read_profile(name: str) -> Profile:
@@ -126,6 +128,7 @@ def read_profile(name: str) -> Profile:
         multi_model=serving.get("multi_model", False),
         sessions=serving.get("sessions", False),
         bidirectional=serving.get("bidirectional", False),
+        chats=serving.get("chats", False),
     )
 
 

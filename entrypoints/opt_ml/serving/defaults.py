@@ -67,13 +67,18 @@ def predict(data: Any, model: Any) -> Any:
     return model.predict(data) if hasattr(model, "predict") else model(data)
 
 
+def can_predict(model: Any) -> bool:
+    """True for a model that `predict` can use."""
+    return hasattr(model, "predict") or callable(model)
+
+
 def check_model(model: Any) -> None:
     """Say at load, not at the first request, that `predict` cannot use this model.
 
     Raises:
         UserError: it has no `predict` and cannot be called.
     """
-    if not hasattr(model, "predict") and not callable(model):
+    if not can_predict(model):
         raise UserError(
             f"model_fn returned a {type(model).__name__}, which has no predict and cannot be called. "
             "Define predict_fn(data, model)."

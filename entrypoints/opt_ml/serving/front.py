@@ -17,12 +17,13 @@ from time import perf_counter
 from types import FrameType
 from typing import Any
 
-import orjson
-
 from opt_ml.serving import metrics
 from opt_ml.serving.access_log import AccessLog
 from opt_ml.serving.answers import Answer, error_answer
 from opt_ml.serving.bidirectional.streams import Streams
+from opt_ml.serving.chat.errors import ChatClient
+from opt_ml.serving.chat.requests import NO_CHATS
+from opt_ml.serving.execution_parameters import execution_parameters
 from opt_ml.serving.http.acceptor import Acceptor, adopt, most_clients
 from opt_ml.serving.http.bodies import BodyMemory
 from opt_ml.serving.http.connection import Connection
@@ -36,7 +37,7 @@ from opt_ml.serving.quick.quick_connection import DRAIN_GRACE
 from opt_ml.serving.quick.quick_path import QuickPath
 from opt_ml.serving.sessions.desk import SessionDesk
 from opt_ml.serving.sessions.store import SessionStore
-from opt_ml.serving.settings import MEGABYTE, Settings
+from opt_ml.serving.settings import Settings
 from opt_ml.serving.workers.jobs import Job
 from opt_ml.serving.workers.late_pool import LatePool
 from opt_ml.serving.workers.pool import Pool
@@ -47,6 +48,7 @@ _DRAIN_PATIENCE = 3.0  # seconds of silence that a half-received request gets wh
 
 _PING = b"/ping"
 _INVOCATIONS = b"/invocations"
+_CHAT = b"/v1/chat/completions"
 _MODELS = b"/models"
 _INVOKE = b"/invoke"
 _METRICS = b"/metrics"
@@ -54,6 +56,7 @@ _EXECUTION_PARAMETERS = b"/execution-parameters"
 _METHODS = {  # HOST-31, HOST-32
     _PING: (b"GET", b"POST"),
     _INVOCATIONS: (b"POST",),
+    _CHAT: (b"POST",),  # HOST-71
     _METRICS: (b"GET",),
     _EXECUTION_PARAMETERS: (b"GET",),
 }
@@ -150,6 +153,8 @@ class Front:
             connection.respond(Answer(200, metrics.CONTENT_TYPE, text))
         elif path == _EXECUTION_PARAMETERS:
             connection.respond(Answer(200, body=execution_parameters(self._settings)))
+        elif path == _CHAT:
+            return self._chat(request, ChatClient(connection))
         elif isinstance(self._pool, MultiModel):
             connection.respond(NO_MODEL_NAMED)
         else:
@@ -165,7 +170,7 @@ class Front:
         if request.target in _UNLOGGED:
             return
         seconds = perf_counter() - request.received
-        if _path(request.target).endswith((_INVOCATIONS, _INVOKE)):
+        if _path(request.target).endswith((_INVOCATIONS, _INVOKE, _CHAT)):
             self._metrics.observe(answer.status, seconds)
         self._log.one(
             request.method.decode(),
@@ -203,9 +208,7 @@ class Front:
             return None
 
         def submit() -> Callable[[], None]:
-            job = Job(request, client)
-            pool.submit(job)
-            return partial(pool.cancel, job)
+            return _submit(pool, Job(request, client))
 
         if self._quick_path is None or not self._quick_path.takes(request):
             return submit()
@@ -219,6 +222,15 @@ class Front:
 
         cancel.append(self._quick_path.ask(request, on_answer))
         return lambda: cancel[0]()
+
+    def _chat(self, request: Request, chat: ChatClient) -> Callable[[], None] | None:
+        if isinstance(self._pool, MultiModel):
+            chat.respond(NO_MODEL_NAMED)
+        elif self._quick_path is not None:  # a model of the image's own
+            chat.respond(error_answer(404, NO_CHATS))
+        elif (client := self._sessions.admit(request, chat)) is not None:
+            return _submit(self._pool, Job(request, client, is_chat=True))
+        return None
 
     async def _drain(self) -> None:
         """Finish what has begun, within the time that SIGTERM leaves (HOST-05)."""
@@ -272,6 +284,11 @@ class Front:
         self._stop.set()
 
 
+def _submit(pool: Pool | LatePool, job: Job) -> Callable[[], None]:
+    pool.submit(job)
+    return partial(pool.cancel, job)
+
+
 def _path(target: bytes) -> bytes:
     """The path of a request target, which may be a whole address (RFC 9112, section 3.2.2)."""
     if target in _METHODS:
@@ -280,20 +297,3 @@ def _path(target: bytes) -> bytes:
         _, separator, rest = target.partition(b"://")
         target = b"/" + rest.partition(b"/")[2] if separator else target
     return target.partition(b"?")[0]
-
-
-def execution_parameters(settings: Settings) -> bytes:
-    """What batch transform asks for, where the job does not say (BATCH-03, BATCH-05).
-
-    As many requests at once as there are workers, with the payloads that the platform allows for so many
-    (BATCH-06).
-    """
-    limit = settings.max_body or 100 * MEGABYTE
-    transforms = min(settings.workers, 100)
-    return orjson.dumps(
-        {
-            "MaxConcurrentTransforms": transforms,
-            "BatchStrategy": "MULTI_RECORD",
-            "MaxPayloadInMB": max(1, min(6, 100 // transforms, limit // MEGABYTE)),
-        }
-    )

@@ -9,6 +9,7 @@
 | `output_fn(prediction, accept)` | see `defaults.encode_prediction` |
 | `predict_batch_fn(data: list, model)` | none; see below |
 | `transform_fn(model, body, content_type, accept)` | none; it takes the place of the three above |
+| `chat_fn(request: dict, model)` | none; chat completions, see `serving.chat` |
 | `bidirectional_fn(stream, model)` | none; a coroutine function, see `serving.bidirectional.stream` |
 
 `predict_batch_fn` says that the handler can predict several requests at once: it gets the result of
@@ -66,6 +67,7 @@ _ARGUMENTS = {
     "predict_batch_fn": ("data", "model"),
     "output_fn": ("prediction", "accept"),
     "transform_fn": ("model", "body", "content_type", "accept"),
+    "chat_fn": ("request", "model"),
     "bidirectional_fn": ("stream", "model"),
 }
 _STEPS = ("input_fn", "predict_fn", "predict_batch_fn", "output_fn")
@@ -102,6 +104,7 @@ class Handler:
     predict_batch_fn: Function | None = None
     pre_model_fn: Function | None = None
     model_warmup_fn: Function | None = None
+    chat_fn: Function | None = None
     bidirectional_fn: Function | None = None
 
     @property
@@ -142,7 +145,7 @@ def load_handler(model_dir: Path) -> Handler:
     model_fn = users.get("model_fn") or images.get("model_fn")
     if model_fn is None:
         raise UserError(_no_model_fn(model_dir, path))
-    if "transform_fn" in users or not any(name in users for name in _STEPS):
+    if "transform_fn" in users or not _has_steps(users):
         transform_fn = users.get("transform_fn") or images.get("transform_fn")
     else:
         transform_fn = None
@@ -155,8 +158,13 @@ def load_handler(model_dir: Path) -> Handler:
         predict_batch_fn=None if transform_fn else _partner(users, images),
         pre_model_fn=users.get("pre_model_fn") or images.get("pre_model_fn"),
         model_warmup_fn=users.get("model_warmup_fn") or images.get("model_warmup_fn"),
+        chat_fn=users.get("chat_fn") or (None if _has_steps(users) else images.get("chat_fn")),
         bidirectional_fn=users.get("bidirectional_fn") or images.get("bidirectional_fn"),
     )
+
+
+def _has_steps(functions: Mapping[str, Function]) -> bool:
+    return any(name in functions for name in (*_STEPS, "transform_fn"))
 
 
 def _default_input_fn(users: Mapping[str, Function]) -> Function:

@@ -11,24 +11,27 @@ from typing import Any, NamedTuple
 from opt_ml.errors import RequestError
 from opt_ml.serving import defaults
 from opt_ml.serving.answers import Answer
+from opt_ml.serving.chat.answering import answer_chat
+from opt_ml.serving.chat.requests import NO_CHATS, find_chat, read_chat
 from opt_ml.serving.codecs.charset import to_text
-from opt_ml.serving.context import SERVERS_OWN, Context
+from opt_ml.serving.context import Context
 from opt_ml.serving.handler import Function, Handler
 from opt_ml.serving.media import JSON, JSON_LINES, OCTET_STREAM, parse_media_type
 from opt_ml.serving.outcomes import caught, describe, drive, print_traceback
+from opt_ml.serving.results import WITHOUT_BODY, choose_type, take_response, whole_answer
 from opt_ml.serving.streams import Parts, Stream, encoder, is_raw, is_stream, type_of_objects
 
 _WILDCARD = "*/*"
-_WITHOUT_BODY = frozenset({204, 205, 304})  # RFC 9110: a client would take a body for its next answer
 
 
 class Request(NamedTuple):
-    """What a client sent to /invocations; None for a header that it left out."""
+    """What a client sent to /invocations, or to the path of chats; None for a header that it left out."""
 
     body: bytes
     content_type: str | None
     accept: str | None
     headers: Mapping[str, str] | None = None
+    is_chat: bool = False
 
 
 class Model:
@@ -49,6 +52,7 @@ class Model:
         self._handler = handler
         self._model_dir = model_dir
         self._model: Any = None
+        self._only_chats = False
         self._has_loop = has_loop or handler.is_async
         self._runner = asyncio.Runner()  # one loop for all that the handler awaits: its clients stay open
         self.is_async = handler.is_async
@@ -76,7 +80,9 @@ class Model:
         if handler.model_warmup_fn is not None:
             await self._call(handler.model_warmup_fn, context, self._model_dir, self._model)
         if handler.transform_fn is None and handler.predict_fn.call is defaults.predict:
-            defaults.check_model(self._model)
+            self._only_chats = handler.chat_fn is not None and not defaults.can_predict(self._model)
+            if not self._only_chats:
+                defaults.check_model(self._model)
 
     @property
     def joins(self) -> bool:
@@ -109,7 +115,7 @@ class Model:
             as many answers, in the same order. A stream is whole: what is predicted together ends together.
         """
         contexts = [Context(self._model_dir, request.headers) for request in requests]
-        data = [await caught(self._decode(*pair)) for pair in zip(requests, contexts, strict=True)]
+        data = [await caught(self._begin(*pair)) for pair in zip(requests, contexts, strict=True)]
         good = [number for number, item in enumerate(data) if not isinstance(item, Answer)]
         predictions = await self._predict_together(
             [data[number] for number in good], [contexts[number] for number in good]
@@ -119,7 +125,33 @@ class Model:
             answers[number] = await caught(self._encode_whole(requests[number], contexts[number], prediction))
         return list(answers.values())
 
+    async def _begin(self, request: Request, context: Context) -> Any:
+        """What is to be predicted, or the answer to a chat."""
+        asked = self._find_chat(request)
+        if asked is None:
+            return await self._decode(request, context)
+        answer = await self._chat(asked, context)
+        return await answer.whole() if isinstance(answer, Stream) else answer
+
+    def _find_chat(self, request: Request) -> dict[str, Any] | None:
+        if self._handler.chat_fn is not None:
+            read = read_chat if request.is_chat or self._only_chats else find_chat
+            return read(request.body, request.content_type)
+        if request.is_chat:
+            raise RequestError(404, NO_CHATS)
+        return None
+
+    async def _chat(self, asked: dict[str, Any], context: Context) -> Answer | Stream:
+        function = self._handler.chat_fn
+        if function is None:
+            raise RuntimeError("a handler without chat_fn has found a chat")
+        result = await self._call(function, context, asked, self._model)
+        return await answer_chat(asked, result, self._finish, context)
+
     async def _run(self, request: Request, context: Context) -> Answer | Stream:
+        asked = self._find_chat(request)
+        if asked is not None:
+            return await self._chat(asked, context)
         function = self._handler.transform_fn
         if function is not None:
             content, kind = _receive(function, request.body, request.content_type)
@@ -201,19 +233,19 @@ class Model:
             result, content_type = result
         elif hasattr(result, "get_data") and hasattr(result, "status_code"):
             # sagemaker-containers' worker.Response, which is a response of Flask
-            result, content_type = _take_response(result, context)
-        if context.status in _WITHOUT_BODY or not is_stream(result):
-            return _whole_answer(result, _content_type(content_type, wanted, context), context)
+            result, content_type = take_response(result, context)
+        if context.status in WITHOUT_BODY or not is_stream(result):
+            return whole_answer(result, choose_type(content_type, wanted, context), context)
         parts = Parts(result, self._finish)
         try:
             first = await parts.next()  # before the head is sent: what fails until then has a status
         except StopAsyncIteration:
-            return _whole_answer(b"", _content_type(content_type, wanted, context), context)
-        name = _content_type(content_type, wanted, context)
+            return whole_answer(b"", choose_type(content_type, wanted, context), context)
+        name = choose_type(content_type, wanted, context)
         if content_type == "" and context.response_content_type is None and not is_raw(first):
             name = type_of_objects(name)
         encode = encoder(name)
-        return Stream(_whole_answer(encode(first), name, context), parts, encode)
+        return Stream(whole_answer(encode(first), name, context), parts, encode)
 
     def _wanted(self, function: Function, accept: str | None) -> str:
         if accept and accept.strip() != _WILDCARD:
@@ -254,39 +286,3 @@ def _receive(function: Function, body: bytes, content_type: str | None) -> tuple
 
 def _is_text(name: str) -> bool:
     return name.startswith("text/") or name == JSON or name in JSON_LINES or name.endswith("+json")
-
-
-def _content_type(given: Any, wanted: str, context: Context) -> str:
-    if given == "":
-        is_one = "*" not in wanted and "," not in wanted and _is_clean(wanted)
-        given = wanted if is_one else JSON
-    name = context.response_content_type or given
-    if not isinstance(name, str) or not _is_clean(name):
-        raise TypeError(f"the handler returned {name!r} as content type; return one such as {JSON}")
-    return name
-
-
-def _is_clean(text: str) -> bool:
-    """True for what may stand in a header."""
-    return text.isascii() and text.isprintable()
-
-
-def _take_response(response: Any, context: Context) -> tuple[bytes, str]:
-    context.set_response_status(response.status_code)
-    for name, value in response.headers.items():
-        if name.lower() not in SERVERS_OWN:
-            context.set_response_header(0, name, value)
-    return response.get_data(), response.content_type or ""
-
-
-def _whole_answer(body: Any, content_type: str, context: Context) -> Answer:
-    if context.status in _WITHOUT_BODY:
-        body = b""
-    if isinstance(body, str):
-        body = body.encode()
-    if not isinstance(body, bytes | bytearray | memoryview):
-        raise TypeError(
-            f"the handler returned a {type(body).__name__}; return bytes, str or (body, content type)"
-        )
-    headers = tuple(context.response_headers.items())
-    return Answer(context.status or 200, content_type, bytes(body), headers=headers)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -66,6 +66,16 @@ class Parts:
             self._source.close()
 
 
+class Source(Protocol):
+    """What a stream takes its parts from: `Parts`, or what makes others of them."""
+
+    async def next(self) -> Any:
+        """See `Parts.next`."""
+
+    async def close(self) -> None:
+        """See `Parts.close`."""
+
+
 class Stream:
     """A streamed answer whose first part is there.
 
@@ -75,7 +85,7 @@ class Stream:
         encode: makes bytes of a part.
     """
 
-    def __init__(self, head: Answer, parts: Parts, encode: Callable[[Any], bytes]) -> None:
+    def __init__(self, head: Answer, parts: Source, encode: Callable[[Any], bytes]) -> None:
         self.head = head
         self._parts = parts
         self._encode = encode

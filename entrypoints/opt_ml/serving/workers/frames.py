@@ -11,7 +11,7 @@ written at once.
 |---|---|---|
 | worker | `{"event": "ready", "joins": bool, "wants_headers": bool, "is_async": bool}` | |
 | worker | `{"event": "failed", "cause": ...}` | a traceback, or empty for a user's mistake |
-| front | `{"call": n, "requests": [[Content-Type, Accept, length, headers], ...]}` | the requests |
+| front | `{"call": n, "requests": [[Content-Type, Accept, length, headers, is_chat], ...]}` | the requests |
 | worker | `{"event": "answers", "call": n, "answers": [facts, ...]}` | the answers |
 | worker | `{"event": "start", "call": n, "answer": facts}` | the first part |
 | worker | `{"event": "part", "call": n}` | one more part of a stream |
@@ -24,9 +24,9 @@ front says `hold` while the client of a stream does not read, then `go`. What it
 ended meanwhile is to be passed over.
 
 A request's Content-Type and Accept are null where the client sent none, and its headers are an object, or
-null where the worker does not want them. Where its body is on disk, the length is 0, and the name of the
-file follows the headers. The facts of an answer are `[status, Content-Type, length,
-headers]`, where the headers are a list of names and values.
+null where the worker does not want them; is_chat says that it came to the path of chat completions. Where
+its body is on disk, the length is 0, and the name of the file comes last. The facts of an answer are
+`[status, Content-Type, length, headers]`, where the headers are a list of names and values.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ if TYPE_CHECKING:  # workers import this module, and parse no HTTP
     from opt_ml.serving.http.request_reader import Request
 
 RequestFacts = (
-    tuple[str | None, str | None, int, dict[str, str] | None]
-    | tuple[str | None, str | None, int, dict[str, str] | None, str]
+    tuple[str | None, str | None, int, dict[str, str] | None, bool]
+    | tuple[str | None, str | None, int, dict[str, str] | None, bool, str]
 )
 
 
@@ -46,25 +46,37 @@ class Job:
     Args:
         request: whose body it takes over; what is on disk of it stays the connection's.
         client: gets the answer, unless it has gone.
+        is_chat: it came to the path of chat completions.
 
     Attributes:
         since: event loop time at which it began to wait.
         is_wanted: False once the client has gone or has its answer.
-        is_alone: it is not joined with others, because a worker died of it or of one beside it, or
-            because it is large.
+        is_alone: it is not joined with others, because a worker died of it or of one beside it, because
+            it is large, or a chat.
         is_streaming: the head of its answer is sent.
     """
 
-    __slots__ = ("_client", "_spool", "body", "headers", "is_alone", "is_streaming", "is_wanted", "since")
+    __slots__ = (
+        "_client",
+        "_is_chat",
+        "_spool",
+        "body",
+        "headers",
+        "is_alone",
+        "is_streaming",
+        "is_wanted",
+        "since",
+    )
 
-    def __init__(self, request: Request, client: Client) -> None:
+    def __init__(self, request: Request, client: Client, is_chat: bool = False) -> None:
         self._client = client
+        self._is_chat = is_chat
         self._spool = request.spool
         self.body, request.body = request.body, b""
         self.headers = request.headers
         self.since = 0.0
         self.is_wanted = True
-        self.is_alone = request.spool is not None
+        self.is_alone = is_chat or request.spool is not None
         self.is_streaming = False
 
     def describe(self, wants_headers: bool) -> RequestFacts:
@@ -77,6 +89,7 @@ class Job:
             {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers.items()}
             if wants_headers
             else None,
+            self._is_chat,
         )
         return facts if self._spool is None else (*facts, self._spool.path)
 

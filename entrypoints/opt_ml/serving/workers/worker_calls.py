@@ -16,7 +16,7 @@ def requests_of(header: dict[str, Any], body: bytes) -> list[Request]:
     """The requests of a call."""
     described = header["requests"]
     return [
-        Request(part, facts[0], facts[1], facts[3])
+        Request(part, facts[0], facts[1], facts[3], facts[4])
         for facts, part in zip(described, bodies_of(described, body), strict=True)
     ]
 
@@ -25,7 +25,7 @@ def bodies_of(described: Sequence[RequestFacts], body: bytes) -> list[bytes]:
     """The bodies of the requests of a frame, which are in its body or on disk."""
     parts = frames.cut(body, (facts[2] for facts in described))
     return [
-        read_spooled(facts[4]) if len(facts) > 4 else part
+        read_spooled(facts[5]) if len(facts) > 5 else part
         for facts, part in zip(described, parts, strict=True)
     ]
 
