@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import boto3
 import pytest
 from botocore.config import Config
+from moto.server import ThreadedMotoServer
 
 from tests.codebuild.fake_aws import REGION, FakeAws, serve
+from tests.codebuild.runner import Runner
+from toolkit.aws.session import Session
+from toolkit.codebuild import build_watch
+from toolkit.codebuild.remote_build import Listener
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +47,75 @@ def client(served: FakeAws):
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[str]:
+    """The address of S3, ECR, IAM and STS."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def aws(fake: FakeAws, moto: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Session:
+    """The session of somebody with credentials, in an empty account; its environment is this process's."""
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {
+        "AWS_CONFIG_FILE": str(tmp_path / "no-config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "no-credentials"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ENDPOINT_URL": moto,
+        "AWS_ENDPOINT_URL_CODEBUILD": fake.address,
+        "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": fake.address,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_REGION": REGION,
+    }.items():
+        monkeypatch.setenv(name, value)
+    urllib.request.urlopen(f"{moto}/moto-api/reset", data=b"").close()
+    return Session()
+
+
+@pytest.fixture
+def runner(fake: FakeAws, aws: Session, tmp_path: Path) -> Iterator[Runner]:
+    """Runs the builds that are started."""
+    made = Runner(fake, aws.client("s3"), tmp_path / "builds", os.environ)
+    yield made
+    made.join()
+
+
+class Heard:
+    """What a build lets hear."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.notes: list[str] = []
+        self.listener = Listener(self.lines.append, self.notes.append)
+
+    def printed(self) -> list[str]:
+        """What the commands printed."""
+        return [line for line in self.lines if not line.startswith("[Container]")]
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A build context of one file."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "words.txt").write_text("one\ntwo\n")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build_watch, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(build_watch, "QUIET_SECONDS", 0.02)

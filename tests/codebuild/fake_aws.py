@@ -91,9 +91,11 @@ class FakeAws:
         build["currentPhase"] = "COMPLETED"
         build["phases"].append({"phaseType": "COMPLETED", "startTime": time.time()})
 
-    def place_log(self, build_id: str) -> LogStream:
+    def place_log(self, build_id: str, project: dict[str, Any] | None = None) -> LogStream:
         """Say where the log of a build will be; `open_log` makes it be there."""
-        group, stream = f"/aws/codebuild/{build_id.partition(':')[0]}", build_id.partition(":")[2]
+        name, _, stream = build_id.partition(":")
+        config = (project or {}).get("logsConfig", {}).get("cloudWatchLogs", {})
+        group = config.get("groupName", f"/aws/codebuild/{name}")
         self.builds[build_id]["logs"] |= {
             "groupName": group,
             "streamName": stream,

@@ -1,0 +1,160 @@
+"""One build in CodeBuild, from the files here to the images in ECR, and cleaned up however it ends."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from toolkit.aws.errors import explained
+from toolkit.aws.session import Session
+from toolkit.codebuild import context, project, storage
+from toolkit.codebuild.build_watch import BuildWatch, Outcome
+from toolkit.codebuild.log_tail import LogTail
+from toolkit.errors import ToolkitError, WorkError
+from toolkit.interrupts import held_back
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is built, and where.
+
+    Attributes:
+        root: the directory that is sent.
+        names: which of its files are, by paths below it.
+        buildspec: its text.
+        settings: of the project.
+        bucket: for the archive; None for the account's default one.
+        temporary: name of a project that is made for this build and deleted after it, with the archive; None
+            for the one that is kept.
+    """
+
+    root: Path
+    names: Sequence[str]
+    buildspec: str
+    settings: project.Settings
+    bucket: str | None = None
+    temporary: str | None = None
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who hears of a build.
+
+    Attributes:
+        on_line: gets each line of the build's log.
+        on_note: gets what is done from here.
+    """
+
+    on_line: Callable[[str], None]
+    on_note: Callable[[str], None]
+
+
+def run(order: Order, session: Session, listener: Listener) -> Outcome:
+    """Send, build, and watch until the end; Ctrl-C stops the build and waits for its end.
+
+    Raises:
+        ToolkitError: something was not as it must be, before the build began.
+        WorkError: CodeBuild took no build, or AWS was lost for long.
+        KeyboardInterrupt: after a build was stopped.
+    """
+    s3, codebuild = session.client("s3"), session.client("codebuild")
+    bucket = storage.find_bucket(s3, order.bucket, session.account)
+    stored = _send(order, s3, bucket, session.account, listener)
+    with _archive_removed(order, s3, stored, listener), _project(order, codebuild, stored, listener) as name:
+        build_id = _start(codebuild, name, stored, order.buildspec)
+        listener.on_note(f"Build {build_id}")
+        watch = BuildWatch(codebuild, LogTail(session.client("logs"), listener.on_line), listener.on_note)
+        return _watch(watch, codebuild, build_id, listener, leave=order.temporary is None)
+
+
+def _send(order: Order, s3: Any, bucket: str, account: str, listener: Listener) -> storage.Stored:
+    with tempfile.TemporaryDirectory(prefix="context-") as scratch:
+        archive = context.pack(order.root, order.names, Path(scratch) / "context.zip")
+        stored = storage.store(s3, bucket, archive, account)
+    size = f"{archive.files} files, {archive.size / 1e6:.1f} MB"
+    done = "Sent" if stored.sent else "Already there:"
+    listener.on_note(f"{done} {size}, s3://{stored.location}")
+    return stored
+
+
+@contextmanager
+def _archive_removed(order: Order, s3: Any, stored: storage.Stored, listener: Listener) -> Iterator[None]:
+    """For a temporary build alone: an archive that was there before stays, for somebody else sent it."""
+    try:
+        yield
+    finally:
+        if order.temporary is not None and stored.sent:
+            with held_back(), _noted(listener, f"s3://{stored.location} is left"):
+                storage.remove(s3, stored)
+
+
+@contextmanager
+def _project(order: Order, codebuild: Any, stored: storage.Stored, listener: Listener) -> Iterator[str]:
+    """The name of the project; a temporary one is deleted after the block."""
+    definition = project.define(order.settings)
+    name = order.temporary or project.kept_name(definition)
+    try:
+        made = project.ensure(codebuild, name, definition, stored.location)
+        listener.on_note(f"{'New project' if made else 'Project'} {name}")
+        yield name
+    finally:
+        if order.temporary is not None:
+            with held_back(), _noted(listener, f"the project {name} is left"), explained(codebuild):
+                codebuild.delete_project(name=name)
+
+
+@contextmanager
+def _noted(listener: Listener, consequence: str) -> Iterator[None]:
+    """A failure to clean up is told, and hides nothing of the build."""
+    try:
+        yield
+    except ToolkitError as error:
+        listener.on_note(f"{consequence}: {error.message}")
+
+
+def _start(codebuild: Any, name: str, stored: storage.Stored, buildspec: str) -> str:
+    with held_back(), explained(codebuild):  # a build whose id was not heard cannot be stopped
+        try:
+            answer = codebuild.start_build(
+                projectName=name,
+                sourceTypeOverride="S3",
+                sourceLocationOverride=stored.location,
+                buildspecOverride=buildspec,
+            )
+        except codebuild.exceptions.AccountLimitExceededException:
+            raise WorkError(
+                "the account runs as many builds as it may.",
+                "Wait for one to end, or ask for a higher quota of CodeBuild in Service Quotas.",
+            ) from None
+    return str(answer["build"]["id"])
+
+
+def _watch(watch: BuildWatch, codebuild: Any, build_id: str, listener: Listener, leave: bool) -> Outcome:
+    try:
+        return watch.until_complete(build_id)
+    except KeyboardInterrupt:
+        _stop(codebuild, build_id, listener)
+        _tell(watch.until_complete(build_id), listener)
+        raise
+    except ToolkitError as error:
+        if leave:  # nobody here sees it any more, but it may well succeed
+            raise type(error)(
+                f"{error.message} The build goes on unseen.",
+                f"{error.cure}\n  aws codebuild batch-get-builds --ids {build_id}".lstrip(),
+            ) from None
+        _stop(codebuild, build_id, listener)
+        raise
+
+
+def _stop(codebuild: Any, build_id: str, listener: Listener) -> None:
+    listener.on_note("Stopping the build ...")
+    with held_back(), _noted(listener, "the build goes on"), explained(codebuild):
+        codebuild.stop_build(id=build_id)
+
+
+def _tell(outcome: Outcome, listener: Listener) -> None:
+    listener.on_note(f"The build ended as {outcome.status} after {outcome.seconds} s.")
