@@ -76,7 +76,9 @@ def chosen_image(config: pytest.Config) -> str:
 
 def chosen_profile(config: pytest.Config) -> Profile:
     base_name = chosen_image(config).rpartition("/")[2].partition(":")[0].partition("@")[0]
-    name = config.getoption("--profile", None) or os.environ.get("OPT_ML_PROFILE") or base_name
+    # The same image on another base is exercised in the same way.
+    usual = base_name.removesuffix("-dlc")
+    name = config.getoption("--profile", None) or os.environ.get("OPT_ML_PROFILE") or usual
     try:
         return read_profile(name)
     except FileNotFoundError as error:

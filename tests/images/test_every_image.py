@@ -43,7 +43,7 @@ def test_requirements_from_codeartifact_find_boto3(our_image):
 
 
 def test_every_package_of_the_lock_is_installed_at_its_version(our_image):
-    lock = our_image.folder / "requirements" / f"{our_image.variant.requirements}.txt"
+    lock = our_image.folder / "requirements" / f"{our_image.lock}.txt"
     locked = dict(re.findall(r"^([a-z0-9._-]+)==([^ ;\\]+)", lock.read_text(), flags=re.MULTILINE))
     installed = {
         re.sub(r"[-_.]+", "-", package["name"].lower()): package["version"]

@@ -13,6 +13,7 @@ from typing import Any
 
 from toolkit.building.images import CONTAINERS, ROOT, Image
 from toolkit.building.plan import Step
+from toolkit.building.sources import Sources
 from toolkit.namespace import LOCAL_NAMESPACE
 
 WHEEL_BUILDER = "wheel-builder"
@@ -31,6 +32,7 @@ class Surroundings:
         wheelhouse: folder handed over as the named context `wheelhouse`.
         arguments: build arguments that BuildKit knows beforehand (proxies), or PIP_NO_INDEX.
         labels: labels of every image, such as the source revision.
+        sources: where bases are pulled from.
     """
 
     ca_bundle: Path | None = None
@@ -38,6 +40,7 @@ class Surroundings:
     wheelhouse: Path | None = None
     arguments: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    sources: Sources = field(default_factory=Sources)
 
 
 def os_reference(release: str) -> str:
@@ -75,14 +78,17 @@ def _image_target(image: Image, surroundings: Surroundings) -> dict[str, Any]:
     target = _target(image.folder, variant.platform, surroundings)
     if variant.os:
         target["contexts"]["os"] = f"docker-image://{os_reference(variant.os.release)}"
+    if variant.dlc:
+        reference = surroundings.sources.reference(variant, image.digest)
+        target["contexts"]["dlc"] = f"docker-image://{reference}"
     if variant.base:
         target["contexts"] |= {
             "base": f"target:{variant.base}",
             ENTRYPOINTS: f"target:{_suffixed(ENTRYPOINTS, variant.base)}",
             WHEEL_BUILDER: f"target:{_suffixed(WHEEL_BUILDER, variant.base)}",
         }
-    if variant.requirements:
-        target["args"]["REQUIREMENTS"] = variant.requirements
+    if image.lock:
+        target["args"]["REQUIREMENTS"] = image.lock
     target["labels"] = {
         "org.opencontainers.image.title": image.name,
         "org.opencontainers.image.description": image.summary,

@@ -8,10 +8,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from toolkit.building import os_layer
+from toolkit.building import dlc_layer, os_layer
 from toolkit.building.bake import INTERMEDIATE_LABEL, Surroundings, make_definition
 from toolkit.building.images import ROOT, Image
 from toolkit.building.plan import Step
+from toolkit.building.sources import Sources, from_environment
 from toolkit.errors import ToolkitError, WorkError
 from toolkit.machine import docker, network
 
@@ -35,8 +36,11 @@ class Built:
     budget_mb: int
 
 
-def look_around() -> Surroundings:
+def look_around(sources: Sources | None = None) -> Surroundings:
     """Collect what builds take from this machine: proxy, CA bundle, index, wheelhouse, source revision.
+
+    Args:
+        sources: where bases are pulled from; None for what the AWS variables say.
 
     Raises:
         ToolkitError: a variable names a file or folder that is not there.
@@ -54,6 +58,7 @@ def look_around() -> Surroundings:
         wheelhouse=network.find_wheelhouse(),
         arguments=arguments,
         labels={"org.opencontainers.image.revision": revision} if revision else {},
+        sources=sources or from_environment(),
     )
 
 
@@ -67,9 +72,7 @@ def execute(steps: Sequence[Step], surroundings: Surroundings, *, no_cache: bool
     if docker.find_engine() is None:
         raise ToolkitError("no Docker engine answers.", "./build.py doctor --fix")
     for step in steps:
-        variant = step.image.variant
-        if variant.os:
-            os_layer.ensure(variant.os, variant.platform)
+        _pull(step.image, surroundings.sources)
     docker.bake(
         make_definition(steps, surroundings),
         [step.image.name for step in steps],
@@ -87,6 +90,15 @@ def execute(steps: Sequence[Step], surroundings: Surroundings, *, no_cache: bool
             "over the size budget: " + "; ".join(over), "Make it smaller, or raise size_budget_mb."
         )
     return built
+
+
+def _pull(image: Image, sources: Sources) -> None:
+    """Have the layers below a base in the engine; nothing for an image on one of ours."""
+    variant = image.variant
+    if variant.os:
+        os_layer.ensure(variant.os, variant.platform, sources.reference(variant, image.digest))
+    elif variant.dlc:
+        dlc_layer.ensure(sources.reference(variant, image.digest), variant.platform)
 
 
 def _measure(image: Image) -> Built:

@@ -1,110 +1,128 @@
 """The image matrix, read from containers/*/image.toml: one folder a family, one table a variant.
 
 The names are made, never typed: family `ensemble` with variant `cpu` is the image `ensemble-cpu`, locally
-`opt-ml/ensemble-cpu:latest`.
+`opt-ml/ensemble-cpu:latest`. The same on another kind of base is the variant `cpu-dlc`.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from toolkit.building import digests, schema
+from toolkit.building.schema import BaseKind, Family, Variant
+from toolkit.building.toml_lines import line_of
 from toolkit.errors import ToolkitError
 from toolkit.namespace import LOCAL_NAMESPACE
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 CONTAINERS = ROOT / "containers"
+FILE = "image.toml"
+TEMPLATE_FILE = "image.template.toml"  # of containers/template, which `build.py new` copies
 
-Platform = Literal["linux/amd64", "linux/arm64"]  # IMG-06, IMG-07
 
+class Image(BaseModel):
+    """One buildable image: a family's folder and one of its variants.
 
-class _Strict(BaseModel):
+    Attributes:
+        name: family and variant, such as `ensemble-cpu`.
+        folder: the family's.
+        summary: what it is for, one line.
+        labels: of the image, as the family declares them.
+        variant: as declared.
+        bases: the images below it, the next one first.
+        lowest: the variant of the lowest of them (its own for a base), which says where layers, Python and
+            support come from.
+        cuda: CUDA of the image's libraries, such as `13.0`; None for an image without.
+        digest: for a base: the content to pull, where that is locked.
+    """
+
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class OperatingSystem(_Strict):
-    """Where the lowest layer of a base comes from."""
-
-    image: Annotated[str, Field(description="Image to pull where a registry answers.")]
-    release: Annotated[str, Field(description="Debian release that debootstrap makes where none does.")]
-
-
-class Acknowledgement(_Strict):
-    """Why a base is still used although nobody mends it any more, and how long that holds."""
-
-    until: Annotated[date, Field(description="Last day on which it is built.")]
-    reason: Annotated[str, Field(min_length=1, description="One line.")]
-
-
-class Variant(_Strict):
-    """One image of a family."""
-
-    platform: Annotated[
-        Platform, Field(description="SageMaker runs linux/amd64, and arm64 on Graviton endpoints.")
-    ]
-    size_budget_mb: Annotated[int, Field(gt=0, description="Largest unpacked size in MB (1,000,000 bytes).")]
-    base: Annotated[str | None, Field(description="Name of the image it is built on.")] = None
-    os: Annotated[OperatingSystem | None, Field(description="For a base: its operating system layer.")] = None
-    end_of_support: Annotated[
-        date | None, Field(description="For a base: last day on which its security holes are mended.")
-    ] = None
-    acknowledged: Annotated[
-        Acknowledgement | None, Field(description="For a base whose support has ended: it is built still.")
-    ] = None
-    requirements: Annotated[str | None, Field(description="Lock in requirements/, without `.txt`.")] = None
-
-
-class Family(_Strict):
-    """A folder of containers/ and its image.toml."""
-
-    summary: Annotated[str, Field(description="What the image is for, one line.")]
-    variants: Annotated[dict[str, Variant], Field(min_length=1, description="Variant name to variant.")]
-    labels: Annotated[dict[str, str], Field(description="Image labels of every variant.")] = {}
-
-
-class Image(_Strict):
-    """One buildable image: a family's folder and one of its variants."""
 
     name: str
     folder: Path
     summary: str
     labels: dict[str, str]
     variant: Variant
+    bases: tuple[str, ...]
+    lowest: Variant
+    cuda: str | None
+    digest: str | None
 
     @property
     def reference(self) -> str:
         """The local image reference."""
         return f"{LOCAL_NAMESPACE}/{self.name}:latest"
 
+    @property
+    def variant_name(self) -> str:
+        """The variant's key in image.toml."""
+        return self.name.removeprefix(f"{self.folder.name}-")
 
-def load(containers: Path = CONTAINERS) -> Mapping[str, Image]:
+    @property
+    def base_kind(self) -> BaseKind:
+        """What the lowest base is: an operating system (`slim`) or a Deep Learning Container (`dlc`)."""
+        return "dlc" if self.lowest.dlc else "slim"
+
+    @property
+    def python(self) -> str:
+        """Version of the image's Python, such as `3.11`."""
+        below = self.lowest.dlc or self.lowest.os
+        assert below is not None  # noqa: S101 - `load` refuses others
+        return below.python
+
+    @property
+    def end_of_support(self) -> date | None:
+        """The day on which the support of the lowest base ends."""
+        return self.lowest.end_of_support
+
+    @property
+    def lock(self) -> str | None:
+        """Stem of the lock in requirements/: one for each kind of base, which has its Python and packages."""
+        stem = self.variant.requirements
+        return stem if stem is None or self.base_kind == "slim" else f"{stem}-{self.base_kind}"
+
+
+def load(containers: Path = CONTAINERS, files: Sequence[str] = (FILE,)) -> Mapping[str, Image]:
     """All images by name, bases first, then in the order of their names.
 
+    Args:
+        containers: the folder of the families.
+        files: names of the declarations in them.
+
     Raises:
-        ToolkitError: every error of every image.toml, each with its file and key.
+        ToolkitError: every error of every image.toml, each with its file, line and key.
     """
     problems: list[str] = []
-    images: dict[str, Image] = {}
-    for path in sorted(containers.glob("*/image.toml")):
+    declared: dict[str, tuple[Path, Family, str]] = {}
+    unread: list[str] = []
+    for path in sorted(path for file in files for path in containers.glob(f"*/{file}")):
+        text = path.read_text(encoding="utf-8")
         try:
-            family = Family.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+            family = Family.model_validate(tomllib.loads(text))
         except tomllib.TOMLDecodeError as error:
-            problems.append(f"{path}: {error}")
+            problems.append(f"{shown(path)}: {error}")
+            unread.append(f"{path.parent.name}-")
         except ValidationError as error:
-            problems += [f"{path}: {_describe(problem)}" for problem in error.errors()]
+            problems += [_describe(path, text, problem) for problem in error.errors()]
+            unread.append(f"{path.parent.name}-")
         else:
-            images |= _images_of(path.parent, family)
-    for image in images.values():
-        problems += _wrong_base(image, images)
+            declared |= {f"{path.parent.name}-{name}": (path, family, name) for name in family.variants}
+    for name, (path, family, variant_name) in declared.items():
+        problem = _wrong_base(name, family.variants[variant_name], declared, tuple(unread))
+        if problem:
+            line = line_of(path.read_text(encoding="utf-8"), ("variants", variant_name))
+            problems.append(f"{shown(path)}:{line}: {name} {problem}")
     if problems:
         raise ToolkitError("the image matrix has errors:\n  " + "\n  ".join(problems))
+    images = {name: _image(name, declared) for name in declared}
     return dict(sorted(images.items(), key=lambda item: (item[1].variant.base is not None, item[0])))
 
 
@@ -128,11 +146,44 @@ def find(name: str) -> Image:
     raise ToolkitError(f"there is no image called {name!r}.", f"{hint}`./build.py list` shows all.")
 
 
-def end_of_support(image: Image) -> date | None:
-    """The day on which the support of an image's lowest base ends; None where nobody has said it."""
-    while image.variant.base is not None:
-        image = find(image.variant.base)
-    return image.variant.end_of_support
+def on_base(image: Image, base: str, images: Mapping[str, Image]) -> Image:
+    """The same image on another base.
+
+    Args:
+        image: of the matrix.
+        base: `slim`, `dlc`, or the name of a base of the matrix, such as `dlc-autogluon15-cpu`.
+        images: the matrix.
+
+    Raises:
+        ToolkitError: the family does not declare it.
+    """
+    named = images.get(base)
+    kind = named.base_kind if named else base
+    stem = image.variant_name.removesuffix(f"-{image.base_kind}")
+    sisters = [
+        one
+        for one in images.values()
+        if one.folder == image.folder
+        and one.base_kind == kind
+        and one.variant_name in (stem, f"{stem}-{kind}")
+    ]
+    if not sisters or (named is not None and named.variant.base is not None):
+        kinds = sorted({one.base_kind for one in images.values() if one.folder == image.folder})
+        raise ToolkitError(
+            f"{image.name} is not declared for the base {base!r}.",
+            f"It has {' and '.join(kinds)}; {shown(image.folder / FILE)} declares them.",
+        )
+    if named is None:
+        return sisters[0]
+    if named.python != sisters[0].python:
+        raise ToolkitError(
+            f"{base} has Python {named.python}; the lock of {sisters[0].name} is for {sisters[0].python}.",
+            f"Declare a variant of its own in {shown(image.folder / FILE)}.",
+        )
+    changed = sisters[0].variant.model_copy(update={"base": base})
+    cuda = changed.cuda or named.cuda
+    below = {"bases": (base,), "lowest": named.variant, "cuda": cuda}
+    return sisters[0].model_copy(update={"variant": changed, **below})
 
 
 def local_reference(name: str) -> str:
@@ -144,43 +195,80 @@ def local_reference(name: str) -> str:
     return name if "/" in name or ":" in name else find(name).reference
 
 
-def _images_of(folder: Path, family: Family) -> dict[str, Image]:
-    return {
-        f"{folder.name}-{variant_name}": Image(
-            name=f"{folder.name}-{variant_name}",
-            folder=folder,
-            summary=family.summary,
-            labels=family.labels,
-            variant=variant,
-        )
-        for variant_name, variant in family.variants.items()
-    }
+def shown(path: Path) -> Path:
+    """A path as messages have it: from the root of the checkout, where it lies in it."""
+    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
 
 
-def _wrong_base(image: Image, images: Mapping[str, Image]) -> list[str]:
-    variant = image.variant
-    place = f"{image.folder / 'image.toml'}: {image.name}"
-    if (variant.base is None) == (variant.os is None):
-        return [f"{place} needs either `base` or `os`"]
-    if variant.os is not None and variant.end_of_support is None:
-        return [f"{place} is a base and needs `end_of_support`, such as 2028-06-30"]
-    if variant.base is not None and variant.base not in images:
-        nearest = get_close_matches(variant.base, images, n=1)
-        return [
-            f"{place}: base {variant.base!r} is no image" + (f"; nearest: {nearest[0]}" if nearest else "")
-        ]
-    return []
+def _image(name: str, declared: Mapping[str, tuple[Path, Family, str]]) -> Image:
+    path, family, variant_name = declared[name]
+    variant = lowest = family.variants[variant_name]
+    bases: list[str] = []
+    cuda = variant.cuda
+    while lowest.base is not None:
+        bases.append(lowest.base)
+        _, below, below_name = declared[lowest.base]
+        lowest = below.variants[below_name]
+        cuda = cuda or lowest.cuda
+    pin = digests.read(path.parent).get(variant_name)
+    return Image(
+        name=name,
+        folder=path.parent,
+        summary=family.summary,
+        labels=family.labels,
+        variant=variant,
+        bases=tuple(bases),
+        lowest=lowest,
+        cuda=cuda,
+        digest=pin.digest if pin and pin.tag == tag_of(variant) else None,
+    )
 
 
-def _describe(problem: Any) -> str:
-    key = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        known = {
-            *Family.model_fields,
-            *Variant.model_fields,
-            *OperatingSystem.model_fields,
-            *Acknowledgement.model_fields,
-        }
-        nearest = get_close_matches(str(problem["loc"][-1]), known, n=1)
-        return f"{key}: unknown key" + (f"; nearest: {nearest[0]}" if nearest else "")
-    return f"{key}: {problem['msg']}"
+def tag_of(base: Variant) -> str:
+    """What is pulled for a base, without the registry: `pytorch:2.13-cpu-amzn2023-sagemaker`."""
+    if base.dlc is not None:
+        return f"{base.dlc.repository}:{base.dlc.tag}"
+    assert base.os is not None  # noqa: S101 - `load` refuses others
+    return base.os.image
+
+
+def _wrong_base(
+    name: str, variant: Variant, declared: Mapping[str, tuple[Path, Family, str]], unread: tuple[str, ...]
+) -> str | None:
+    """What is wrong with the base of one variant; a base in a file that could not be read is not known."""
+    if sum(field is not None for field in (variant.base, variant.os, variant.dlc)) != 1:
+        return "needs one of `base`, `os` and `dlc`"
+    if variant.base is None:
+        needed = "is a base and needs `end_of_support`, such as 2028-06-30"
+        return needed if variant.end_of_support is None else None
+    if variant.base.startswith(unread):
+        return None
+    if variant.base not in declared:
+        nearest = get_close_matches(variant.base, declared, n=1)
+        hint = f"; nearest: {nearest[0]}" if nearest else ""
+        return f"has a base {variant.base!r} that is no image{hint}"
+    return _circle(name, declared)
+
+
+def _circle(name: str, declared: Mapping[str, tuple[Path, Family, str]]) -> str | None:
+    """Says so where the bases of an image lead back to one that was passed already."""
+    passed, at = [name], name
+    while at in declared:
+        _, family, variant_name = declared[at]
+        base = family.variants[variant_name].base
+        if base is None:
+            return None
+        passed.append(base)
+        if base in passed[:-1]:
+            return f"stands on itself: {' on '.join(passed)}"
+        at = base
+    return None
+
+
+def _describe(path: Path, text: str, problem: Any) -> str:
+    keys = [str(part) for part in problem["loc"]]
+    place = f"{shown(path)}:{line_of(text, keys)}: {'.'.join(keys)}"
+    if problem["type"] != "extra_forbidden":
+        return f"{place}: {problem['msg']}"
+    nearest = get_close_matches(keys[-1], schema.known_keys(), n=1)
+    return f"{place}: unknown key" + (f"; nearest: {nearest[0]}" if nearest else "")

@@ -1,7 +1,9 @@
 """Hash-pinned locks: which there are and how uv resolves each.
 
-A family's lock holds its own requirements and those of `opt_ml`, for the platform of the variant that names
-it. Names in requirements/excludes.txt are left out of the resolution. Wheels that are on no public index, as
+A family's lock holds its own requirements and those of `opt_ml`, for the platform and the Python of the
+variant that names it. On a Deep Learning Container it has, wherever they fit, the versions that the container
+brings: pip then finds them installed, and leaves them as they are. Names in requirements/excludes.txt, and on
+such a base in excludes-dlc.txt, are left out of the resolution. Wheels that are on no public index, as
 PyTorch's without CUDA, are found in the wheelhouse (see `network.find_wheelhouse`).
 """
 
@@ -9,24 +11,31 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.building.images import ROOT, matrix
+from toolkit.building.images import CONTAINERS, FILE, ROOT, TEMPLATE_FILE, Image, load, matrix
 from toolkit.errors import ToolkitError
 from toolkit.machine.network import find_wheelhouse
 
 # manylinux_2_28: what the oldest base (Debian 12, Amazon Linux 2023) can load.
 UV_PLATFORMS = {"linux/amd64": "x86_64-manylinux_2_28", "linux/arm64": "aarch64-manylinux_2_28"}
-IMAGE_PYTHON = "3.11"
 
 
 @dataclass(frozen=True)
 class Lock:
-    """One lock file (path from the root of the checkout) and the command that makes it."""
+    """One lock file and the command that makes it.
+
+    Attributes:
+        output: path from the root of the checkout.
+        command: uv's, run there.
+        preferred: list of the versions to take wherever they fit, or None for the newest.
+    """
 
     output: Path
     command: tuple[str, ...]
+    preferred: Path | None = None
 
 
 def find_locks() -> list[Lock]:
@@ -58,32 +67,59 @@ def find_locks() -> list[Lock]:
         _lock("entrypoints/build-requirements.txt", "entrypoints/build-requirements.in", *anywhere),
     ]
     wheelhouse = find_wheelhouse()
-    for image in matrix().values():
-        if image.variant.requirements is None:
-            continue
-        folder = (image.folder / "requirements").relative_to(ROOT)
-        stem = image.variant.requirements
-        options = [
-            "--python-version",
-            IMAGE_PYTHON,
-            "--python-platform",
-            UV_PLATFORMS[image.variant.platform],
-        ]
-        if (ROOT / folder / "excludes.txt").exists():
-            options += ["--excludes", str(folder / "excludes.txt")]
-        if wheelhouse:
-            options += ["--find-links", str(wheelhouse)]
-        locks.append(
-            _lock(f"{folder}/{stem}.txt", f"{folder}/{stem}.in", "entrypoints/pyproject.toml", *options)
-        )
+    locks += [_image_lock(image, wheelhouse) for image in all_images().values() if image.lock]
     return [*locks, *_benchmark_locks()]
+
+
+def _image_lock(image: Image, wheelhouse: Path | None) -> Lock:
+    folder = (image.folder / "requirements").relative_to(ROOT)
+    options = ["--python-version", image.python, "--python-platform", UV_PLATFORMS[image.variant.platform]]
+    for name in ("excludes.txt", f"excludes-{image.base_kind}.txt"):
+        if (ROOT / folder / name).exists():
+            options += ["--excludes", str(folder / name)]
+    if wheelhouse:
+        options += ["--find-links", str(wheelhouse)]
+    inputs = (f"{folder}/{image.variant.requirements}.in", "entrypoints/pyproject.toml")
+    return _lock(f"{folder}/{image.lock}.txt", *inputs, *options, preferred=packages_of_base(image))
+
+
+def all_images() -> Mapping[str, Image]:
+    """The matrix, and the template of a new family."""
+    return load(CONTAINERS, (FILE, TEMPLATE_FILE))
+
+
+def packages_of_base(image: Image) -> Path | None:
+    """The list of Python packages that the Deep Learning Container below an image brings, or None."""
+    dlc = image.lowest.dlc
+    if dlc is None:
+        return None
+    base = all_images()[image.bases[-1]] if image.bases else image
+    path = base.folder / "packages" / f"{dlc.packages or base.variant_name}.txt"
+    return path.relative_to(ROOT) if path.exists() else None
+
+
+def choose(paths: Sequence[str]) -> list[Lock]:
+    """The locks at or below any of `paths` (from the root of the checkout); all where none is given.
+
+    Raises:
+        ToolkitError: a path with no lock.
+    """
+    locks = find_locks()
+    chosen: list[Lock] = []
+    for path in map(Path, paths):
+        found = [lock for lock in locks if path == lock.output or path in lock.output.parents]
+        if not found:
+            raise ToolkitError(f"there is no lock at {path}.", "`./build.py lock --dry-run` shows all.")
+        chosen += [lock for lock in found if lock not in chosen]
+    return chosen if paths else locks
 
 
 def _benchmark_locks() -> list[Lock]:
     """Those of the servers that benchmarks/serving measures, on the model libraries of the ensemble image."""
     folder = Path("benchmarks/serving/requirements")
     options = ["--excludes", str(folder / "excludes.txt")]
-    options += ["--python-version", IMAGE_PYTHON, "--python-platform", UV_PLATFORMS["linux/amd64"]]
+    below = matrix()["ensemble-cpu"]
+    options += ["--python-version", below.python, "--python-platform", UV_PLATFORMS[below.variant.platform]]
     locks = []
     for path in sorted((ROOT / folder).glob("*.in"), key=lambda path: (path.stem != "models", path.stem)):
         overrides = folder / f"{path.stem}.overrides"
@@ -98,14 +134,26 @@ def resolve(lock: Lock) -> None:
     Raises:
         ToolkitError: uv found no solution, or is not installed.
     """
+    output = ROOT / lock.output
+    before = output.read_bytes() if output.exists() else None
+    if lock.preferred:
+        # What the output file holds beforehand is what uv keeps wherever it fits.
+        output.write_bytes((ROOT / lock.preferred).read_bytes())
     result = subprocess.run(lock.command, cwd=ROOT, capture_output=True, text=True, check=False)
     if result.returncode:
+        if before is not None:
+            output.write_bytes(before)
+        else:
+            output.unlink(missing_ok=True)
         raise ToolkitError(
             f"{lock.output} could not be resolved:\n{result.stderr.strip()}", "make setup lock"
         )
 
 
-def _lock(output: str, *arguments: str) -> Lock:
+def _lock(output: str, *arguments: str, preferred: Path | None = None) -> Lock:
     # No header and no index address: a lock says what, not from where.
-    options = ("--quiet", "--generate-hashes", "--no-header", "--upgrade", "--output-file", output)
-    return Lock(Path(output), (sys.executable, "-m", "uv", "pip", "compile", *arguments, *options))
+    options = ["--quiet", "--generate-hashes", "--no-header", "--output-file", output]
+    if preferred is None:
+        options.append("--upgrade")
+    command = (sys.executable, "-m", "uv", "pip", "compile", *arguments, *options)
+    return Lock(Path(output), command, preferred)

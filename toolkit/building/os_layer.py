@@ -10,7 +10,7 @@ from pathlib import Path
 from platform import machine
 
 from toolkit.building.bake import os_reference
-from toolkit.building.images import OperatingSystem
+from toolkit.building.schema import OperatingSystem
 from toolkit.errors import ToolkitError
 from toolkit.machine import docker, engine
 
@@ -30,8 +30,13 @@ def is_present(system: OperatingSystem) -> bool:
     return docker.inspect_image(os_reference(system.release)) is not None
 
 
-def ensure(system: OperatingSystem, platform: str) -> None:
+def ensure(system: OperatingSystem, platform: str, source: str) -> None:
     """Make the local image `os_reference(system.release)` exist.
+
+    Args:
+        system: the layer.
+        platform: such as `linux/amd64`.
+        source: reference to pull it by.
 
     Raises:
         ToolkitError: no registry answers, and this machine cannot make it either.
@@ -39,14 +44,14 @@ def ensure(system: OperatingSystem, platform: str) -> None:
     if is_present(system):
         return
     reference = os_reference(system.release)
-    print(f"Pulling {system.image} ...", flush=True)
-    refusal = docker.pull_image(system.image, platform)
+    print(f"Pulling {source} ...", flush=True)
+    refusal = docker.pull_image(source, platform)
     if refusal is None:
-        docker.tag_image(system.image, reference)
+        docker.tag_image(source, reference)
         return
     if not (engine.can_install() and platform == "linux/amd64" and machine() == "x86_64"):
         raise ToolkitError(
-            f"{system.image} could not be pulled ({refusal}), and only Debian on x86-64 as root can make it.",
+            f"{source} could not be pulled ({refusal}), and only Debian on x86-64 as root can make it.",
             f"Pull it through your own registry: docker pull YOURS && docker tag YOURS {reference}",
         )
     print(

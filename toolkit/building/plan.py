@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from toolkit.building.images import Image
+from toolkit.building.images import FILE, Image, find, matrix, on_base, shown
 from toolkit.errors import ToolkitError
 
 
@@ -47,11 +47,29 @@ def make_plan(names: Sequence[str], images: Mapping[str, Image], today: date | N
     return list(steps.values())
 
 
+def plan_on_base(names: Sequence[str], base: str | None) -> list[Step]:
+    """The plan for images of this checkout.
+
+    Args:
+        names: images; none for all that stand on another.
+        base: the kind or the name of the base to put them on; None for the one that their names say.
+
+    Raises:
+        ToolkitError: an unknown image, a base that it is not declared for, or one whose support has ended.
+    """
+    images = dict(matrix())
+    chosen = [find(name) for name in names] or [one for one in images.values() if one.variant.base]
+    if base is not None:
+        chosen = [on_base(image, base, images) for image in chosen]
+    images |= {image.name: image for image in chosen}
+    return make_plan([image.name for image in chosen], images)
+
+
 def _check_support(image: Image, today: date) -> None:
     end, acknowledged = image.variant.end_of_support, image.variant.acknowledged
     if end is None or today <= end or (acknowledged is not None and today <= acknowledged.until):
         return
-    place = f"{image.folder / 'image.toml'}: [variants.{image.name.removeprefix(image.folder.name + '-')}]"
+    place = f"{shown(image.folder / FILE)}: [variants.{image.variant_name}]"
     again = f", and its acknowledgement on {acknowledged.until}" if acknowledged else ""
     raise ToolkitError(
         f"The support of {image.name} ended on {end}{again}: its security holes are mended no more.",

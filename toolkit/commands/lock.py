@@ -9,6 +9,7 @@ HELP = "Resolve the requirements files anew, with hashes and without an index ad
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="only these, such as containers/ensemble")
     parser.add_argument("--dry-run", action="store_true", help="print the commands and stop")
 
 
@@ -16,7 +17,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run `uv pip compile` for each lock, or print how."""
     from toolkit.building import locks
 
-    for lock in locks.find_locks():
+    for lock in locks.choose(arguments.paths):
         if arguments.dry_run:
             print(" ".join(lock.command))
         else:

@@ -83,7 +83,7 @@ def test_list_gives_json_with_names_and_local_references(capsys):
     assert cli.main(["list", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert {"base-slim", "ensemble-cpu"} <= {row["name"] for row in rows}
-    assert {row["end_of_support"] for row in rows if row["name"].endswith("-cpu")} == {"2028-06-30"}
+    assert {row["end_of_support"] for row in rows if row["base_kind"] == "slim"} == {"2028-06-30"}
     assert all(row["image"].startswith(f"{LOCAL_NAMESPACE}/") for row in rows)
 
 

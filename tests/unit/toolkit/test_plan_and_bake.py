@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.building import bake, images
+from toolkit.building import bake, images, schema
 from toolkit.building.bake import Surroundings
 from toolkit.building.plan import make_plan
 from toolkit.errors import ToolkitError
@@ -34,13 +34,9 @@ def test_each_image_is_planned_once():
 
 def acknowledged(until):
     base = MATRIX["base-slim"]
-    said = images.Acknowledgement(until=until, reason="the next one is being tested")
-    return {
-        **MATRIX,
-        "base-slim": base.model_copy(
-            update={"variant": base.variant.model_copy(update={"acknowledged": said})}
-        ),
-    }
+    said = schema.Acknowledgement(until=until, reason="the next one is being tested")
+    variant = base.variant.model_copy(update={"acknowledged": said})
+    return {**MATRIX, "base-slim": base.model_copy(update={"variant": variant})}
 
 
 def test_a_base_whose_support_has_ended_is_refused_unless_that_is_acknowledged_for_the_day():

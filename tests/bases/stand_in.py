@@ -1,0 +1,51 @@
+"""A stand-in for an AWS Deep Learning Container, in a local registry under AWS's repository name."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.differential.toolkit_image import build_on
+from toolkit.building import images
+from toolkit.building.sources import Sources
+from toolkit.namespace import LOCAL_NAMESPACE
+
+LOCAL = f"{LOCAL_NAMESPACE}/dlc-stand-in:latest"
+
+
+@contextmanager
+def stand_in(base: images.Image, packages: list[str], registry: str) -> Iterator[str]:
+    """Build and push it, and yield the reference by which a build with that registry pulls it.
+
+    Args:
+        base: the Deep Learning Container of the matrix that it stands for.
+        packages: what it brings, as `name==version`.
+        registry: `HOST:PORT`.
+    """
+    reference = Sources(registry=registry).reference(base.variant)
+    build_on("base-slim", Path(__file__).parent, LOCAL, {"PACKAGES": " ".join(packages)})
+    try:
+        docker("tag", LOCAL, reference)
+        docker("push", "--quiet", reference)
+        docker("rmi", reference)  # so that a build has to pull it
+        yield reference
+    finally:
+        docker("rmi", "--force", LOCAL)
+
+
+def brought(base: images.Image, *names: str) -> list[str]:
+    """Packages of the list of what a Deep Learning Container brings, at its versions."""
+    dlc = base.variant.dlc
+    assert dlc is not None
+    path = base.folder / "packages" / f"{dlc.packages or base.variant_name}.txt"
+    versions = dict(line.split("==") for line in path.read_text().splitlines() if "==" in line)
+    return [f"{name}=={versions[name]}" for name in names]
+
+
+def docker(*arguments: str) -> str:
+    """The output of a docker command that must not fail."""
+    result = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()

@@ -1,0 +1,115 @@
+"""The same Dockerfile on an AWS Deep Learning Container: here on a stand-in, pulled from a registry."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from tests.bases.stand_in import brought, docker, stand_in
+from tests.docker_registry import docker_registry
+from toolkit.building import builder, images, scaffold
+from toolkit.building.images import Image
+from toolkit.building.plan import make_plan
+from toolkit.building.sources import Sources
+from toolkit.errors import ToolkitError
+from toolkit.jobs.job import Channel, JobResult, TrainingJob, execute, plan
+from toolkit.namespace import LOCAL_NAMESPACE
+from toolkit.serving.endpoint import Endpoint
+
+pytestmark = pytest.mark.docker
+
+FAMILY = "forest"
+BROUGHT = ("boto3", "botocore", "httptools", "jmespath", "numpy", "python-dateutil", "s3transfer", "six")
+BROUGHT += ("urllib3", "uvloop", "websockets")
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The registry's address, with the stand-in under AWS's name."""
+    base = images.find("dlc-pytorch-cpu")
+    directory = tmp_path_factory.mktemp("registry")
+    with docker_registry(directory) as address, stand_in(base, brought(base, *BROUGHT), address):
+        yield address
+
+
+@pytest.fixture(scope="module")
+def matrix(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Image]:
+    """The matrix of a checkout with a new family."""
+    containers = tmp_path_factory.mktemp("checkout") / "containers"
+    for name in ("base", "dlc"):
+        shutil.copytree(images.CONTAINERS / name, containers / name)
+    scaffold.make_family(FAMILY, ("slim", "dlc"), containers, containers.parent)
+    return dict(images.load(containers))
+
+
+@pytest.fixture(scope="module")
+def built(matrix: dict[str, Image], registry: str) -> Iterator[Image]:
+    """The new family's image on the stand-in, under names of its own: a real base stays what it is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(images, "LOCAL_NAMESPACE", f"{LOCAL_NAMESPACE}-bases")
+        image = matrix[f"{FAMILY}-cpu-dlc"]
+        sources = Sources(registry=registry)
+        steps = make_plan([image.name], matrix)
+        builder.execute(steps, builder.look_around(sources))
+        try:
+            yield image
+        finally:
+            references = [step.image.reference for step in steps]
+            docker("rmi", "--force", *references, sources.reference(image.lowest))
+
+
+@pytest.fixture(scope="module")
+def trained(built: Image, tmp_path_factory: pytest.TempPathFactory) -> JobResult:
+    """A job on a table whose label is twice the first column, and one."""
+    directory = tmp_path_factory.mktemp("job")
+    (directory / "data.csv").write_text(
+        "a,b,label\n" + "".join(f"{n},{n % 3},{2 * n + 1}\n" for n in range(30))
+    )
+    channels = (Channel("train", directory / "data.csv"),)
+    job = TrainingJob(
+        built.reference,
+        name="a-job",
+        jobs_dir=directory / "jobs",
+        channels=channels,
+        hyperparameters={"label": "label", "rounds": "2000"},
+    )
+    return execute(plan(job))
+
+
+@pytest.mark.contract("TRAIN-05", "TT-18")
+def test_our_train_runs_and_not_that_of_the_image_below(built: Image, trained: JobResult) -> None:
+    assert trained.status == "Completed", trained.log.read_text()
+    assert "of the image below" not in trained.log.read_text()
+    configuration = json.loads(docker("image", "inspect", built.reference))[0]["Config"]
+    assert not configuration["Entrypoint"]
+    assert configuration["Cmd"] == ["train"]
+
+
+def test_the_model_is_served(built: Image, trained: JobResult) -> None:
+    with Endpoint(built.reference, model=trained.model) as endpoint:
+        answer = endpoint.invoke(b"10,1\n20,2\n", "text/csv", "text/csv")
+    assert answer.status == 200, answer.body
+    assert [float(line) for line in answer.body.split()] == pytest.approx([21, 41], abs=0.5)
+
+
+def test_what_the_base_brings_at_the_locks_version_is_not_installed_again(built: Image) -> None:
+    last_lines = "tail -qn 1 /opt/venv/lib/python3*/site-packages/{numpy,boto3,websockets}/__init__.py"
+    said = docker("run", "--rm", "--network", "none", built.reference, "bash", "-c", last_lines)
+    assert said.splitlines() == ["# of the base"] * 3
+
+
+@pytest.mark.contract("TRAIN-16")
+def test_nothing_of_the_base_lies_where_jobs_are_mounted(built: Image) -> None:
+    assert docker("run", "--rm", built.reference, "find", "/opt/ml", "-mindepth", "1") == ""
+
+
+def test_a_base_that_a_registry_lacks_is_named_with_the_way_out(
+    matrix: dict[str, Image], registry: str
+) -> None:
+    steps = make_plan(["dlc-autogluon-cpu"], matrix)
+    with pytest.raises(ToolkitError, match=f"{registry}/autogluon:1.6-cpu-amzn2023 could") as caught:
+        builder.execute(steps, builder.look_around(Sources(registry=registry)))
+    assert "--registry HOST" in caught.value.cure
