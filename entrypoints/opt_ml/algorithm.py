@@ -15,7 +15,8 @@ A family's package declares, in its own pyproject.toml:
     ensemble = "opt_ml_ensemble.compile:compile_existing"
 
 `opt_ml.train` names a function `train(environment: Environment) -> None`. `opt_ml.handler` names a
-module with the same functions that a user's own inference.py has (`model_fn`, `input_fn`, ...).
+module with the same functions that a user's own inference.py has (`model_fn`, `input_fn`, ...), or a
+function that returns one for a model's directory, where an image serves models of several kinds.
 `opt_ml.quick` names a function, which says how small requests are answered without a worker; see
 `opt_ml.serving.quick`. `opt_ml.compile` names a function that makes models ready for it; see
 `opt_ml.compiling`.

@@ -147,6 +147,25 @@ def learning_curve(metric: str, held_out: Sequence[float], trained_on: Sequence[
     return _svg(chart)
 
 
+def forecast(past: Sequence[float], truth: Sequence[float], lines: Mapping[str, Sequence[float]]) -> str:
+    """What was forecast beside what came, by step: those before the forecast are negative.
+
+    Args:
+        past: values before the forecast; NaN where none is known.
+        truth: values at its steps.
+        lines: name to the values that were forecast, such as the mean and quantiles.
+    """
+    chart = pygal.XY(**_SHAPE, show_dots=False, x_title="step", y_title="", max_scale=6)
+    known = [(step - len(past) + 1, value) for step, value in enumerate((*past, *truth))]
+    chart.add("actual", [(step, float(value)) for step, value in known if math.isfinite(value)])
+    for name, values in lines.items():
+        chart.add(
+            name, [(step + 1, float(value)) for step, value in enumerate(values) if math.isfinite(value)]
+        )
+    _make_room_for_legend(chart)
+    return _svg(chart)
+
+
 def _make_room_for_legend(chart: Any) -> None:
     """Height for every row of a legend of several; pygal reckons with the first alone."""
     series = len(chart.raw_series)

@@ -139,6 +139,8 @@ def load_handler(model_dir: Path) -> Handler:
     path, code_dir = find_program(model_dir)
     users = _functions(import_program(path, code_dir), str(path), True) if path else {}
     built_in = find_built_in("opt_ml.handler")
+    if callable(built_in):
+        built_in = built_in(model_dir)
     images = _functions(built_in, "the image's handler", False) if built_in is not None else {}
     if "model_fn" in users and not getattr(built_in, "fits_any_model", False):
         images = {}

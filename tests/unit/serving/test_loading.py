@@ -103,6 +103,19 @@ def test_an_image_with_a_built_in_handler_starts_without_a_model_directory(start
     assert server.post(b"1,2\n3,4").json == {"predictions": [3.0, 7.0]}
 
 
+def test_an_image_may_choose_its_handler_by_the_model(start, tmp_path):
+    install_built_in(tmp_path)
+    (tmp_path / "site" / "opt_ml_many.py").write_text(
+        "import opt_ml_sum\n\ndef handler_for(model_dir):\n"
+        "    return opt_ml_sum if model_dir.name == 'model' else None\n"
+    )
+    points = tmp_path / "site" / "opt_ml_sum-1.0.dist-info" / "entry_points.txt"
+    points.write_text("[opt_ml.handler]\nmany = opt_ml_many:handler_for\n")
+    server = start(None, PYTHONPATH=built_in_path(tmp_path), SAGEMAKER_MODEL_SERVER_WORKERS=1)
+    server.wait_until_ready()
+    assert server.post(b"1,2\n3,4").json == {"predictions": [3.0, 7.0]}
+
+
 @pytest.mark.contract("HANDLER-02", "HANDLER-03")
 def test_a_users_function_takes_the_place_of_the_built_in_one_and_the_others_stay(start, tmp_path):
     install_built_in(tmp_path)

@@ -8,6 +8,10 @@ from autogluon.core.metrics import METRICS
 from autogluon.tabular.configs.hyperparameter_configs import hyperparameter_config_dict
 from autogluon.tabular.configs.presets_configs import tabular_presets_alias, tabular_presets_dict
 from autogluon.tabular.registry import ag_model_registry
+from autogluon.timeseries.configs import get_hyperparameter_presets, get_predictor_presets
+from autogluon.timeseries.configs.predictor_presets import TIMESERIES_PRESETS_ALIASES
+from autogluon.timeseries.metrics import AVAILABLE_METRICS
+from autogluon.timeseries.models.registry import ModelRegistry
 from opt_ml.training.hyperparameters import markdown
 from opt_ml_autogluon.tabular.hyperparameters import (
     CONFIGURATIONS,
@@ -17,12 +21,25 @@ from opt_ml_autogluon.tabular.hyperparameters import (
     PRESETS,
     TABLE,
 )
+from opt_ml_autogluon.timeseries import hyperparameters as timeseries
 
 README = Path(__file__).parents[4] / "containers" / "autogluon" / "README.md"
 
 
 def test_the_readme_shows_the_table():
     assert markdown(TABLE) in README.read_text(encoding="utf-8")
+
+
+def test_the_readme_shows_the_table_of_series():
+    assert markdown(timeseries.TABLE) in README.read_text(encoding="utf-8")
+
+
+def test_autogluon_knows_every_choice_of_series():
+    assert set(timeseries.PRESETS) <= set(get_predictor_presets())
+    assert timeseries.PRESET_ALIASES.items() <= TIMESERIES_PRESETS_ALIASES.items()
+    assert set(timeseries.CONFIGURATIONS) <= set(get_hyperparameter_presets())
+    assert set(timeseries.MODEL_TYPES) <= set(ModelRegistry.available_aliases())
+    assert set(timeseries.EVAL_METRICS) <= set(AVAILABLE_METRICS)
 
 
 def test_autogluon_knows_every_choice():

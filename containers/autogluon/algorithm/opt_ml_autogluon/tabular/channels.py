@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from opt_ml.environment import Channel, Environment
+from opt_ml.environment import Channel
 from opt_ml.errors import UserError
-from opt_ml.nearest import nearest
 from opt_ml.tables.columns import find_column, find_label
 from opt_ml.tables.files import Rows, as_numbers, read_channel
 from opt_ml.tables.text import quoted
@@ -18,14 +17,6 @@ from opt_ml_autogluon.tabular.columns import Columns, feature_frame, find_column
 from opt_ml_autogluon.tabular.label import CLASSIFICATIONS, find_problem_type, label_column, without_missing
 from opt_ml_autogluon.tabular.settings import Settings
 
-# Each by the names that it has here and in the published examples.
-CHANNELS = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
-}
 FEWEST_ROWS = 10
 
 
@@ -69,7 +60,7 @@ def read_tables(channels: Mapping[str, Channel], settings: Settings) -> Tables:
             f"least {FEWEST_ROWS}."
         )
     for name in ("validation", "test"):
-        if name in channels and _is_here(channels[name]):
+        if name in channels:
             rows[name] = _with_names(read_channel(channels[name], settings["header"], label), train)
             values = label_column(rows[name], label, problem_type)
             frames[name] = _frame(rows[name], columns, values)
@@ -78,49 +69,6 @@ def read_tables(channels: Mapping[str, Channel], settings: Settings) -> Tables:
     tables = Tables(rows, frames, columns, problem_type)
     _describe(tables)
     return tables
-
-
-def find_channels(environment: Environment) -> dict[str, Channel]:
-    """The channels of a job by what they are for: train, validation, test.
-
-    Raises:
-        UserError: no train channel, an unknown one, or one that is split over several hosts.
-    """
-    names = sorted(environment.channels)
-    found: dict[str, Channel] = {}
-    for name in names:
-        channel = environment.channels[name]
-        known = CHANNELS.get(name)
-        if known in found:
-            raise UserError(
-                f"The job has a channel {found[known].name} and a channel {name}. Give one of them."
-            )
-        if known:
-            found[known] = channel
-            continue
-        meant = nearest(name, CHANNELS)
-        if meant:
-            raise UserError(f"Unknown channel {name!r}.{meant} Channels are {', '.join(CHANNELS)}.")
-        # Other programs add channels of their own, as the SageMaker SDK does for scripts (V3-10, V3-11).
-        print(f"Channel {name} is not used: channels are {', '.join(CHANNELS)}.")
-    if "train" not in found:
-        only = f"no channel train, only {', '.join(names)}" if names else "no channels"
-        raise UserError(f"The job has {only}. Add a channel train with CSV or Parquet files.")
-    for channel in found.values():
-        if len(environment.hosts) > 1 and channel.distribution == "ShardedByS3Key":
-            raise UserError(
-                f"The channel {channel.name} is split over {len(environment.hosts)} hosts (ShardedByS3Key), "
-                "but AutoGluon trains on one. Set its distribution to FullyReplicated, or take one instance."
-            )
-    return found
-
-
-def _is_here(channel: Channel) -> bool:
-    """False for a channel that this host was not given (TRAIN-45, TRAIN-46)."""
-    if channel.input_mode == "Pipe" or channel.directory.is_dir():
-        return True
-    print(f"Channel {channel.name} is not used: it has no directory on this host.")
-    return False
 
 
 def _with_names(rows: Rows, train: Rows) -> Rows:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from opt_ml.training.hyperparameters import Hyperparameter
 
-TASKS = ("tabular",)
+from opt_ml_autogluon.tasks import TASK
+
 PROBLEM_TYPES = ("auto", "binary", "multiclass", "regression", "quantile")
 # Of AutoGluon's presets those whose models this image holds; the others need pretrained weights.
 PRESETS = (
@@ -52,7 +53,7 @@ EVAL_METRICS = (
 )
 
 _DATA = (
-    Hyperparameter("task", "choice", "tabular", "What is learned from.", choices=TASKS),
+    TASK,
     Hyperparameter(
         "label",
         "text",

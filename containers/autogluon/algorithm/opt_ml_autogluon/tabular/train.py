@@ -26,9 +26,10 @@ def train(environment: Environment) -> None:
     started = time.monotonic()
     settings = read_settings(environment.hyperparameters, environment.raw_hyperparameters)
     print("Loading AutoGluon.", flush=True)
+    from opt_ml_autogluon.job_channels import find_channels
     from opt_ml_autogluon.tabular import channels, evaluation, fitting, progress, writing
 
-    found = channels.find_channels(environment)
+    found = find_channels(environment)
     if not environment.is_leader:
         # AutoGluon fits on one host, and two would write one model (TRAIN-74).
         print("AutoGluon trains on one host; this one has nothing to do.", flush=True)

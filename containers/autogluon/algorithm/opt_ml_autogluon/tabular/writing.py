@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import logging
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +13,8 @@ from autogluon.tabular import TabularPredictor
 from opt_ml.environment import Environment
 from opt_ml.training.staging import staged_model
 
+from opt_ml_autogluon.model_json import DESCRIPTION, FORMAT, write_json
 from opt_ml_autogluon.tabular.channels import Tables
-from opt_ml_autogluon.tabular.description import DESCRIPTION, FORMAT
 from opt_ml_autogluon.tabular.evaluation import Evaluation
 from opt_ml_autogluon.tabular.fitting import Fitted
 from opt_ml_autogluon.tabular.progress import versions
@@ -41,11 +39,11 @@ def write(
     """Write all of it, or nothing."""
     with staged_model(environment.model_dir) as staging:
         _save_predictor(fitted.predictor, staging, settings["save_space"])
-        _write_json(staging / DESCRIPTION, _description(environment, settings, tables, fitted))
-        _write_json(staging / "metrics.json", found.metrics)
+        write_json(staging / DESCRIPTION, _description(environment, settings, tables, fitted))
+        write_json(staging / "metrics.json", found.metrics)
         found.leaderboard.to_csv(staging / "Leaderboard.csv", index=False)
         evaluated = found.metrics.get("test", found.metrics.get("validation", {}))
-        _write_json(staging / "Model_Evaluation.txt", evaluated)
+        write_json(staging / "Model_Evaluation.txt", evaluated)
         (staging / "Fit_Summary.txt").write_text(_fit_summary(fitted.predictor), encoding="utf-8")
         write_summary(staging / "SummaryOfModels.html", tables, found)
         write_report(staging / "report.html", environment.job_name, tables, fitted, found)
@@ -106,7 +104,3 @@ def _fit_summary(predictor: TabularPredictor) -> str:
     finally:
         logger.removeHandler(handler)
     return text.getvalue()
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")

@@ -1,0 +1,169 @@
+"""AutoGluon's fit of series as a job needs it: stopped at any moment, gone on with, failing with a cause."""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autogluon.timeseries import TimeSeriesPredictor
+from autogluon.timeseries.trainer import TimeSeriesTrainer
+from opt_ml.errors import UserError
+from opt_ml.training import stopping
+from opt_ml.training.metric_lines import print_metrics
+
+from opt_ml_autogluon.timeseries.channels import Data
+from opt_ml_autogluon.timeseries.progress import Progress
+from opt_ml_autogluon.timeseries.settings import Settings
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A predictor with at least one model.
+
+    Attributes:
+        predictor: in its own directory, with everything that AutoGluon keeps.
+        is_whole: False where the job was stopped before all models were fitted.
+        seconds: that the fit took, those before an interruption included.
+    """
+
+    predictor: TimeSeriesPredictor
+    is_whole: bool
+    seconds: float
+
+
+def fit(
+    data: Data, settings: Settings, models: Mapping[str, Any], directory: Path, progress: Progress
+) -> Fitted:
+    """Fit AutoGluon's models in `directory`, an empty one.
+
+    To be called within `stopping.deferred()`.
+
+    Args:
+        data: the job's series.
+        settings: the job's.
+        models: name to hyperparameters, or a list of several.
+        directory: for AutoGluon's files.
+        progress: what is fitted already.
+
+    Raises:
+        UserError: AutoGluon refuses the arguments, or could fit no model.
+        Stopped: the job was stopped before there was a model.
+    """
+    started = time.monotonic()
+    arguments: dict[str, Any] = {"presets": settings.preset, "hyperparameters": dict(models)}
+    if "validation" in data.series:
+        arguments["tuning_data"] = data.series["validation"]
+    for name in ("num_val_windows", "excluded_model_types"):
+        if settings[name] is not None:
+            arguments[name] = list(settings[name]) if isinstance(settings[name], tuple) else settings[name]
+    if settings["time_limit"] is not None:
+        arguments["time_limit"] = max(settings["time_limit"] - progress.earlier_seconds, 1.0)
+    with _refusals():
+        predictor = TimeSeriesPredictor(
+            target=data.columns.target,
+            known_covariates_names=list(data.columns.known),
+            prediction_length=settings["prediction_length"],
+            freq=data.freq,
+            eval_metric=settings["eval_metric"],
+            quantile_levels=list(settings["quantile_levels"]),
+            path=str(directory),
+            verbosity=settings["verbosity"],
+            log_to_file=False,
+        )
+    with _refusals(), _noted() as failures, _each_model(progress):
+        predictor.fit(
+            data.series["train"],
+            refit_full=settings["refit_full"],
+            random_seed=settings["random_seed"],
+            **arguments,
+        )
+    if not predictor.model_names():
+        stopping.check()
+        raise UserError(_no_model(settings, failures.causes))
+    return Fitted(predictor, not stopping.requested(), progress.earlier_seconds + time.monotonic() - started)
+
+
+@contextmanager
+def _each_model(progress: Progress) -> Iterator[None]:
+    """Where AutoGluon fits a model: taken from a checkpoint, stopped by a signal, told in the log.
+
+    Its trainer for series has no callbacks. What is left of the fit when a signal has come is the ensemble of
+    the models that are whole, which takes moments.
+    """
+    original = TimeSeriesTrainer._train_and_save
+
+    def train_and_save(trainer: Any, train_data: Any, model: Any, **arguments: Any) -> list[str]:
+        if stopping.requested():
+            return []
+        earlier = progress.restored(model)
+        if earlier is not None:
+            trainer._add_model(model=earlier)
+            return [str(earlier.name)]
+        try:
+            with stopping.interruptible():
+                names: list[str] = original(trainer, train_data, model=model, **arguments)
+        except stopping.Stopped:
+            return []
+        for name in names:
+            score = trainer.get_model_attribute(name, "val_score")
+            if score is not None:
+                metric = trainer.eval_metric
+                print_metrics(f"validation-{name}", {metric.name: score * metric.sign})
+            progress.keep(trainer, name)
+        return names
+
+    TimeSeriesTrainer._train_and_save = train_and_save
+    try:
+        yield
+    finally:
+        TimeSeriesTrainer._train_and_save = original
+
+
+class _Failures(logging.Handler):
+    """What each model failed with, which AutoGluon tells the log alone: the last line of a traceback."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.causes: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage().strip()
+        if text.startswith("Traceback"):
+            self.causes.append(text.splitlines()[-1][:600])
+
+
+@contextmanager
+def _noted() -> Iterator[_Failures]:
+    failures, logger = _Failures(), logging.getLogger("autogluon.timeseries.trainer")
+    logger.addHandler(failures)
+    try:
+        yield failures
+    finally:
+        logger.removeHandler(failures)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """AutoGluon's complaint about an argument or the data is the user's to see, in one line."""
+    try:
+        yield
+    except (ValueError, AssertionError, TypeError) as error:
+        stopping.check()
+        traceback.print_exc()
+        raise UserError(f"AutoGluon refuses this job: {_first_line(error)}") from None
+
+
+def _no_model(settings: Settings, causes: list[str]) -> str:
+    limit = settings["time_limit"]
+    cure = f"Give it more than time_limit {limit:g} s." if limit and not causes else "See the job's log."
+    return f"AutoGluon could fit no model. {cure} {'; '.join(dict.fromkeys(causes))}".strip()
+
+
+def _first_line(cause: object) -> str:
+    return next((line.strip() for line in str(cause).splitlines() if line.strip()), "no cause given")[:600]
