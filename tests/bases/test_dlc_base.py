@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from datetime import date
 
 import pytest
 
 from tests.bases.stand_in import brought, docker, stand_in
 from tests.docker_registry import docker_registry
-from toolkit.building import builder, images, scaffold
+from toolkit.building import builder, bump, digests, dlc_layer, images, scaffold
 from toolkit.building.images import Image
 from toolkit.building.plan import make_plan
 from toolkit.building.sources import Sources
 from toolkit.errors import ToolkitError
 from toolkit.jobs.job import Channel, JobResult, TrainingJob, execute, plan
+from toolkit.machine import docker as docker_client
 from toolkit.namespace import LOCAL_NAMESPACE
 from toolkit.serving.endpoint import Endpoint
 
@@ -104,6 +106,34 @@ def test_what_the_base_brings_at_the_locks_version_is_not_installed_again(built:
 @pytest.mark.contract("TRAIN-16")
 def test_nothing_of_the_base_lies_where_jobs_are_mounted(built: Image) -> None:
     assert docker("run", "--rm", built.reference, "find", "/opt/ml", "-mindepth", "1") == ""
+
+
+def test_a_pin_is_the_digest_that_the_registry_has(
+    matrix: dict[str, Image], registry: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, sources = matrix["dlc-pytorch-cpu"], Sources(registry=registry)
+    proposals, unanswered = bump.propose([base], sources, date(2026, 11, 21))
+    assert unanswered == []
+    (proposal,) = proposals
+    assert f'+tag = "{images.tag_of(base.variant)}"' in proposal.diff()
+    digests.write(proposal.folder, proposal.pins)
+    assert bump.propose([base], sources, date(2027, 1, 1))[0][0].diff() == ""
+    pinned = images.load(base.folder.parent)[base.name]
+    reference = sources.reference(pinned.variant, pinned.digest)
+    assert reference.endswith(f"@{proposal.pins[base.variant_name].digest}")
+    dlc_layer.ensure(reference, base.variant.platform)
+    # A digest that is here is not asked for again.
+    monkeypatch.setattr(docker_client, "pull_image", lambda *_: "no registry")
+    dlc_layer.ensure(reference, base.variant.platform)
+    docker("rmi", "--force", reference)
+
+
+def test_the_packages_of_a_base_are_those_that_its_pip_lists(matrix: dict[str, Image], registry: str) -> None:
+    base, sources = matrix["dlc-pytorch-cpu"], Sources(registry=registry)
+    path = bump.write_packages(base, sources, date(2026, 11, 21))
+    lines = path.read_text().splitlines()
+    assert {*brought(images.find("dlc-pytorch-cpu"), "numpy", "boto3")} <= set(lines)
+    assert "./build.py bump --packages dlc-pytorch-cpu" in "\n".join(lines[:2])
 
 
 def test_a_base_that_a_registry_lacks_is_named_with_the_way_out(

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from toolkit.building import dlc_layer, os_layer
+from toolkit.building import dlc_layer, host_amis, os_layer
 from toolkit.building.bake import INTERMEDIATE_LABEL, Surroundings, make_definition
 from toolkit.building.images import ROOT, Image
 from toolkit.building.plan import Step
@@ -27,6 +27,7 @@ class Built:
         digest: the engine's id of the image, `sha256:...`.
         size_mb: unpacked, in MB (1,000,000 bytes).
         budget_mb: what its image.toml allows.
+        inference_ami_version: host that an endpoint of it needs for its CUDA; None for any.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Built:
     digest: str
     size_mb: float
     budget_mb: int
+    inference_ami_version: str | None = None
 
 
 def look_around(sources: Sources | None = None) -> Surroundings:
@@ -111,6 +113,7 @@ def _measure(image: Image) -> Built:
         facts["Id"],
         docker.unpacked_size(image.reference) / 1e6,
         image.variant.size_budget_mb,
+        host_amis.realtime(image.cuda) if image.cuda else None,
     )
 
 

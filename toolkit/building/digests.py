@@ -39,9 +39,14 @@ def read(folder: Path) -> dict[str, Pin]:
 
 
 def write(folder: Path, pins: Mapping[str, Pin]) -> None:
-    """Write the folder's pins, in the order of their names."""
+    """Write the folder's pins."""
+    (folder / FILE).write_text(text(pins), encoding="utf-8")
+
+
+def text(pins: Mapping[str, Pin]) -> str:
+    """The file for these pins, in the order of their names; empty for none."""
     parts = [
         f'\n[{variant}]\ntag = "{pin.tag}"\ndigest = "{pin.digest}"\nchecked = {pin.checked}\n'
         for variant, pin in sorted(pins.items())
     ]
-    (folder / FILE).write_text(_HEAD + "".join(parts), encoding="utf-8")
+    return _HEAD + "".join(parts) if parts else ""

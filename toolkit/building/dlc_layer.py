@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import re
+
 from toolkit.errors import ToolkitError
 from toolkit.machine import docker
+
+_PRIVATE = re.compile(r"\d{12}\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.")
+_signed_in: set[str] = set()
 
 
 def ensure(reference: str, platform: str) -> None:
@@ -16,7 +22,13 @@ def ensure(reference: str, platform: str) -> None:
     if here and "@" in reference:
         return
     print(f"Pulling {reference} ...", flush=True)
-    refusal = docker.pull_image(reference, platform)
+    try:
+        log_in(reference)
+        refusal = docker.pull_image(reference, platform)
+    except ToolkitError as error:
+        if not here:
+            raise
+        refusal = error.message
     if refusal is None:
         return
     reason = refusal.strip().splitlines()[-1]
@@ -25,11 +37,32 @@ def ensure(reference: str, platform: str) -> None:
     print(f"Not pulled ({reason}); going on with the one of this machine.", flush=True)
 
 
-def _cure(reference: str, reason: str) -> str:
+def log_in(reference: str) -> None:
+    """Sign in to a private registry of AWS's; any other is left to what `docker login` has stored.
+
+    Raises:
+        ToolkitError: no credentials, or AWS does not give the permission.
+    """
     host = reference.partition("/")[0]
+    private = _PRIVATE.match(host)
+    if private is None or host in _signed_in:
+        return
+    from toolkit import aws
+
+    aws.install()
+    from toolkit.aws.errors import explained
+    from toolkit.aws.session import Session
+
+    client = Session(private["region"]).client("ecr")
+    with explained(client):
+        answer = client.get_authorization_token()
+    token = base64.b64decode(answer["authorizationData"][0]["authorizationToken"]).decode()
+    username, _, password = token.partition(":")
+    docker.log_in(host, username, password)
+    _signed_in.add(host)
+
+
+def _cure(reference: str, reason: str) -> str:
     if "@" in reference and ("not found" in reason or "unknown" in reason):
         return "The digest may be gone: `./build.py bump` asks the registry for today's."
-    if ".dkr.ecr." in host and any(word in reason for word in ("authorization", "credentials", "denied")):
-        login = f"docker login --username AWS --password-stdin {host}"
-        return f"aws ecr get-login-password --region {host.split('.')[3]} | {login}"
     return "Name a registry that this machine reaches: --registry HOST, such as a mirror or a cache."

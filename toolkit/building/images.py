@@ -37,6 +37,7 @@ class Image(BaseModel):
         summary: what it is for, one line.
         labels: of the image, as the family declares them.
         variant: as declared.
+        variant_name: its key in image.toml.
         bases: the images below it, the next one first.
         lowest: the variant of the lowest of them (its own for a base), which says where layers, Python and
             support come from.
@@ -51,6 +52,7 @@ class Image(BaseModel):
     summary: str
     labels: dict[str, str]
     variant: Variant
+    variant_name: str
     bases: tuple[str, ...]
     lowest: Variant
     cuda: str | None
@@ -60,11 +62,6 @@ class Image(BaseModel):
     def reference(self) -> str:
         """The local image reference."""
         return f"{LOCAL_NAMESPACE}/{self.name}:latest"
-
-    @property
-    def variant_name(self) -> str:
-        """The variant's key in image.toml."""
-        return self.name.removeprefix(f"{self.folder.name}-")
 
     @property
     def base_kind(self) -> BaseKind:
@@ -217,6 +214,7 @@ def _image(name: str, declared: Mapping[str, tuple[Path, Family, str]]) -> Image
         summary=family.summary,
         labels=family.labels,
         variant=variant,
+        variant_name=variant_name,
         bases=tuple(bases),
         lowest=lowest,
         cuda=cuda,

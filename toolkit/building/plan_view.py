@@ -10,8 +10,7 @@ from typing import Any
 from toolkit.building import host_amis
 from toolkit.building.images import Image, tag_of
 from toolkit.building.plan import Step
-from toolkit.building.sources import Sources
-from toolkit.errors import ToolkitError
+from toolkit.building.sources import MissingRegionError, Sources
 
 
 def show(steps: Sequence[Step], sources: Sources, *, as_json: bool) -> None:
@@ -56,6 +55,6 @@ def _source(image: Image, sources: Sources) -> str:
         return variant.base
     try:
         reference = sources.reference(variant, image.digest)
-    except ToolkitError:  # a plan of all images is no reason to name a region
+    except MissingRegionError:  # a plan of all images is no reason to name a region
         return f"{tag_of(variant)} of the region's registry (--region)"
     return f"{reference}, or debootstrap {variant.os.release}" if variant.os else reference

@@ -20,6 +20,10 @@ _TABLE = Path(__file__).parent.parent / "data" / "registries.toml"
 REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")  # the SDKs' own order
 
 
+class MissingRegionError(ToolkitError):
+    """An image that lies in the registries of the regions only, and no region is named."""
+
+
 @dataclass(frozen=True)
 class Sources:
     """Where bases are pulled from.
@@ -36,7 +40,8 @@ class Sources:
         """The reference to pull for a base, with `digest` where one is known.
 
         Raises:
-            ToolkitError: no such region, or the image is in no registry that needs no region.
+            MissingRegionError: the image is in no registry that needs no region.
+            ToolkitError: no such region.
         """
         pinned = f"@{digest}" if digest else ""
         if variant.os is not None:
@@ -56,7 +61,7 @@ class Sources:
             return private_registry(dlc.registry, self.region)
         if dlc.registry == "deep-learning-containers":
             return str(_table()["public"])
-        raise ToolkitError(
+        raise MissingRegionError(
             f"{dlc.repository}:{dlc.tag} is in AWS's registry of each region only, and no region is named.",
             "Add --region REGION, set AWS_REGION, or name a registry of your own: --registry HOST.",
         )

@@ -41,4 +41,6 @@ def run(arguments: argparse.Namespace) -> int:
     for one in built:
         if one.name in asked:
             print(f"Built {one.image} ({one.size_mb:.0f} MB of {one.budget_mb}) in {watch}")
+            if one.inference_ami_version:
+                print(f"Its endpoints need InferenceAmiVersion {one.inference_ami_version}")
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 
 HELP = "List the images of this checkout and which of them are built."
@@ -19,6 +20,7 @@ def run(arguments: argparse.Namespace) -> int:
     from toolkit.building import images
     from toolkit.machine import docker
 
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     rows = []
     for image in images.matrix().values():
         facts = docker.inspect_image(image.reference)
@@ -40,7 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
         json.dump(rows, sys.stdout, indent=2)
         print()
         return 0
+    width = max(len(str(row["name"])) for row in rows)
     for row in rows:
         state = f"{row['size_mb']} MB" if row["built"] else "not built"
-        print(f"{row['name']:16} {state:>10}  {row['summary']}")
+        print(f"{row['name']:{width}} {state:>10}  {row['summary']}"[:columns])
     return 0

@@ -100,6 +100,44 @@ def pull_image(reference: str, platform: str) -> str | None:
     return result.stderr.strip() if result.returncode else None
 
 
+def manifest_digest(reference: str) -> str:
+    """The digest that a tag has in its registry; nothing is pulled.
+
+    Raises:
+        ToolkitError: the registry gives no answer, or has no such tag.
+    """
+    result = _run(["docker", "buildx", "imagetools", "inspect", "--format", "{{json .Manifest}}", reference])
+    if result.returncode:
+        reason = result.stderr.strip().splitlines()[-1].removeprefix("ERROR: ").rpartition('": ')[2]
+        cure = "--registry HOST names a mirror; `docker login HOST` signs in."
+        raise ToolkitError(f"{reference} gave no answer ({reason}).", cure)
+    return str(json.loads(result.stdout)["digest"])
+
+
+def log_in(host: str, username: str, password: str) -> None:
+    """Sign the docker client in to a registry; the password goes by standard input.
+
+    Raises:
+        ToolkitError: the registry refuses.
+    """
+    command = ["docker", "login", "--username", username, "--password-stdin", host]
+    result = subprocess.run(command, input=password, capture_output=True, text=True, check=False)
+    _check(result, f"signing in to {host} failed")
+
+
+def run_program(reference: str, *command: str) -> str:
+    """What a program of an image prints; without network, and without the image's entrypoint.
+
+    Raises:
+        ToolkitError: it failed.
+    """
+    program, *arguments = command
+    line = ["docker", "run", "--rm", "--network", "none", "--entrypoint", program, reference, *arguments]
+    result = _run(line)
+    _check(result, f"`{' '.join(command)}` in {reference} failed")
+    return result.stdout
+
+
 def tag_image(source: str, target: str) -> None:
     """Give a local image a second name."""
     _check(_run(["docker", "tag", source, target]), f"{source} could not be tagged as {target}")

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.datasets import load_svmlight_file
 
 from opt_ml.environment import Channel
 from opt_ml.errors import UserError
@@ -34,8 +33,15 @@ def read_libsvm(content: bytes, path: Path) -> tuple[pd.DataFrame, Lines]:
     As in XGBoost an index is taken as it stands, whether the file counts from 0 or from 1.
 
     Raises:
-        UserError: a line that is not LIBSVM, with its number, or more columns than a table should have.
+        UserError: a line that is not LIBSVM, with its number, more columns than a table should have, or an
+            image without scikit-learn.
     """
+    try:
+        from sklearn.datasets import load_svmlight_file  # which not every image has
+    except ModuleNotFoundError:
+        raise UserError(
+            f"{shown(path)} is LIBSVM, and this image lacks scikit-learn to read it. Bring CSV or Parquet."
+        ) from None
     try:
         matrix, label = load_svmlight_file(io.BytesIO(content), dtype=np.float64, zero_based=True)
     except (ValueError, OverflowError, UnicodeDecodeError) as error:

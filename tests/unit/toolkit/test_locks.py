@@ -16,8 +16,14 @@ IMAGES = [image for image in locks.all_images().values() if image.lock]
 
 
 def requirements(path):
-    lines = [line.partition("#")[0].strip() for line in path.read_text().splitlines()]
-    return [Requirement(line) for line in lines if line and not line.startswith("-")]
+    found = []
+    for line in path.read_text().splitlines():
+        text = line.partition("#")[0].strip()
+        if text.startswith("-r "):
+            found += requirements(path.parent / text.removeprefix("-r "))
+        elif text and not text.startswith("-"):
+            found.append(Requirement(text))
+    return found
 
 
 def locked(path):
@@ -50,10 +56,12 @@ def test_a_lock_holds_what_its_requirements_ask_for(image):
 def test_a_lock_for_a_deep_learning_container_prefers_what_that_brings(image):
     brought = locked(ROOT / locks.packages_of_base(image))
     versions = locked(image.folder / "requirements" / f"{image.lock}.txt")
-    same = [name for name, version in versions.items() if brought.get(name) == version]
-    others = [name for name in versions if name in brought and name not in same]
+    shared = versions.keys() & brought.keys()
+    # A local version (2.13.0+cpu) is what the public one (2.13.0) asks for.
+    same = [name for name in shared if brought[name].partition("+")[0] == versions[name].partition("+")[0]]
     assert len(same) >= 10
-    assert len(others) <= 1  # protobuf 3 of the scikit-learn container, which ONNX does not take
+    # Some do not fit, as protobuf 3 of the scikit-learn container, which ONNX does not take.
+    assert len(shared) - len(same) <= len(same) / 10
 
 
 def test_locks_are_chosen_by_file_or_folder():
