@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import urllib.request
 from collections.abc import Iterator
@@ -12,11 +13,14 @@ import pytest
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
+from tests.codebuild.account import Account
 from tests.codebuild.fake_aws import REGION, FakeAws, serve
 from tests.codebuild.runner import Runner
 from toolkit.aws.session import Session
 from toolkit.codebuild import build_watch
+from toolkit.codebuild.permissions import trust_policy
 from toolkit.codebuild.remote_build import Listener
+from toolkit.codebuild.roles import DEFAULT_NAME
 
 
 @pytest.fixture(scope="session")
@@ -60,8 +64,21 @@ def moto() -> Iterator[str]:
 
 
 @pytest.fixture
-def aws(fake: FakeAws, moto: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Session:
-    """The session of somebody with credentials, in an empty account; its environment is this process's."""
+def account(monkeypatch: pytest.MonkeyPatch) -> Account:
+    """Sees, and judges, every call that is made through a `Session`."""
+    made, usual = Account(), Session.client
+    monkeypatch.setattr(Session, "client", lambda *arguments: made.watch(usual(*arguments)))
+    return made
+
+
+@pytest.fixture
+def aws(
+    account: Account, fake: FakeAws, moto: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Session:
+    """The session of somebody with credentials, in an account that has the role of builds and nothing else.
+
+    Its environment is that of this process.
+    """
     for name in ("AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {
@@ -77,7 +94,11 @@ def aws(fake: FakeAws, moto: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     }.items():
         monkeypatch.setenv(name, value)
     urllib.request.urlopen(f"{moto}/moto-api/reset", data=b"").close()
-    return Session()
+    session = Session()
+    trust = json.dumps(trust_policy())
+    session.client("iam").create_role(RoleName=DEFAULT_NAME, AssumeRolePolicyDocument=trust)
+    account.uses.clear()
+    return session
 
 
 @pytest.fixture

@@ -146,6 +146,7 @@ class Shell:
 
     def __init__(self, directory: Path, environment: Mapping[str, str], log: LogStream) -> None:
         self._log = log
+        self._ending = threading.Lock()
         self._process = subprocess.Popen(
             ["sh"],
             cwd=directory,
@@ -173,9 +174,10 @@ class Shell:
         return "".join(seen).strip("\n")
 
     def kill(self) -> None:
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+        with self._ending:  # the end of the build and StopBuild come from two threads
+            if self._process.poll() is None:
+                os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
 
     def _send(self, text: str, say: Any = None) -> int | None:
         assert self._process.stdin is not None

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from toolkit.aws.errors import explained
 from toolkit.aws.session import Session
-from toolkit.codebuild import context, project, storage
+from toolkit.codebuild import context, permissions, preflight, project, storage
 from toolkit.codebuild.build_watch import BuildWatch, Outcome
 from toolkit.codebuild.log_tail import LogTail
 from toolkit.errors import ToolkitError, WorkError
@@ -28,6 +28,8 @@ class Order:
         buildspec: its text.
         settings: of the project.
         bucket: for the archive; None for the account's default one.
+        repositories: of ECR that the build pushes to.
+        checked: whether IAM is asked first what is missing.
         temporary: name of a project that is made for this build and deleted after it, with the archive; None
             for the one that is kept.
     """
@@ -37,6 +39,8 @@ class Order:
     buildspec: str
     settings: project.Settings
     bucket: str | None = None
+    repositories: Sequence[str] = ()
+    checked: bool = True
     temporary: str | None = None
 
 
@@ -61,20 +65,46 @@ def run(order: Order, session: Session, listener: Listener) -> Outcome:
         WorkError: CodeBuild took no build, or AWS was lost for long.
         KeyboardInterrupt: after a build was stopped.
     """
+    definition = project.define(order.settings)
+    name = order.temporary or project.kept_name(definition)
+    preflight.check_role(session, order.settings.role)
+    if order.checked:
+        _check(order, name, session)
     s3, codebuild = session.client("s3"), session.client("codebuild")
     bucket = storage.find_bucket(s3, order.bucket, session.account)
     stored = _send(order, s3, bucket, session.account, listener)
-    with _archive_removed(order, s3, stored, listener), _project(order, codebuild, stored, listener) as name:
+    with (
+        _archive_removed(order, s3, stored, listener),
+        _project(order, name, definition, codebuild, stored, listener),
+    ):
         build_id = _start(codebuild, name, stored, order.buildspec)
         listener.on_note(f"Build {build_id}")
         watch = BuildWatch(codebuild, LogTail(session.client("logs"), listener.on_line), listener.on_note)
         return _watch(watch, codebuild, build_id, listener, leave=order.temporary is None)
 
 
+def _check(order: Order, name: str, session: Session) -> None:
+    place = permissions.Place(
+        partition=session.partition.name,
+        region=session.region,
+        account=session.account,
+        role=order.settings.role,
+        bucket=order.bucket or storage.default_bucket(session.region, session.account),
+        projects=name,
+    )
+    build = [
+        need
+        for repository in order.repositories
+        for need in permissions.of_push(replace(place, repositories=repository))
+    ]
+    caller = permissions.of_caller(place, temporary=order.temporary is not None)
+    preflight.check(session, place, caller, build)
+
+
 def _send(order: Order, s3: Any, bucket: str, account: str, listener: Listener) -> storage.Stored:
     with tempfile.TemporaryDirectory(prefix="context-") as scratch:
         archive = context.pack(order.root, order.names, Path(scratch) / "context.zip")
-        stored = storage.store(s3, bucket, archive, account)
+        stored = storage.store(s3, bucket, archive, account, own=order.temporary is not None)
     size = f"{archive.files} files, {archive.size / 1e6:.1f} MB"
     done = "Sent" if stored.sent else "Already there:"
     listener.on_note(f"{done} {size}, s3://{stored.location}")
@@ -83,24 +113,29 @@ def _send(order: Order, s3: Any, bucket: str, account: str, listener: Listener) 
 
 @contextmanager
 def _archive_removed(order: Order, s3: Any, stored: storage.Stored, listener: Listener) -> Iterator[None]:
-    """For a temporary build alone: an archive that was there before stays, for somebody else sent it."""
+    """For a temporary build alone, which has an archive of its own."""
     try:
         yield
     finally:
-        if order.temporary is not None and stored.sent:
+        if order.temporary is not None:
             with held_back(), _noted(listener, f"s3://{stored.location} is left"):
                 storage.remove(s3, stored)
 
 
 @contextmanager
-def _project(order: Order, codebuild: Any, stored: storage.Stored, listener: Listener) -> Iterator[str]:
-    """The name of the project; a temporary one is deleted after the block."""
-    definition = project.define(order.settings)
-    name = order.temporary or project.kept_name(definition)
+def _project(
+    order: Order,
+    name: str,
+    definition: Mapping[str, Any],
+    codebuild: Any,
+    stored: storage.Stored,
+    listener: Listener,
+) -> Iterator[None]:
+    """The project is there; a temporary one is deleted after the block."""
     try:
         made = project.ensure(codebuild, name, definition, stored.location)
         listener.on_note(f"{'New project' if made else 'Project'} {name}")
-        yield name
+        yield
     finally:
         if order.temporary is not None:
             with held_back(), _noted(listener, f"the project {name} is left"), explained(codebuild):

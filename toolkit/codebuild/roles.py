@@ -1,15 +1,11 @@
-"""The role that builds have: by name, by ARN, or as SageMaker Studio has it."""
+"""The role that builds have: by name or by ARN."""
 
 from __future__ import annotations
-
-from toolkit.aws.session import Session
 
 # What the CloudFormation template makes.
 DEFAULT_NAME = "opt-ml-codebuild"
 
 
-def arn_of(role: str, session: Session) -> str:
+def arn(partition: str, account: str, role: str) -> str:
     """The ARN of a role by its name (`PATH/NAME` where it has a path), or as it is."""
-    if role.startswith("arn:"):
-        return role
-    return f"arn:{session.partition.name}:iam::{session.account}:role/{role}"
+    return role if role.startswith("arn:") else f"arn:{partition}:iam::{account}:role/{role}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,10 +65,8 @@ def find_bucket(s3: Any, name: str | None, account: str) -> str:
                     f"aws s3 mb s3://{bucket} --region {region}, or leave --bucket out.",
                 ) from None
             if status == 403:
-                raise ToolkitError(
-                    f"the bucket {bucket} is of another account, or s3:ListBucket on it is missing.",
-                    "`./build.py iam caller` prints what is needed; --bucket BUCKET takes another one.",
-                ) from None
+                # Of another account, or the caller may not look at it: what is sent next tells.
+                return bucket
             if status not in (301, 400):
                 raise
             found = headers.get("x-amz-bucket-region") or "another region"
@@ -84,8 +83,15 @@ def _make(s3: Any, bucket: str, region: str) -> None:
     s3.create_bucket(Bucket=bucket, **where)
 
 
-def store(s3: Any, bucket: str, archive: Archive, account: str) -> Stored:
+def store(s3: Any, bucket: str, archive: Archive, account: str, *, own: bool) -> Stored:
     """Send the archive, unless the bucket has it.
+
+    Args:
+        s3: a boto3 client.
+        bucket: of `find_bucket`.
+        archive: what is sent.
+        account: that the bucket must be of.
+        own: the build gets an archive of its own, which nobody else uses and which goes after it.
 
     Raises:
         ToolkitError: a permission is missing, or the archive is too large for one request.
@@ -96,11 +102,19 @@ def store(s3: Any, bucket: str, archive: Archive, account: str) -> Stored:
             f"the build context has {archive.size / 1e9:.1f} GB packed, 5 are allowed.",
             "Name what the build does not need in .dockerignore.",
         )
-    key = f"{PREFIX}{archive.digest}.zip"
+    key = f"{PREFIX}{archive.digest}{secrets.token_hex(4) if own else ''}.zip"
+    if own or not _is_there(s3, bucket, key, account):
+        with explained(s3), archive.path.open("rb") as content:
+            s3.put_object(Bucket=bucket, Key=key, Body=content, ExpectedBucketOwner=account)
+        return Stored(bucket, key, sent=True)
+    return Stored(bucket, key, sent=False)
+
+
+def _is_there(s3: Any, bucket: str, key: str, account: str) -> bool:
     with explained(s3):
         try:
             s3.head_object(Bucket=bucket, Key=key, ExpectedBucketOwner=account)
-            return Stored(bucket, key, sent=False)
+            return True
         except s3.exceptions.ClientError as error:
             status = error.response["ResponseMetadata"]["HTTPStatusCode"]
             if status == 403:  # S3 says only "Forbidden"
@@ -110,9 +124,7 @@ def store(s3: Any, bucket: str, archive: Archive, account: str) -> Stored:
                 ) from None
             if status != 404:
                 raise
-        with archive.path.open("rb") as content:
-            s3.put_object(Bucket=bucket, Key=key, Body=content, ExpectedBucketOwner=account)
-    return Stored(bucket, key, sent=True)
+    return False
 
 
 def remove(s3: Any, stored: Stored) -> None:
