@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from opt_ml.errors import RequestError
@@ -20,6 +21,7 @@ from opt_ml.serving.media import JSON, JSON_LINES, OCTET_STREAM, parse_media_typ
 from opt_ml.serving.outcomes import caught, describe, drive, print_traceback
 from opt_ml.serving.results import WITHOUT_BODY, choose_type, take_response, whole_answer
 from opt_ml.serving.streams import Parts, Stream, encoder, is_raw, is_stream, type_of_objects
+from opt_ml.serving.warm_up import check_answer, read_samples
 
 _WILDCARD = "*/*"
 
@@ -70,7 +72,7 @@ class Model:
         """Call `model_fn`, and what the handler has to do before and after it (HANDLER-06).
 
         Raises:
-            UserError: the model cannot be used.
+            UserError: the model cannot be used, or does not answer the requests to warm it up.
             Exception: whatever `model_fn` raises.
         """
         handler, context = self._handler, Context(self._model_dir)
@@ -83,6 +85,9 @@ class Model:
             self._only_chats = handler.chat_fn is not None and not defaults.can_predict(self._model)
             if not self._only_chats:
                 defaults.check_model(self._model)
+        for sample in read_samples(Path(self._model_dir)):
+            answer = await self.answer(Request(sample.body, sample.content_type, None, {}))
+            check_answer(sample, await caught(answer.whole()) if isinstance(answer, Stream) else answer)
 
     @property
     def joins(self) -> bool:

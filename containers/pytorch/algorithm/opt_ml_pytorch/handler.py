@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from opt_ml_pytorch.batching import predict_together
+from opt_ml_pytorch.compiling import compile_in_place
 from opt_ml_pytorch.device import chosen_device
 from opt_ml_pytorch.loading import load_model
 from opt_ml_pytorch.predicting import predict
@@ -31,6 +32,16 @@ def model_fn(model_dir: str) -> Any:
         UserError: see `load_model`.
     """
     return load_model(Path(model_dir), _SETTINGS, chosen_device())
+
+
+def model_warmup_fn(model_dir: str, model: Any) -> None:
+    """Have the model compiled where that was asked for, one of a `model_fn` of the user's too.
+
+    Raises:
+        UserError: see `compile_in_place`.
+    """
+    if _SETTINGS.compiler:
+        compile_in_place(model, _SETTINGS)
 
 
 def input_fn(body: bytes, content_type: str) -> Any:
