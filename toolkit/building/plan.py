@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from toolkit.building.images import FILE, Image, find, matrix, on_base, shown
 from toolkit.errors import ToolkitError
+
+NOTICE = timedelta(days=60)  # for which the end of support is told beforehand
 
 
 @dataclass(frozen=True)
@@ -18,11 +20,13 @@ class Step:
         image: what is built.
         reason: why it is in the plan.
         asked: True where the user named it, False where another image needs it.
+        note: what is to be known of a base whose support ends soon, or has ended; empty otherwise.
     """
 
     image: Image
     reason: str
     asked: bool
+    note: str = ""
 
 
 def make_plan(names: Sequence[str], images: Mapping[str, Image], today: date | None = None) -> list[Step]:
@@ -40,10 +44,10 @@ def make_plan(names: Sequence[str], images: Mapping[str, Image], today: date | N
     for name in names:
         chain = _chain(images[name], images)
         for image, above in zip(chain, [*chain[1:], None], strict=True):
-            _check_support(image, today or datetime.now(UTC).date())
+            note = _check_support(image, today or datetime.now(UTC).date())
             asked = image.name in names
             reason = "asked for" if asked else f"{above.name} is built on it" if above else ""
-            steps.setdefault(image.name, Step(image, reason, asked))
+            steps.setdefault(image.name, Step(image, reason, asked, note))
     return list(steps.values())
 
 
@@ -65,10 +69,16 @@ def plan_on_base(names: Sequence[str], base: str | None) -> list[Step]:
     return make_plan([image.name for image in chosen], images)
 
 
-def _check_support(image: Image, today: date) -> None:
+def _check_support(image: Image, today: date) -> str:
+    """What is to be known of the support of a base, in words; empty for nothing."""
     end, acknowledged = image.variant.end_of_support, image.variant.acknowledged
-    if end is None or today <= end or (acknowledged is not None and today <= acknowledged.until):
-        return
+    if end is None or today + NOTICE <= end:
+        return ""
+    if today <= end:
+        return f"The support of {image.name} ends on {end}, in {(end - today).days} days."
+    if acknowledged is not None and today <= acknowledged.until:
+        said = f"acknowledged until {acknowledged.until}: {acknowledged.reason}"
+        return f"The support of {image.name} ended on {end}; {said}"
     place = f"{shown(image.folder / FILE)}: [variants.{image.variant_name}]"
     again = f", and its acknowledgement on {acknowledged.until}" if acknowledged else ""
     raise ToolkitError(

@@ -23,6 +23,8 @@ def show(steps: Sequence[Step], sources: Sources, *, as_json: bool) -> None:
     for number, row in enumerate(rows, 1):
         print(f"{number:>2}. {row['image']}  ({row['reason']})")
         print(f"      from  {row['from']}")
+        if row["note"]:
+            print(f"      {row['note']}")
         if row["lock"]:
             print(f"      with  {row['lock']}")
         if row["end_of_support"]:
@@ -45,6 +47,7 @@ def describe(step: Step, sources: Sources) -> dict[str, Any]:
         "lock": f"requirements/{image.lock}.txt" if image.lock else None,
         "cuda": image.cuda,
         "inference_ami_version": host_amis.realtime(image.cuda) if image.cuda else None,
+        "note": step.note,
         "end_of_support": end.isoformat() if end and image.variant.base is None else None,
     }
 

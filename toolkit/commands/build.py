@@ -31,6 +31,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         plan_view.show(steps, sources, as_json=arguments.json)
         return 0
+    for step in steps:
+        if step.note:
+            print(step.note, file=sys.stderr)
     watch = builder.Stopwatch()
     built = builder.execute(steps, builder.look_around(sources), no_cache=arguments.no_cache)
     if arguments.json:

@@ -34,5 +34,6 @@ def run(arguments: argparse.Namespace) -> int:
     image = f"{arguments.name}-cpu" if "slim" in kinds else f"{arguments.name}-cpu-dlc"
     print(f"\n  ./build.py build {image}")
     print(f"  ./build.py train {image} --channel train=FOLDER")
+    print("  ./build.py generate      # the README's table of images")
     print(f"\nThe algorithm is in containers/{arguments.name}/algorithm; its README says what to change.")
     return 0

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import date
 from pathlib import Path
 
 import botocore
 import pytest
+from moto import mock_aws
 
-from toolkit.building import bake, digests, host_amis, images
+from toolkit.building import bake, digests, dlc_layer, host_amis, images
 from toolkit.building.bake import Surroundings
 from toolkit.building.plan import make_plan
 from toolkit.building.sources import Sources, from_environment, private_registry
 from toolkit.building.toml_lines import line_of
 from toolkit.errors import ToolkitError
+from toolkit.machine import docker
 
 MATRIX = images.matrix()
 PYTORCH = MATRIX["dlc-pytorch-cpu"].variant
@@ -172,3 +175,37 @@ def test_a_key_is_found_on_its_line_or_that_of_the_table_above(path, line):
     text = 'summary = "[labels]"\n# [variants]\n[variants.cpu]\nbase = "b"\n[variants.cpu.os]\n'
     text += 'image = "i"\n[labels]\n"a.b" = "c"\n'
     assert line_of(text, path) == line
+
+
+def test_the_login_to_a_private_registry_is_awss_and_fresh_once(monkeypatch):
+    said = []
+    monkeypatch.setattr(docker, "log_in", lambda host, *who: said.append((host, *who)))
+    monkeypatch.setattr(dlc_layer, "_signed_in", set())
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    reference = Sources(region="eu-west-1").reference(PYTORCH)
+    with mock_aws():
+        dlc_layer.log_in(reference)
+        dlc_layer.log_in(reference)
+    ((host, username, password),) = said
+    assert host == "763104351884.dkr.ecr.eu-west-1.amazonaws.com"
+    assert username == "AWS"
+    assert password
+
+
+@pytest.mark.parametrize("registry", [None, "mirror.local:5000", "127.0.0.1:5000/dlc"])
+def test_other_registries_are_left_to_what_docker_login_has_stored(registry, monkeypatch):
+    monkeypatch.setattr(docker, "log_in", lambda *_: pytest.fail("signed in"))
+    dlc_layer.log_in(Sources(registry=registry).reference(PYTORCH))
+
+
+def test_missing_credentials_are_told_before_a_pull(monkeypatch):
+    monkeypatch.setattr(dlc_layer, "_signed_in", set())
+    for name in list(os.environ):
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(ToolkitError, match="credentials"):
+        dlc_layer.log_in(Sources(region="eu-west-1").reference(PYTORCH))

@@ -64,6 +64,16 @@ def test_a_lock_for_a_deep_learning_container_prefers_what_that_brings(image):
     assert len(shared) - len(same) <= len(same) / 10
 
 
+@pytest.mark.parametrize("image", IMAGES, ids=lambda image: image.name)
+def test_an_image_whose_lock_has_cudas_libraries_says_of_which_cuda(image):
+    """Its endpoints need a host with a driver for it (`host_amis`)."""
+    versions = locked(image.folder / "requirements" / f"{image.lock}.txt")
+    runtimes = [version for name, version in versions.items() if name.startswith("nvidia-cuda-runtime")]
+    for version in runtimes:
+        cuda = ".".join(version.split(".")[:2])
+        assert image.cuda == cuda, f'declare cuda = "{cuda}" for [variants.{image.variant_name}]'
+
+
 def test_locks_are_chosen_by_file_or_folder():
     chosen = locks.choose(["containers/ensemble/requirements/cpu.txt", "containers/ensemble"])
     assert [lock.output.name for lock in chosen] == ["cpu.txt", "cpu-dlc.txt"]

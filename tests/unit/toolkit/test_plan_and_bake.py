@@ -51,6 +51,16 @@ def test_a_base_whose_support_has_ended_is_refused_unless_that_is_acknowledged_f
         make_plan(["ensemble-cpu"], acknowledged(after), later)
 
 
+def test_the_end_of_support_is_told_beforehand_and_after_it_with_the_reason():
+    end = MATRIX["base-slim"].variant.end_of_support
+    assert [step.note for step in make_plan(["ensemble-cpu"], MATRIX, end - timedelta(days=60))] == ["", ""]
+    soon = make_plan(["ensemble-cpu"], MATRIX, end - timedelta(days=59))
+    assert [step.note for step in soon] == [f"The support of base-slim ends on {end}, in 59 days.", ""]
+    until = end + timedelta(days=30)
+    after = make_plan(["ensemble-cpu"], acknowledged(until), until)
+    assert after[0].note.endswith(f"acknowledged until {until}: the next one is being tested")
+
+
 @pytest.mark.contract("IMG-01", "IMG-02", "IMG-06")
 def test_no_target_has_attestations_or_a_second_platform():
     for target in definition()["target"].values():

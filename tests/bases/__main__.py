@@ -1,0 +1,56 @@
+"""`python -m tests.bases IMAGE`: one of our images on a stand-in, for tests that need no AWS.
+
+The stand-in has what the real Deep Learning Container brings and the image's lock asks for, at the same
+versions, and what the image leaves to the container (PyTorch, say); all of it has to be there for the Python
+of base-slim. The image is then tested as any other: `pytest tests/conformance --image IMAGE`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import tempfile
+from pathlib import Path
+
+from tests.bases.stand_in import stand_in
+from tests.docker_registry import docker_registry
+from toolkit.building import builder, images, locks
+from toolkit.building.images import ROOT, Image
+from toolkit.building.plan import make_plan
+from toolkit.building.sources import Sources
+
+_PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
+_NAME = re.compile(r"^[A-Za-z0-9._-]+", re.MULTILINE)
+
+
+def shared_packages(image: Image) -> list[str]:
+    """What the base brings of the image's lock, and what the image leaves to the base."""
+    listed = locks.packages_of_base(image)
+    assert listed is not None, f"{image.name} stands on no Deep Learning Container"
+    brought = dict(_PIN.findall((ROOT / listed).read_text()))
+    folder = image.folder / "requirements"
+    locked = dict(_PIN.findall((folder / f"{image.lock}.txt").read_text()))
+    left = folder / "excludes-dlc.txt"
+    names = {name for name, version in locked.items() if brought.get(name) == version}
+    names |= set(_NAME.findall(left.read_text())) if left.exists() else set()
+    return [f"{name}=={brought[name]}" for name in sorted(names)]
+
+
+def main(name: str) -> None:
+    """Build the stand-in, push it to a registry of this machine, and build the image from there."""
+    image = images.find(name)
+    base = images.find(image.bases[-1])
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        docker_registry(Path(scratch)) as address,
+        stand_in(base, shared_packages(image), address),
+    ):
+        steps = make_plan([name], images.matrix())
+        for one in builder.execute(steps, builder.look_around(Sources(registry=address))):
+            print(f"Built {one.image} ({one.size_mb:.0f} MB)")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("image", help="such as pytorch-cpu-dlc")
+    main(parser.parse_args().image)
