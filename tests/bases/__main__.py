@@ -1,8 +1,8 @@
 """`python -m tests.bases IMAGE`: one of our images on a stand-in, for tests that need no AWS.
 
 The stand-in has what the real Deep Learning Container brings and the image's lock asks for, at the same
-versions, and what the image leaves to the container (PyTorch, say); all of it has to be there for the Python
-of base-slim. The image is then tested as any other: `pytest tests/conformance --image IMAGE`.
+versions, and what the image leaves to the container (PyTorch, say); all of it has to be there for its Python.
+The image is then tested as any other: `pytest tests/conformance --image IMAGE`.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ def shared_packages(image: Image) -> list[str]:
     return [f"{name}=={brought[name]}" for name in sorted(names)]
 
 
-def main(name: str) -> None:
+def main(name: str, python: Path | None) -> None:
     """Build the stand-in, push it to a registry of this machine, and build the image from there."""
     image = images.find(name)
     base = images.find(image.bases[-1])
     with (
         tempfile.TemporaryDirectory() as scratch,
         docker_registry(Path(scratch)) as address,
-        stand_in(base, shared_packages(image), address),
+        stand_in(base, shared_packages(image), address, python),
     ):
         steps = make_plan([name], images.matrix())
         for one in builder.execute(steps, builder.look_around(Sources(registry=address))):
@@ -53,4 +53,8 @@ def main(name: str) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("image", help="such as pytorch-cpu-dlc")
-    main(parser.parse_args().image)
+    parser.add_argument(
+        "--python", type=Path, help="prefix of a Python of the container's version, such as pyenv's"
+    )
+    given = parser.parse_args()
+    main(given.image, given.python)

@@ -16,23 +16,30 @@ LOCAL = f"{LOCAL_NAMESPACE}/dlc-stand-in:latest"
 
 
 @contextmanager
-def stand_in(base: images.Image, packages: list[str], registry: str) -> Iterator[str]:
+def stand_in(
+    base: images.Image, packages: list[str], registry: str, python: Path | None = None
+) -> Iterator[str]:
     """Build and push it, and yield the reference by which a build with that registry pulls it.
 
     Args:
         base: the Deep Learning Container of the matrix that it stands for.
         packages: what it brings, as `name==version`.
         registry: `HOST:PORT`.
+        python: prefix of the Python to bring; None for that of base-slim.
     """
     reference = Sources(registry=registry).reference(base.variant)
-    build_on("base-slim", Path(__file__).parent, LOCAL, {"PACKAGES": " ".join(packages)})
+    arguments = {"PACKAGES": " ".join(packages)}
+    contexts = {}
+    if python is not None:
+        arguments["PYTHON_PREFIX"] = contexts["python"] = str(python)
+    build_on("base-slim", Path(__file__).parent, LOCAL, arguments, contexts)
     try:
         docker("tag", LOCAL, reference)
         docker("push", "--quiet", reference)
-        docker("rmi", reference)  # so that a build has to pull it
+        remove(reference)  # so that a build has to pull it
         yield reference
     finally:
-        docker("rmi", "--force", LOCAL)
+        remove(LOCAL, reference)
 
 
 def brought(base: images.Image, *names: str) -> list[str]:
@@ -49,3 +56,8 @@ def docker(*arguments: str) -> str:
     result = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     return result.stdout.strip()
+
+
+def remove(*references: str) -> None:
+    """Remove local images that may be there."""
+    subprocess.run(["docker", "rmi", "--force", *references], capture_output=True, check=False)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+import tarfile
 from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 
 import pytest
 
-from tests.bases.stand_in import brought, docker, stand_in
+from tests.bases.stand_in import brought, docker, remove, stand_in
 from tests.docker_registry import docker_registry
-from toolkit.building import builder, bump, digests, dlc_layer, images, scaffold
+from toolkit.building import bake, builder, bump, digests, dlc_layer, images, os_layer, scaffold
 from toolkit.building.images import Image
 from toolkit.building.plan import make_plan
+from toolkit.building.schema import OperatingSystem
 from toolkit.building.sources import Sources
 from toolkit.errors import ToolkitError
 from toolkit.jobs.job import Channel, JobResult, TrainingJob, execute, plan
@@ -55,12 +58,11 @@ def built(matrix: dict[str, Image], registry: str) -> Iterator[Image]:
         image = matrix[f"{FAMILY}-cpu-dlc"]
         sources = Sources(registry=registry)
         steps = make_plan([image.name], matrix)
-        builder.execute(steps, builder.look_around(sources))
         try:
+            builder.execute(steps, builder.look_around(sources))
             yield image
         finally:
-            references = [step.image.reference for step in steps]
-            docker("rmi", "--force", *references, sources.reference(image.lowest))
+            remove(*(step.image.reference for step in steps), sources.reference(image.lowest))
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +127,7 @@ def test_a_pin_is_the_digest_that_the_registry_has(
     # A digest that is here is not asked for again.
     monkeypatch.setattr(docker_client, "pull_image", lambda *_: "no registry")
     dlc_layer.ensure(reference, base.variant.platform)
-    docker("rmi", "--force", reference)
+    remove(reference)
 
 
 def test_the_packages_of_a_base_are_those_that_its_pip_lists(matrix: dict[str, Image], registry: str) -> None:
@@ -134,6 +136,29 @@ def test_the_packages_of_a_base_are_those_that_its_pip_lists(matrix: dict[str, I
     lines = path.read_text().splitlines()
     assert {*brought(images.find("dlc-pytorch-cpu"), "numpy", "boto3")} <= set(lines)
     assert "./build.py bump --packages dlc-pytorch-cpu" in "\n".join(lines[:2])
+
+
+def test_another_pin_brings_another_operating_system_layer(registry: str, tmp_path: Path) -> None:
+    system = OperatingSystem(image="debian:stand-in", release="stand-in", python="3.11")
+    tag = f"{registry}/library/debian:stand-in"
+    pins = []
+    for content in ("one", "two"):
+        archive = tmp_path / content
+        with tarfile.open(archive, mode="w") as tar:
+            tar.addfile(tarfile.TarInfo(content))
+        with archive.open("rb") as stream:
+            docker_client.import_image(stream, tag, "linux/amd64", [])
+        docker("push", "--quiet", tag)
+        pins.append(f"{tag}@{docker_client.manifest_digest(tag)}")
+    try:
+        for pin in pins:
+            os_layer.ensure(system, "linux/amd64", pin)
+            assert os_layer.is_present(system, pin)
+        assert not os_layer.is_present(system, pins[0])
+        os_layer.ensure(system, "linux/amd64", f"{tag}@sha256:{'0' * 64}")  # nobody has it
+        assert os_layer.is_present(system, pins[1])
+    finally:
+        remove(bake.os_reference("stand-in"), tag, *pins)
 
 
 def test_a_base_that_a_registry_lacks_is_named_with_the_way_out(

@@ -17,12 +17,19 @@ def build_toolkit_image() -> str:
     return build_on("ensemble-cpu", Path(__file__).parent, IMAGE)
 
 
-def build_on(base: str, folder: Path, reference: str, arguments: Mapping[str, str] | None = None) -> str:
+def build_on(
+    base: str,
+    folder: Path,
+    reference: str,
+    arguments: Mapping[str, str] | None = None,
+    contexts: Mapping[str, str] | None = None,
+) -> str:
     """Build the Dockerfile of `folder` on one of our images, its context `base`; returns `reference`."""
     image = images.matrix()[base]
     definition = bake.make_test_definition(image, builder.look_around())
     (target,) = definition["target"].values()
     target["context"], target["tags"] = str(folder), [reference]
     target["args"] |= arguments or {}
+    target["contexts"] |= contexts or {}
     docker.bake(definition, list(definition["target"]))
     return reference

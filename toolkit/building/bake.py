@@ -95,6 +95,11 @@ def _image_target(image: Image, surroundings: Surroundings) -> dict[str, Any]:
         **image.labels,
         **surroundings.labels,
     }
+    if variant.dlc:
+        name, _, digest = surroundings.sources.reference(variant, image.digest).partition("@")
+        target["labels"]["org.opencontainers.image.base.name"] = name
+        if digest:
+            target["labels"]["org.opencontainers.image.base.digest"] = digest
     target["tags"] = [image.reference]
     target["output"] = ["type=docker"]
     return target

@@ -6,26 +6,34 @@ The names are made, never typed: family `ensemble` with variant `cpu` is the ima
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from toolkit.building import digests, schema
-from toolkit.building.schema import BaseKind, Family, Variant
-from toolkit.building.toml_lines import line_of
+from toolkit.building import declarations, digests
+from toolkit.building.declarations import CONTAINERS, FILE, ROOT, TEMPLATE_FILE, Declaration, shown
+from toolkit.building.schema import BaseKind, Variant
 from toolkit.errors import ToolkitError
 from toolkit.namespace import LOCAL_NAMESPACE
 
-ROOT = Path(__file__).resolve().parents[2]
-CONTAINERS = ROOT / "containers"
-FILE = "image.toml"
-TEMPLATE_FILE = "image.template.toml"  # of containers/template, which `build.py new` copies
+__all__ = [
+    "CONTAINERS",
+    "FILE",
+    "ROOT",
+    "TEMPLATE_FILE",
+    "Image",
+    "find",
+    "load",
+    "local_reference",
+    "matrix",
+    "on_base",
+    "shown",
+    "tag_of",
+]
 
 
 class Image(BaseModel):
@@ -97,28 +105,7 @@ def load(containers: Path = CONTAINERS, files: Sequence[str] = (FILE,)) -> Mappi
     Raises:
         ToolkitError: every error of every image.toml, each with its file, line and key.
     """
-    problems: list[str] = []
-    declared: dict[str, tuple[Path, Family, str]] = {}
-    unread: list[str] = []
-    for path in sorted(path for file in files for path in containers.glob(f"*/{file}")):
-        text = path.read_text(encoding="utf-8")
-        try:
-            family = Family.model_validate(tomllib.loads(text))
-        except tomllib.TOMLDecodeError as error:
-            problems.append(f"{shown(path)}: {error}")
-            unread.append(f"{path.parent.name}-")
-        except ValidationError as error:
-            problems += [_describe(path, text, problem) for problem in error.errors()]
-            unread.append(f"{path.parent.name}-")
-        else:
-            declared |= {f"{path.parent.name}-{name}": (path, family, name) for name in family.variants}
-    for name, (path, family, variant_name) in declared.items():
-        problem = _wrong_base(name, family.variants[variant_name], declared, tuple(unread))
-        if problem:
-            line = line_of(path.read_text(encoding="utf-8"), ("variants", variant_name))
-            problems.append(f"{shown(path)}:{line}: {name} {problem}")
-    if problems:
-        raise ToolkitError("the image matrix has errors:\n  " + "\n  ".join(problems))
+    declared = declarations.read(containers, files)
     images = {name: _image(name, declared) for name in declared}
     return dict(sorted(images.items(), key=lambda item: (item[1].variant.base is not None, item[0])))
 
@@ -192,33 +179,26 @@ def local_reference(name: str) -> str:
     return name if "/" in name or ":" in name else find(name).reference
 
 
-def shown(path: Path) -> Path:
-    """A path as messages have it: from the root of the checkout, where it lies in it."""
-    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
-
-
-def _image(name: str, declared: Mapping[str, tuple[Path, Family, str]]) -> Image:
-    path, family, variant_name = declared[name]
-    variant = lowest = family.variants[variant_name]
+def _image(name: str, declared: Mapping[str, Declaration]) -> Image:
+    own = lowest = declared[name]
     bases: list[str] = []
-    cuda = variant.cuda
-    while lowest.base is not None:
-        bases.append(lowest.base)
-        _, below, below_name = declared[lowest.base]
-        lowest = below.variants[below_name]
-        cuda = cuda or lowest.cuda
-    pin = digests.read(path.parent).get(variant_name)
+    cuda = own.variant.cuda
+    while lowest.variant.base is not None:
+        bases.append(lowest.variant.base)
+        lowest = declared[lowest.variant.base]
+        cuda = cuda or lowest.variant.cuda
+    pin = digests.read(own.path.parent).get(own.variant_name)
     return Image(
         name=name,
-        folder=path.parent,
-        summary=family.summary,
-        labels=family.labels,
-        variant=variant,
-        variant_name=variant_name,
+        folder=own.path.parent,
+        summary=own.family.summary,
+        labels=own.family.labels,
+        variant=own.variant,
+        variant_name=own.variant_name,
         bases=tuple(bases),
-        lowest=lowest,
+        lowest=lowest.variant,
         cuda=cuda,
-        digest=pin.digest if pin and pin.tag == tag_of(variant) else None,
+        digest=pin.digest if pin and pin.tag == tag_of(own.variant) else None,
     )
 
 
@@ -228,45 +208,3 @@ def tag_of(base: Variant) -> str:
         return f"{base.dlc.repository}:{base.dlc.tag}"
     assert base.os is not None  # noqa: S101 - `load` refuses others
     return base.os.image
-
-
-def _wrong_base(
-    name: str, variant: Variant, declared: Mapping[str, tuple[Path, Family, str]], unread: tuple[str, ...]
-) -> str | None:
-    """What is wrong with the base of one variant; a base in a file that could not be read is not known."""
-    if sum(field is not None for field in (variant.base, variant.os, variant.dlc)) != 1:
-        return "needs one of `base`, `os` and `dlc`"
-    if variant.base is None:
-        needed = "is a base and needs `end_of_support`, such as 2028-06-30"
-        return needed if variant.end_of_support is None else None
-    if variant.base.startswith(unread):
-        return None
-    if variant.base not in declared:
-        nearest = get_close_matches(variant.base, declared, n=1)
-        hint = f"; nearest: {nearest[0]}" if nearest else ""
-        return f"has a base {variant.base!r} that is no image{hint}"
-    return _circle(name, declared)
-
-
-def _circle(name: str, declared: Mapping[str, tuple[Path, Family, str]]) -> str | None:
-    """Says so where the bases of an image lead back to one that was passed already."""
-    passed, at = [name], name
-    while at in declared:
-        _, family, variant_name = declared[at]
-        base = family.variants[variant_name].base
-        if base is None:
-            return None
-        passed.append(base)
-        if base in passed[:-1]:
-            return f"stands on itself: {' on '.join(passed)}"
-        at = base
-    return None
-
-
-def _describe(path: Path, text: str, problem: Any) -> str:
-    keys = [str(part) for part in problem["loc"]]
-    place = f"{shown(path)}:{line_of(text, keys)}: {'.'.join(keys)}"
-    if problem["type"] != "extra_forbidden":
-        return f"{place}: {problem['msg']}"
-    nearest = get_close_matches(keys[-1], schema.known_keys(), n=1)
-    return f"{place}: unknown key" + (f"; nearest: {nearest[0]}" if nearest else "")

@@ -25,13 +25,21 @@ LEFT_OUT = (
 )
 
 
-def is_present(system: OperatingSystem) -> bool:
-    """True when the layer is a local image already."""
-    return docker.inspect_image(os_reference(system.release)) is not None
+def is_present(system: OperatingSystem, source: str) -> bool:
+    """True when the layer is a local image already, and the one that `source` pins, if it was pulled.
+
+    One that this machine made has no digest of a registry, and stays.
+    """
+    facts = docker.inspect_image(os_reference(system.release))
+    if facts is None:
+        return False
+    pulled = [name.partition("@")[2] for name in facts.get("RepoDigests") or ()]
+    _, _, pinned = source.partition("@")
+    return not (pulled and pinned) or pinned in pulled
 
 
 def ensure(system: OperatingSystem, platform: str, source: str) -> None:
-    """Make the local image `os_reference(system.release)` exist.
+    """Make the local image `os_reference(system.release)` exist, with the content that is pinned.
 
     Args:
         system: the layer.
@@ -41,13 +49,16 @@ def ensure(system: OperatingSystem, platform: str, source: str) -> None:
     Raises:
         ToolkitError: no registry answers, and this machine cannot make it either.
     """
-    if is_present(system):
+    if is_present(system, source):
         return
     reference = os_reference(system.release)
     print(f"Pulling {source} ...", flush=True)
     refusal = docker.pull_image(source, platform)
     if refusal is None:
         docker.tag_image(source, reference)
+        return
+    if docker.inspect_image(reference) is not None:
+        print(f"Not pulled ({refusal}); going on with the one of this machine.", flush=True)
         return
     if not (engine.can_install() and platform == "linux/amd64" and machine() == "x86_64"):
         raise ToolkitError(

@@ -75,6 +75,26 @@ def test_a_base_that_does_not_exist_is_named_with_the_nearest(tmp_path):
         images.load(tmp_path)
 
 
+def test_images_that_stand_on_each_other_are_told(tmp_path):
+    write_family(tmp_path, "base", BASE)
+    write_family(tmp_path, "forest", FAMILY.replace("base-slim", "tree-cpu"))
+    write_family(tmp_path, "tree", FAMILY.replace("base-slim", "forest-cpu"))
+    with pytest.raises(ToolkitError) as caught:
+        images.load(tmp_path)
+    assert "forest-cpu stands on itself: forest-cpu on tree-cpu on forest-cpu" in str(caught.value)
+
+
+def test_a_base_in_a_file_with_errors_is_no_error_of_what_stands_on_it(tmp_path):
+    write_family(tmp_path, "base", BASE.replace("python", "pyhton"))
+    write_family(tmp_path, "forest", FAMILY)
+    with pytest.raises(ToolkitError) as caught:
+        images.load(tmp_path)
+    lines = str(caught.value).splitlines()[1:]
+    assert len(lines) == 2  # the key that is not known, and the one that is missing
+    assert lines[0].endswith("variants.slim.os.python: Field required")
+    assert lines[1].endswith("variants.slim.os.pyhton: unknown key; nearest: python")
+
+
 def test_a_base_says_when_its_support_ends(tmp_path):
     write_family(tmp_path, "base", BASE.replace("end_of_support = 2028-06-30\n", ""))
     with pytest.raises(ToolkitError, match=r"image\.toml:3: base-slim is a base and needs `end_of_support`"):
