@@ -36,6 +36,7 @@ class Account:
     policies: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     uses: list[Use] = field(default_factory=list)
     arn: str = USER  # of the caller, as STS tells it
+    answers: dict[str, dict[str, Any]] = field(default_factory=dict)  # of operations that moto does not have
 
     def watch(self, client: Any) -> Any:
         """Let every call of `client` be recorded and judged."""
@@ -64,6 +65,8 @@ class Account:
             return answer(403, {"Error": error})
         if name == "GetCallerIdentity":
             return answer(200, {"Account": ACCOUNT, "Arn": self.arn, "UserId": "me"})
+        if name in self.answers:
+            return answer(200, self.answers[name])
         if name == "SimulatePrincipalPolicy":
             return answer(200, {"EvaluationResults": list(self._simulate(context["asked"]))})
         return None

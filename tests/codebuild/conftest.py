@@ -102,9 +102,10 @@ def aws(
 
 
 @pytest.fixture
-def runner(fake: FakeAws, aws: Session, tmp_path: Path) -> Iterator[Runner]:
+def runner(fake: FakeAws, aws: Session, moto: str, tmp_path: Path) -> Iterator[Runner]:
     """Runs the builds that are started."""
-    made = Runner(fake, aws.client("s3"), tmp_path / "builds", os.environ)
+    s3 = boto3.client("s3", endpoint_url=moto, region_name=REGION)  # nobody judges what CodeBuild may
+    made = Runner(fake, s3, tmp_path / "builds", os.environ)
     yield made
     made.join()
 

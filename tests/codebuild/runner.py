@@ -85,7 +85,8 @@ class Runner:
         buildspec = yaml.safe_load(parameters["buildspecOverride"])
         self.fake.end_phase(build_id)
         self.fake.open_log(build_id, log)
-        shell = self._shells[build_id] = Shell(source, self._variables(build_id, project), log)
+        variables = self._variables(build_id, project) | buildspec.get("env", {}).get("variables", {})
+        shell = self._shells[build_id] = Shell(source, variables, log)
         try:
             self._commands(build_id, buildspec, shell)
         finally:

@@ -45,6 +45,12 @@ def test_a_build_sees_the_files_and_hands_back_what_it_made(runner, aws, folder,
     ]
 
 
+def test_files_are_as_new_as_the_build(runner, aws, folder, heard):
+    """BuildKit takes a file of the same size and time for the one in its cache."""
+    run(order(folder, build=["find . -name words.txt -newermt 2020-01-01"]), aws, heard.listener)
+    assert heard.printed() == ["./words.txt"]
+
+
 def test_the_same_content_is_sent_once_and_the_project_made_once(runner, aws, fake, folder, heard):
     for _ in range(2):
         run(order(folder, build=["true"]), aws, heard.listener)

@@ -16,6 +16,8 @@ from toolkit.building.sources import Sources, from_environment
 from toolkit.errors import ToolkitError, WorkError
 from toolkit.machine import docker, network
 
+REVISION_VARIABLE = "OPT_ML_REVISION"
+
 
 @dataclass(frozen=True)
 class Built:
@@ -51,9 +53,7 @@ def look_around(sources: Sources | None = None) -> Surroundings:
     arguments = network.find_proxies()
     if os.environ.get("PIP_NO_INDEX"):
         arguments["PIP_NO_INDEX"] = "1"
-    revision = subprocess.run(
-        ["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
+    revision = find_revision()
     return Surroundings(
         ca_bundle=bundle.path if bundle else None,
         index_variable=network.INDEX_VARIABLE if os.environ.get(network.INDEX_VARIABLE) else None,
@@ -62,6 +62,13 @@ def look_around(sources: Sources | None = None) -> Surroundings:
         labels={"org.opencontainers.image.revision": revision} if revision else {},
         sources=sources or from_environment(),
     )
+
+
+def find_revision() -> str:
+    """The commit of this checkout, or empty; a machine that has no history is told it by OPT_ML_REVISION."""
+    command = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return found or os.environ.get(REVISION_VARIABLE, "")
 
 
 def execute(steps: Sequence[Step], surroundings: Surroundings, *, no_cache: bool = False) -> list[Built]:

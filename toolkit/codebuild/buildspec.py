@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from toolkit.building.builder import REVISION_VARIABLE
 from toolkit.codebuild.context import TAR_NAME
 
 # What a build hands back through BatchGetBuilds.
@@ -21,7 +22,9 @@ _PYTHON = "3.12"
 Phases = Mapping[str, Sequence[str]]
 
 
-def of_images(images: Sequence[str], build: Sequence[str], push: Sequence[str], curated: bool) -> str:
+def of_images(
+    images: Sequence[str], build: Sequence[str], push: Sequence[str], *, curated: bool, revision: str = ""
+) -> str:
     """The buildspec that runs `build.py build` and `build.py push` as a person would.
 
     Args:
@@ -30,6 +33,7 @@ def of_images(images: Sequence[str], build: Sequence[str], push: Sequence[str], 
         push: further arguments of `build.py push`.
         curated: whether the build runs in an image of CodeBuild's own, which has several Pythons to choose
             from.
+        revision: the commit that was sent; empty where nobody knows it.
     """
     phases = {
         "install": [
@@ -39,30 +43,43 @@ def of_images(images: Sequence[str], build: Sequence[str], push: Sequence[str], 
         "build": [shlex.join(["./build.py", "build", *images, *build])],
         "post_build": [
             "mkdir -p .build",
-            shlex.join(["./build.py", "push", *images, *push, "--write", _URIS_FILE]),
+            shlex.join(["./build.py", "push", "--no-build", *images, *push, "--write", _URIS_FILE]),
             f'export {URIS_VARIABLE}="$(cat {_URIS_FILE})"',
         ],
     }
-    return write(phases, python=_PYTHON if curated else None, exported=[URIS_VARIABLE])
+    variables = {REVISION_VARIABLE: revision} if revision else {}
+    return write(phases, python=_PYTHON if curated else None, exported=[URIS_VARIABLE], variables=variables)
 
 
 def unpack() -> list[str]:
-    """The commands that turn the archive of `toolkit.codebuild.context` into the directory it was made of."""
-    return [f"tar --extract --no-same-owner --file {TAR_NAME}", f"rm {TAR_NAME}"]
+    """The commands that turn the archive of `toolkit.codebuild.context` into the directory it was made of.
+
+    Files get the time at which they are unpacked. In the archive all have the same one, and BuildKit, where
+    it keeps a cache, takes a file of the same time and size for the one that it has.
+    """
+    return [f"tar --extract --no-same-owner --touch --file {TAR_NAME}", f"rm {TAR_NAME}"]
 
 
-def write(phases: Phases, *, python: str | None = None, exported: Sequence[str] = ()) -> str:
+def write(
+    phases: Phases,
+    *,
+    python: str | None = None,
+    exported: Sequence[str] = (),
+    variables: Mapping[str, str] | None = None,
+) -> str:
     """The text of a buildspec.
 
     Args:
         phases: `install`, `pre_build`, `build`, `post_build` to their commands.
         python: version of CodeBuild's own Python to choose.
         exported: variables that the build hands back.
+        variables: of the build's environment.
     """
     specified: dict[str, Any] = {
         name: {"on-failure": "ABORT", "commands": list(commands)} for name, commands in phases.items()
     }
     if python:
         specified["install"]["runtime-versions"] = {"python": python}
-    env = {"exported-variables": list(exported)} if exported else {}
-    return json.dumps({"version": 0.2, **({"env": env} if env else {}), "phases": specified}, indent=2)
+    env = {"variables": dict(variables or {}), "exported-variables": list(exported)}
+    given = {name: value for name, value in env.items() if value}
+    return json.dumps({"version": 0.2, **({"env": given} if given else {}), "phases": specified}, indent=2)

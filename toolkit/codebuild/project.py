@@ -58,9 +58,11 @@ class Settings:
         compute_type: one of `COMPUTE_TYPES`; its disk must hold an image and its base, unpacked.
         image: the image that the build runs in; None for CodeBuild's own.
         fleet: ARN of a reserved capacity fleet.
+        docker_server: compute type of a Docker server beside the builds, which keeps their cache (CB-34).
         network: None outside of a VPC.
         timeout: minutes for the build, 5 to 2160 (CB-33).
         queued_timeout: minutes to wait for a machine, 5 to 480.
+        log_group: of CloudWatch Logs; None for one of the project's own.
         variables: (name, value, type) of the build's environment; the type is PLAINTEXT, PARAMETER_STORE or
             SECRETS_MANAGER.
     """
@@ -70,9 +72,11 @@ class Settings:
     compute_type: str = "BUILD_GENERAL1_MEDIUM"
     image: str | None = None
     fleet: str | None = None
+    docker_server: str | None = None
     network: Network | None = None
     timeout: int = 120
     queued_timeout: int = 60
+    log_group: str | None = LOG_GROUP
     variables: Sequence[tuple[str, str, str]] = field(default_factory=tuple)
 
     def __post_init__(self) -> None:
@@ -109,6 +113,11 @@ def define(settings: Settings) -> dict[str, Any]:
     }
     if settings.fleet:
         environment["fleet"] = {"fleetArn": settings.fleet}
+    if settings.docker_server:
+        environment["dockerServer"] = {"computeType": settings.docker_server}
+        if settings.network:
+            environment["dockerServer"]["securityGroupIds"] = list(settings.network.security_groups)
+    group = {"groupName": settings.log_group} if settings.log_group else {}
     definition: dict[str, Any] = {
         "description": "Builds and pushes container images; made by build.py, named by its settings.",
         "artifacts": {"type": "NO_ARTIFACTS"},
@@ -118,7 +127,7 @@ def define(settings: Settings) -> dict[str, Any]:
         "serviceRole": settings.role,
         "timeoutInMinutes": settings.timeout,
         "queuedTimeoutInMinutes": settings.queued_timeout,
-        "logsConfig": {"cloudWatchLogs": {"status": "ENABLED", "groupName": LOG_GROUP}},
+        "logsConfig": {"cloudWatchLogs": {"status": "ENABLED", **group}},
     }
     if settings.network:
         definition["vpcConfig"] = {
