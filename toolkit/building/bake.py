@@ -20,6 +20,7 @@ WHEEL_BUILDER = "wheel-builder"
 ENTRYPOINTS = "entrypoints"
 # buildx writes an untagged image for a target that only serves others; `docker.prune_images` goes by this.
 INTERMEDIATE_LABEL = "opt-ml.intermediate"
+END_OF_LIFE_LABEL = "opt-ml.end-of-life"
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ def _image_target(image: Image, surroundings: Surroundings) -> dict[str, Any]:
     target["labels"] = {
         "org.opencontainers.image.title": image.name,
         "org.opencontainers.image.description": image.summary,
+        **({END_OF_LIFE_LABEL: image.end_of_life} if image.end_of_life else {}),
         **image.labels,
         **surroundings.labels,
     }

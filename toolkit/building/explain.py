@@ -38,6 +38,7 @@ def explain(image: Image, images: Mapping[str, Image], sources: Sources) -> dict
         "bases": list(image.bases),
         "pulled": _pulled(images[image.bases[-1]] if image.bases else image, sources),
         "end_of_support": end.isoformat() if end else None,
+        "end_of_life": image.end_of_life,
         "lock": _lock(image),
         "cuda": image.cuda,
         "inference_ami_version": host_amis.realtime(image.cuda) if image.cuda else None,
@@ -61,6 +62,8 @@ def as_text(facts: Mapping[str, Any]) -> list[str]:
         f"platform    {facts['platform']}, Python {facts['python']}",
         f"at most     {facts['size_budget_mb']} MB",
     ]
+    if facts["end_of_life"]:
+        lines.append(f"end of life {facts['end_of_life']}")
     if lock:
         brought = (
             f", {lock['brought_by_base']} of them brought by the base" if facts["base_kind"] == "dlc" else ""

@@ -43,6 +43,7 @@ class Image(BaseModel):
         name: family and variant, such as `ensemble-cpu`.
         folder: the family's.
         summary: what it is for, one line.
+        end_of_life: what in it nobody mends any more, and what to use instead; None for what is mended.
         labels: of the image, as the family declares them.
         variant: as declared.
         variant_name: its key in image.toml.
@@ -58,6 +59,7 @@ class Image(BaseModel):
     name: str
     folder: Path
     summary: str
+    end_of_life: str | None
     labels: dict[str, str]
     variant: Variant
     variant_name: str
@@ -192,6 +194,7 @@ def _image(name: str, declared: Mapping[str, Declaration]) -> Image:
         name=name,
         folder=own.path.parent,
         summary=own.family.summary,
+        end_of_life=own.family.end_of_life,
         labels=own.family.labels,
         variant=own.variant,
         variant_name=own.variant_name,

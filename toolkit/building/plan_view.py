@@ -29,6 +29,8 @@ def show(steps: Sequence[Step], sources: Sources, *, as_json: bool) -> None:
             print(f"      with  {row['lock']}")
         if row["end_of_support"]:
             print(f"      supported until {row['end_of_support']}")
+        if row["end_of_life"]:
+            print(f"      end of life: {row['end_of_life']}")
         if row["inference_ami_version"]:
             print(f"      CUDA {row['cuda']}: endpoints need InferenceAmiVersion")
             print(f"            {row['inference_ami_version']}")
@@ -49,6 +51,7 @@ def describe(step: Step, sources: Sources) -> dict[str, Any]:
         "inference_ami_version": host_amis.realtime(image.cuda) if image.cuda else None,
         "note": step.note,
         "end_of_support": end.isoformat() if end and image.variant.base is None else None,
+        "end_of_life": image.end_of_life,
     }
 
 

@@ -77,6 +77,10 @@ class Family(_Strict):
     """A folder of containers/ and its image.toml."""
 
     summary: Annotated[str, Field(description="What the image is for, one line.")]
+    end_of_life: Annotated[
+        str | None,
+        Field(min_length=1, description="What in it nobody mends any more, and what to use, one line."),
+    ] = None
     variants: Annotated[dict[str, Variant], Field(min_length=1, description="Variant name to variant.")]
     labels: Annotated[dict[str, str], Field(description="Image labels of every variant.")] = {}
 

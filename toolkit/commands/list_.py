@@ -33,6 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
                 "base_kind": image.base_kind,
                 "platform": image.variant.platform,
                 "end_of_support": image.end_of_support.isoformat() if image.end_of_support else None,
+                "end_of_life": image.end_of_life,
                 "built": facts is not None,
                 "size_mb": round(docker.unpacked_size(image.reference) / 1e6) if facts else None,
                 "size_budget_mb": image.variant.size_budget_mb,

@@ -98,6 +98,17 @@ def test_a_plan_of_all_names_no_region_and_leaves_out_bases_that_nothing_stands_
     assert set(names) == {name for name, image in MATRIX.items() if image.variant.base} | used
 
 
+def test_what_nobody_mends_any_more_is_told_wherever_an_image_is_named(capsys):
+    steps = answer(capsys, "plan", "torchserve-pytorch-cpu", "--json")["plan"]
+    assert [step["name"] for step in steps if step["end_of_life"]] == ["torchserve-pytorch-cpu"]
+    told = steps[-1]["end_of_life"]
+    assert answer(capsys, "explain", "torchserve-pytorch-cpu", "--json")["end_of_life"] == told
+    for command in ("plan", "explain"):
+        assert main([command, "torchserve-pytorch-cpu"]) == 0
+        [line] = [line for line in capsys.readouterr().out.splitlines() if told in line]
+        assert len(line) <= 80
+
+
 def test_the_dry_run_of_a_build_is_its_plan(capsys):
     assert answer(capsys, "build", "ensemble-cpu", "--dry-run", "--json") == answer(
         capsys, "plan", "ensemble-cpu", "--json"

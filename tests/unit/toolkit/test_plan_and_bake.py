@@ -76,6 +76,12 @@ def test_labels_of_the_family_reach_the_image():
     assert labels["com.amazonaws.sagemaker.capabilities.accept-bind-to-port"] == "true"
 
 
+def test_the_end_of_life_of_an_engine_is_a_label_of_its_images_alone():
+    targets = definition(["torchserve-pytorch-cpu"])["target"]
+    marked = [name for name, target in targets.items() if bake.END_OF_LIFE_LABEL in target.get("labels", {})]
+    assert marked == ["torchserve-pytorch-cpu"]
+
+
 def test_the_ca_bundle_and_a_private_index_are_secrets_and_nothing_else():
     made = definition(ca_bundle=Path("/etc/company.pem"), index_variable="PIP_INDEX_URL")
     for target in made["target"].values():

@@ -1,0 +1,21 @@
+"""Writes the weights that the handlers of this folder load; runs in the image, which has PyTorch.
+
+Usage: python make_models.py HANDLERS OUTPUT
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+
+handlers, output = Path(sys.argv[1]), Path(sys.argv[2])
+sys.path.insert(0, str(handlers))
+
+from sentiment import Sentiment  # noqa: E402 - its directory is an argument
+from small_cnn import SmallCnn  # noqa: E402
+
+torch.manual_seed(11)
+cnn = SmallCnn().eval()
+torch.jit.trace(cnn, torch.rand(2, 1, 8, 8)).save(output / "cnn.pt")
+torch.save(cnn.state_dict(), output / "cnn.pth")
+torch.save(Sentiment().state_dict(), output / "sentiment.pth")
