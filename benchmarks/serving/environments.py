@@ -13,6 +13,8 @@ PLACE = ROOT / ".build" / "serving"
 LOCKS = Path(__file__).parent / "requirements"
 _ENSEMBLE_LOCK = ROOT / "containers" / "ensemble" / "requirements" / "cpu.txt"
 _ENGINE_LOCK = ROOT / "containers" / "mms" / "requirements" / "ensemble-cpu.txt"
+_PYTORCH_LOCK = ROOT / "containers" / "pytorch" / "requirements" / "cpu.txt"
+_TORCHSERVE_LOCK = ROOT / "containers" / "torchserve" / "requirements" / "pytorch-cpu.txt"
 _BUILD_LOCK = ROOT / "entrypoints" / "build-requirements.txt"
 PACKAGES = (ROOT / "entrypoints", ROOT / "containers" / "ensemble" / "algorithm")
 
@@ -51,6 +53,12 @@ ENVIRONMENTS = {
         Environment("native", (_ENSEMBLE_LOCK, _BUILD_LOCK), PACKAGES),
         # The same, and what containers/mms adds to it.
         Environment("mms", (_ENSEMBLE_LOCK, _BUILD_LOCK, _ENGINE_LOCK), PACKAGES),
+        # benchmarks/pytorch: what the image torchserve-pytorch-cpu holds.
+        Environment(
+            "pytorch",
+            (_PYTORCH_LOCK, _BUILD_LOCK, _TORCHSERVE_LOCK),
+            (ROOT / "entrypoints", ROOT / "containers" / "pytorch" / "algorithm"),
+        ),
         Environment("scikit-learn", (LOCKS / "scikit-learn.txt",)),
         Environment("torchserve", (LOCKS / "torchserve.txt",), unlocked=("torch==2.13.0",)),
         Environment("bentoml", (LOCKS / "bentoml.txt",)),

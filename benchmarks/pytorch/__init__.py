@@ -1,0 +1,1 @@
+"""PyTorch models behind our server and behind TorchServe, measured side by side."""
