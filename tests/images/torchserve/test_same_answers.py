@@ -194,7 +194,7 @@ def _migrated(directory: Path, published: Published, scratch: Path) -> Path:
 def test_both_engines_answer_alike(name, batch, our_image, model):
     published = PUBLISHED[name]
     directory = model(published)
-    below = images.find(our_image.variant.base)
+    below = images.find(our_image.bases[0])
     native, torchserve = (_ask(image, directory, published, batch) for image in (below, our_image))
     assert [answer.status for answer in native].count(200) == 4 * published.good
     for ours, theirs in zip(native, torchserve, strict=True):
