@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 GENERATED = {
     ".venv",
-    "jobs",
+    ".build",
     ".git",
     "__pycache__",
     ".mypy_cache",
@@ -25,5 +25,5 @@ def checkout_files() -> list[Path]:
         listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         found = (path for path in ROOT.rglob("*") if not GENERATED & set(path.relative_to(ROOT).parts))
-        return [path for path in found if path.is_file()]
+        return [path for path in found if path.is_file() and ROOT / "jobs" not in path.parents]
     return [ROOT / name for name in listing.splitlines() if (ROOT / name).is_file()]

@@ -10,13 +10,17 @@ from dataclasses import dataclass
 
 from toolkit.building import dlc_layer, host_amis, os_layer
 from toolkit.building.bake import INTERMEDIATE_LABEL, Surroundings, make_definition
-from toolkit.building.images import ROOT, Image
+from toolkit.building.images import ROOT, Image, find
+from toolkit.building.ledger import entries
+from toolkit.building.ledger.freshness import State, states
+from toolkit.building.ledger.recording import record
 from toolkit.building.plan import Step
 from toolkit.building.sources import Sources, from_environment
 from toolkit.errors import ToolkitError, WorkError
 from toolkit.machine import docker, network
 
 REVISION_VARIABLE = "OPT_ML_REVISION"
+REVISION_LABEL = "org.opencontainers.image.revision"
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Built:
         digest: the engine's id of the image, `sha256:...`.
         size_mb: unpacked, in MB (1,000,000 bytes).
         budget_mb: what its image.toml allows.
+        is_new: False where the image was there already, as a build would make it.
         inference_ami_version: host that an endpoint of it needs for its CUDA; None for any.
     """
 
@@ -37,6 +42,7 @@ class Built:
     digest: str
     size_mb: float
     budget_mb: int
+    is_new: bool
     inference_ami_version: str | None = None
 
 
@@ -59,7 +65,7 @@ def look_around(sources: Sources | None = None) -> Surroundings:
         index_variable=network.INDEX_VARIABLE if os.environ.get(network.INDEX_VARIABLE) else None,
         wheelhouse=network.find_wheelhouse(),
         arguments=arguments,
-        labels={"org.opencontainers.image.revision": revision} if revision else {},
+        labels={REVISION_LABEL: revision} if revision else {},
         sources=sources or from_environment(),
     )
 
@@ -72,7 +78,12 @@ def find_revision() -> str:
 
 
 def execute(steps: Sequence[Step], surroundings: Surroundings, *, no_cache: bool = False) -> list[Built]:
-    """Build every image of a plan.
+    """Build every image of a plan that is not there already as a build would make it.
+
+    Args:
+        steps: the plan.
+        surroundings: from `look_around`.
+        no_cache: build all of it, every step anew.
 
     Raises:
         ToolkitError: no engine, no operating system layer.
@@ -82,13 +93,18 @@ def execute(steps: Sequence[Step], surroundings: Surroundings, *, no_cache: bool
         raise ToolkitError("no Docker engine answers.", "./build.py doctor --fix")
     for step in steps:
         _pull(step.image, surroundings.sources)
-    docker.bake(
-        make_definition(steps, surroundings),
-        [step.image.name for step in steps],
-        no_cache=no_cache,
-    )
-    docker.prune_images(INTERMEDIATE_LABEL)
-    built = [_measure(step.image) for step in steps]
+    before = states([step.image for step in steps])
+    waiting = [state for state in before if no_cache or not state.is_fresh]
+    if waiting:
+        start = time.monotonic()
+        # With what they stand on, so that each is on the very base that has the name afterwards.
+        needed = {name for state in waiting for name in (state.image.name, *state.image.bases)}
+        waiting = [state for state in before if state.image.name in needed]
+        names = [state.image.name for state in waiting]
+        docker.bake(make_definition(steps, surroundings), names, no_cache=no_cache)
+        docker.prune_images(INTERMEDIATE_LABEL)
+        _record(waiting, time.monotonic() - start, surroundings)
+    built = [_measure(state.image, is_new=state in waiting) for state in before]
     over = [
         f"{one.image} has {one.size_mb:.0f} MB, {one.budget_mb} allowed"
         for one in built
@@ -110,18 +126,38 @@ def _pull(image: Image, sources: Sources) -> None:
         dlc_layer.ensure(sources.reference(variant, image.digest), variant.platform)
 
 
-def _measure(image: Image) -> Built:
-    facts = docker.inspect_image(image.reference)
-    if facts is None:
-        raise ToolkitError(f"{image.reference} was built but is not in the engine.", "docker images")
+def _record(built: Sequence[State], seconds: float, surroundings: Surroundings) -> None:
+    # The inputs were read before the build: a file that is saved meanwhile makes the image stale, not fresh.
+    for state in built:
+        base = state.image.variant.base
+        record(
+            state.image,
+            state.inputs,
+            base=_local(find(base)).layers if base else None,
+            seconds=seconds,
+            revision=surroundings.labels.get(REVISION_LABEL, ""),
+        )
+
+
+def _measure(image: Image, *, is_new: bool) -> Built:
+    entry = entries.read(image.name, _local(image).digest)
+    assert entry is not None  # noqa: S101 - `execute` recorded it, or read it
     return Built(
         image.name,
         image.reference,
-        facts["Id"],
-        docker.unpacked_size(image.reference) / 1e6,
+        entry.digest,
+        entry.size_bytes / 1e6,
         image.variant.size_budget_mb,
+        is_new,
         host_amis.realtime(image.cuda) if image.cuda else None,
     )
+
+
+def _local(image: Image) -> docker.LocalImage:
+    present = docker.local_images([image.reference])
+    if image.reference not in present:
+        raise ToolkitError(f"{image.reference} was built but is not in the engine.", "docker images")
+    return present[image.reference]
 
 
 class Stopwatch:

@@ -42,7 +42,7 @@ def make_plan(names: Sequence[str], images: Mapping[str, Image], today: date | N
     """
     steps: dict[str, Step] = {}
     for name in names:
-        chain = _chain(images[name], images)
+        chain = chain_of(images[name], images)
         for image, above in zip(chain, [*chain[1:], None], strict=True):
             note = _check_support(image, today or datetime.now(UTC).date())
             asked = image.name in names
@@ -87,7 +87,7 @@ def _check_support(image: Image, today: date) -> str:
     )
 
 
-def _chain(image: Image, images: Mapping[str, Image]) -> list[Image]:
+def chain_of(image: Image, images: Mapping[str, Image]) -> list[Image]:
     """From the lowest base up to `image`."""
     base = image.variant.base
-    return [*(_chain(images[base], images) if base else []), image]
+    return [*(chain_of(images[base], images) if base else []), image]

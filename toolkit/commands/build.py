@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="such as ensemble-cpu; `list` shows all")
     add_base_options(parser)
     parser.add_argument("--dry-run", action="store_true", help="say what would be built and why, and stop")
-    parser.add_argument("--no-cache", action="store_true", help="build every step anew")
+    parser.add_argument("--no-cache", action="store_true", help="build all anew, even what is up to date")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
 
@@ -42,8 +42,10 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     asked = {step.image.name for step in steps if step.asked}
     for one in built:
-        if one.name in asked:
+        if one.name in asked and one.is_new:
             print(f"Built {one.image} ({one.size_mb:.0f} MB of {one.budget_mb}) in {watch}")
-            if one.inference_ami_version:
-                print(f"Its endpoints need InferenceAmiVersion {one.inference_ami_version}")
+        elif one.name in asked:
+            print(f"{one.image} is up to date ({one.size_mb:.0f} MB of {one.budget_mb}); seen in {watch}")
+        if one.name in asked and one.inference_ami_version:
+            print(f"Its endpoints need InferenceAmiVersion {one.inference_ami_version}")
     return 0

@@ -5,6 +5,7 @@ Together with `toolkit.machine.containers` (which runs containers) the only plac
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -84,14 +85,61 @@ def inspect_image(reference: str) -> dict[str, Any] | None:
     return images[0]
 
 
+@dataclass(frozen=True)
+class LocalImage:
+    """An image that the engine has.
+
+    Attributes:
+        digest: `sha256:...`, the engine's id: the hash of its configuration.
+        layers: one hash for all its layers; the same where only labels or dates differ.
+    """
+
+    digest: str
+    layers: str
+
+
+def local_images(references: Sequence[str]) -> dict[str, LocalImage]:
+    """Those of `references` that the engine has; one call for all."""
+    if not references:
+        return {}
+    # The engine fails for those that it does not have, and still tells of the others.
+    template = "[{{json .Id}},{{json .RepoTags}},{{json .RepoDigests}},{{json .RootFS.Layers}}]"
+    result = _run(["docker", "image", "inspect", "--format", template, *references])
+    found: dict[str, LocalImage] = {}
+    for line in result.stdout.splitlines():
+        digest, tags, digests, layers = json.loads(line)
+        image = LocalImage(digest, "sha256:" + hashlib.sha256("".join(layers).encode()).hexdigest())
+        found |= dict.fromkeys([*(tags or []), *(digests or [])], image)
+    return {reference: found[reference] for reference in references if reference in found}
+
+
+@dataclass(frozen=True)
+class HistoryStep:
+    """One instruction that an image was made by, and the bytes that it added, unpacked."""
+
+    instruction: str
+    size_bytes: int
+
+
+def image_history(reference: str) -> list[HistoryStep]:
+    """How a local image was made, lowest step first.
+
+    Raises:
+        ToolkitError: the engine does not have it.
+    """
+    template = "{{.Size}} {{.CreatedBy}}"
+    result = _run(["docker", "history", "--no-trunc", "--human=false", "--format", template, reference])
+    _check(result, f"the layers of {reference} could not be listed")
+    pairs = [line.partition(" ") for line in result.stdout.splitlines()]
+    return [HistoryStep(instruction.strip(), int(size)) for size, _, instruction in reversed(pairs)]
+
+
 def unpacked_size(reference: str) -> int:
     """Bytes of a local image's layers, unpacked.
 
     `docker image inspect` tells the packed size where the engine keeps images in containerd.
     """
-    result = _run(["docker", "history", "--human=false", "--format", "{{.Size}}", reference])
-    _check(result, f"the layers of {reference} could not be listed")
-    return sum(int(size) for size in result.stdout.split())
+    return sum(step.size_bytes for step in image_history(reference))
 
 
 def pull_image(reference: str, platform: str) -> str | None:
