@@ -34,6 +34,8 @@ class Surroundings:
         arguments: build arguments that BuildKit knows beforehand (proxies), or PIP_NO_INDEX.
         labels: labels of every image, such as the source revision.
         sources: where bases are pulled from.
+        registry_caches: references of pushed images whose layers are pulled where nothing of them changed;
+            the images that are built carry what the next build needs for that.
     """
 
     ca_bundle: Path | None = None
@@ -42,6 +44,7 @@ class Surroundings:
     arguments: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     sources: Sources = field(default_factory=Sources)
+    registry_caches: tuple[str, ...] = ()
 
 
 def os_reference(release: str) -> str:
@@ -104,6 +107,9 @@ def _image_target(image: Image, surroundings: Surroundings) -> dict[str, Any]:
             target["labels"]["org.opencontainers.image.base.digest"] = digest
     target["tags"] = [image.reference]
     target["output"] = ["type=docker"]
+    if surroundings.registry_caches:
+        # The one kind of cache that the engine's own builder can hand on, and a push takes along.
+        target["cache-to"] = ["type=inline"]
     return target
 
 
@@ -136,6 +142,7 @@ def _target(folder: Path, platform: str, surroundings: Surroundings) -> dict[str
         "args": dict(surroundings.arguments),
         "secret": secrets,
         "attest": ["type=provenance,disabled=true", "type=sbom,disabled=true"],
+        "cache-from": [f"type=registry,ref={reference}" for reference in surroundings.registry_caches],
     }
 
 

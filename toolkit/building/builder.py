@@ -46,11 +46,12 @@ class Built:
     inference_ami_version: str | None = None
 
 
-def look_around(sources: Sources | None = None) -> Surroundings:
+def look_around(sources: Sources | None = None, registry_caches: Sequence[str] = ()) -> Surroundings:
     """Collect what builds take from this machine: proxy, CA bundle, index, wheelhouse, source revision.
 
     Args:
         sources: where bases are pulled from; None for what the AWS variables say.
+        registry_caches: see `Surroundings`.
 
     Raises:
         ToolkitError: a variable names a file or folder that is not there.
@@ -67,6 +68,7 @@ def look_around(sources: Sources | None = None) -> Surroundings:
         arguments=arguments,
         labels={REVISION_LABEL: revision} if revision else {},
         sources=sources or from_environment(),
+        registry_caches=tuple(registry_caches),
     )
 
 

@@ -23,7 +23,13 @@ Phases = Mapping[str, Sequence[str]]
 
 
 def of_images(
-    images: Sequence[str], build: Sequence[str], push: Sequence[str], *, curated: bool, revision: str = ""
+    images: Sequence[str],
+    build: Sequence[str],
+    push: Sequence[str],
+    *,
+    curated: bool,
+    revision: str = "",
+    before: Sequence[str] = (),
 ) -> str:
     """The buildspec that runs `build.py build` and `build.py push` as a person would.
 
@@ -34,12 +40,14 @@ def of_images(
         curated: whether the build runs in an image of CodeBuild's own, which has several Pythons to choose
             from.
         revision: the commit that was sent; empty where nobody knows it.
+        before: commands before the build.
     """
     phases = {
         "install": [
             *unpack(),
             "python3 toolkit/bootstrap.py requirements/toolkit.txt",
         ],
+        "pre_build": before,
         "build": [shlex.join(["./build.py", "build", *images, *build])],
         "post_build": [
             "mkdir -p .build",
@@ -76,7 +84,9 @@ def write(
         variables: of the build's environment.
     """
     specified: dict[str, Any] = {
-        name: {"on-failure": "ABORT", "commands": list(commands)} for name, commands in phases.items()
+        name: {"on-failure": "ABORT", "commands": list(commands)}
+        for name, commands in phases.items()
+        if commands
     }
     if python:
         specified["install"]["runtime-versions"] = {"python": python}

@@ -141,11 +141,12 @@ def of_build(
     """
     logs = [place.arn("logs", f"log-group:{place.log_group}{streams}") for streams in ("", ":*")]
     bases = [f"arn:{place.partition}:ecr:{place.region}:{account}:repository/*" for account in _DLC_ACCOUNTS]
+    bases.append(place.arn("ecr", f"repository/{place.repositories}"))  # layers of the last image
     needs = [
         Need("Log", _of("logs", ("CreateLogGroup", "CreateLogStream", "PutLogEvents")), logs),
         Need("Archive", ["s3:GetObject"], [place.objects()]),
         *of_push(place),
-        Need("PullBases", _of("ecr", _PULL), bases),
+        Need("Pull", _of("ecr", _PULL), bases),
     ]
     if vpc:
         needs += _of_network(place)

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from toolkit.aws.regions import Partition
-from toolkit.codebuild import buildspec, project
+from toolkit.codebuild import buildspec, ecr_login, project
 from toolkit.codebuild.context import folder_context
 from toolkit.codebuild.studio import Studio
 from toolkit.errors import ToolkitError
@@ -129,11 +128,6 @@ def project_name(studio: Studio | None) -> str:
     return project.temporary_name(f"sagemaker-studio-{studio.domain}-{studio.user}-")
 
 
-def registry_host(account: str, region: str, partition: Partition) -> str:
-    """The host of an account's ECR (CB-13)."""
-    return f"{account}.dkr.ecr.{region}.{partition.domain}"
-
-
 def make_buildspec(build: DockerBuild, host: str, repository: str, tag: str) -> str:
     """Log in where bases come from, build, log in once more, push.
 
@@ -143,24 +137,15 @@ def make_buildspec(build: DockerBuild, host: str, repository: str, tag: str) -> 
     uri = f"{host}/{repository}:{tag}"
     phases = {
         "install": buildspec.unpack(),
-        "pre_build": [login(one) for one in dict.fromkeys([host, *build.registries()])],
+        "pre_build": [ecr_login.command(one) for one in dict.fromkeys([host, *build.registries()])],
         "build": [
             "export BUILDX_NO_DEFAULT_ATTESTATIONS=1",
             shlex.join(["docker", "build", "--tag", uri, *build.arguments]),
         ],
         "post_build": [
-            login(host),  # the first may be twelve hours old
+            ecr_login.command(host),  # the first may be twelve hours old
             shlex.join(["docker", "push", uri]),
             f"export {buildspec.URIS_VARIABLE}={shlex.quote(uri)}",
         ],
     }
     return buildspec.write(phases, exported=[buildspec.URIS_VARIABLE])
-
-
-def login(host: str) -> str:
-    """The command that logs docker in to a host of ECR."""
-    region = host.split(".")[3]
-    return (
-        f"aws ecr get-login-password --region {shlex.quote(region)}"
-        f" | docker login --username AWS --password-stdin {shlex.quote(host)}"
-    )

@@ -16,6 +16,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="such as ensemble-cpu; `list` shows all")
     add_base_options(parser)
+    parser.add_argument(
+        "--registry-cache",
+        metavar="REFERENCE",
+        help="a pushed image whose layers are pulled where nothing of them has changed; {image}: the name",
+    )
     parser.add_argument("--dry-run", action="store_true", help="say what would be built and why, and stop")
     parser.add_argument("--no-cache", action="store_true", help="build all anew, even what is up to date")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
@@ -35,12 +40,13 @@ def run(arguments: argparse.Namespace) -> int:
         if step.note:
             print(step.note, file=sys.stderr)
     watch = builder.Stopwatch()
-    built = builder.execute(steps, builder.look_around(sources), no_cache=arguments.no_cache)
+    asked = [step.image.name for step in steps if step.asked]
+    caches = [arguments.registry_cache.replace("{image}", name) for name in asked if arguments.registry_cache]
+    built = builder.execute(steps, builder.look_around(sources, caches), no_cache=arguments.no_cache)
     if arguments.json:
         json.dump({"images": [asdict(one) for one in built]}, sys.stdout, indent=2)
         print()
         return 0
-    asked = {step.image.name for step in steps if step.asked}
     for one in built:
         if one.name in asked and one.is_new:
             print(f"Built {one.image} ({one.size_mb:.0f} MB of {one.budget_mb}) in {watch}")
