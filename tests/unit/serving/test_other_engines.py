@@ -71,33 +71,6 @@ def test_torchserve_asks_for_no_token_and_loads_from_nowhere_else():
     assert not re.fullmatch(found["allowed_urls"], GATE.replace(".", "1"))
 
 
-@pytest.mark.contract("HANDLER-31")
-@pytest.mark.parametrize(
-    ("variables", "expected"),
-    [
-        ({}, (1, 100)),
-        ({"SAGEMAKER_TS_BATCH_SIZE": "8", "SAGEMAKER_TS_MAX_BATCH_DELAY": "0"}, (8, 0)),
-    ],
-)
-def test_torchserve_joins_requests_as_the_variables_of_awss_toolkit_say(variables, expected):
-    found = torchserve.read_batches(variables)
-    assert (found.size, found.delay) == expected
-
-
-@pytest.mark.parametrize("value", ["0", "-1", "many", "1.5"])
-def test_a_batch_that_is_none_is_named(value):
-    with pytest.raises(UserError, match="SAGEMAKER_TS_BATCH_SIZE"):
-        torchserve.read_batches({"SAGEMAKER_TS_BATCH_SIZE": value})
-
-
-def test_torchserves_archive_holds_nothing_but_the_name_of_our_handler():
-    from opt_ml.serving.engines import service
-
-    module, _, function = torchserve.manifest()["model"]["handler"].partition(":")
-    assert module == service.__name__
-    assert callable(getattr(service, function))
-
-
 def test_clients_cannot_reach_the_api_that_unregisters_the_model():
     assert properties(SETTINGS)["management_address"] == "http://127.0.0.1:8081"
     found = torchserve_properties(SETTINGS)

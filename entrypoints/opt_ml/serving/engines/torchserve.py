@@ -25,7 +25,14 @@ from typing import Any
 from opt_ml.errors import UserError
 from opt_ml.serving.engines.engine import OtherServer, run_engine
 from opt_ml.serving.engines.gate import Gate
-from opt_ml.serving.engines.java import LARGEST, find_java, find_package, free_ports, java_options
+from opt_ml.serving.engines.java import (
+    LARGEST,
+    find_java,
+    find_package,
+    free_ports,
+    java_options,
+    quiet_options,
+)
 from opt_ml.serving.settings import Settings
 
 _ENGINE = "torchserve"
@@ -37,17 +44,34 @@ _HANDLER = "opt_ml.serving.engines.service:handle"
 _LONGEST_LOAD = 3600  # seconds; the platform waits no longer (HOST-42)
 _LONGEST_PREDICTION = 86_400  # seconds; `service` keeps the time of a prediction
 _PRIVATE = "management_address", "metrics_address", "grpc_inference_port", "grpc_management_port"
-# The workers' lines as the handler wrote them, and the server's own from warnings on. Not a line a request,
-# and none of the metrics, which it writes to files.
-_LOGGING = """\
+# What its workers say when they start, and of each request.
+_CHATTER = "|".join(
+    (
+        r"s_name_part0=.*",
+        r"Listening on port: .*",
+        r"Successfully loaded .*metrics\.yaml\.",
+        r"\[PID\]\d+",
+        r"Torch worker started\.",
+        r"Python runtime: [\d.]+",
+        r"Connection accepted: .*",
+        r"model_name: model, batchSize: \d+",
+        r"Backend received inference at: \d+",
+        r"OpenVINO is not enabled",
+        r"proceeding without onnxruntime",
+        r"Torch TensorRT not enabled",
+    )
+)
+# The workers' lines as the handler wrote them, and the server's own from warnings on; none of the metrics,
+# which it writes to files.
+_LOGGING = f"""\
 <Configuration status="ERROR">
   <Appenders>
     <Console name="server" target="SYSTEM_ERR">
-      <PatternLayout pattern="[%p] %c{1} - %m%n%throwable{0}"/>
+      <PatternLayout pattern="[%p] %c{{1}} - %m%n%throwable{{0}}"/>
     </Console>
     <Console name="worker" target="SYSTEM_OUT">
       <PatternLayout pattern="%m%n"/>
-      <RegexFilter regex="Backend received inference at: \\d+" onMatch="DENY" onMismatch="NEUTRAL"/>
+      <RegexFilter regex="{_CHATTER}" onMatch="DENY" onMismatch="NEUTRAL"/>
     </Console>
   </Appenders>
   <Loggers>
@@ -144,6 +168,7 @@ class _TorchServe:
             f"-Dlog4j.configurationFile=file://{directory / 'log4j2.xml'}",
             f"-Djava.io.tmpdir={directory}",
             *java_options(os.environ).split(),
+            *quiet_options(self.java),
             *("-cp", f".:{self.home}/ts/frontend/*", "org.pytorch.serve.ModelServer"),
             *("--python", sys.executable, "-f", str(config), "-s", str(store), "-ncs"),
         ]
