@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
-import subprocess
 import zipfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,55 +12,33 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toolkit.building import builder, images
-from toolkit.building.plan import make_plan
-from toolkit.jobs.job import Channel, JobResult, TrainingJob, execute, plan
+from tests.images.pytorch.conftest import EXAMPLES, RunJob
+from toolkit.building import images
+from toolkit.jobs.job import JobResult, TrainingJob, execute, plan
 from toolkit.serving.endpoint import Endpoint
 from toolkit.serving.migration import MANIFEST, migrate
 
-EXAMPLE = images.ROOT / "examples" / "digits"
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The channels that the example's README makes."""
-    [*_, built] = builder.execute(make_plan(["ensemble-cpu"], images.matrix()), builder.look_around())
-    assert built
-    directory = tmp_path_factory.mktemp("digits")
-    mounts = ["-v", f"{EXAMPLE}:/example:ro", "-v", f"{directory}:/data"]
-    prepare = ["python", "/example/prepare.py", "/data"]
-    image = images.find("ensemble-cpu").reference
-    subprocess.run(["docker", "run", "--rm", "--network", "none", *mounts, image, *prepare], check=True)
-    return directory
+EXAMPLE = EXAMPLES / "digits"
 
 
 @pytest.fixture
-def train(our_image: images.Image, data: Path, tmp_path: Path) -> Callable[..., JobResult]:
+def train(our_image: images.Image, digits: Path, run_job: RunJob) -> Callable[..., JobResult]:
     """Run the example's script as a job; channel -> part of the data."""
 
     def run(channels: Mapping[str, str], **changes: object) -> JobResult:
-        job = TrainingJob(
-            our_image.reference,
-            tuple(Channel(name, data / part) for name, part in channels.items()),
-            source_dir=EXAMPLE / "code",
-            entry_point="train.py",
-            jobs_dir=tmp_path / "jobs",
-            **changes,
-        )
-        result = execute(plan(job))
-        assert result.status == "Completed", result.summary() + "\n" + result.log.read_text()
-        return result
+        parts = {name: digits / part for name, part in channels.items()}
+        return run_job(our_image, EXAMPLE / "code", "train.py", parts, **changes)
 
     return run
 
 
-def test_the_digits_example_trains_and_serves(train, our_image, data):
+def test_the_digits_example_trains_and_serves(train, our_image, digits):
     channels = {"train": "train", "validation": "validation"}
     result = train(channels, name="digits", hyperparameters={"epochs": "8"}, isolated=True)
     assert result.metrics["validation-accuracy"] > 0.9
-    pictures, labels = (np.load(data / "held-out" / f"{name}.npy") for name in ("pictures", "labels"))
+    pictures, labels = (np.load(digits / "held-out" / f"{name}.npy") for name in ("pictures", "labels"))
     with Endpoint(our_image.reference, result.model) as endpoint:
-        body = (data / "held-out" / "pictures.npy").read_bytes()
+        body = (digits / "held-out" / "pictures.npy").read_bytes()
         answer = endpoint.invoke(body, "application/x-npy", "application/x-npy")
         assert answer.status == 200, answer.text
         as_json = endpoint.invoke(str(pictures[:2].tolist()).encode(), "application/json", "text/csv")
@@ -71,21 +47,6 @@ def test_the_digits_example_trains_and_serves(train, our_image, data):
     assert (probabilities.argmax(axis=1) == labels).mean() > 0.9
     rows = [[float(field) for field in line.split(",")] for line in as_json.text.splitlines()]
     assert np.allclose(rows, probabilities[:2], atol=1e-5)
-
-
-def losses(result: JobResult) -> list[float]:
-    return [float(loss) for loss in re.findall(r"train-loss=([0-9.]+)", result.log.read_text())]
-
-
-@pytest.mark.contract("TT-70", "TT-73", "TT-78")
-def test_two_hosts_with_half_the_batch_learn_as_one(train, our_image):
-    usual = {"epochs": "3", "batch-size": "64"}
-    channels = {"train": "held-out"}  # an even number, so that both halves of a batch are as large
-    alone = train(channels, name="one-host", hyperparameters=usual)
-    torchrun = {"sagemaker_torch_distributed_enabled": "true", "batch-size": "32"}
-    both = train(channels, name="two-hosts", hosts=2, hyperparameters={**usual, **torchrun})
-    assert len(losses(alone)) == len(losses(both)) == 3
-    assert np.allclose(losses(alone), losses(both), atol=2e-3)
 
 
 def test_a_job_without_a_script_says_how_to_name_one(our_image, tmp_path):

@@ -6,7 +6,7 @@ They fit any module, so they also stand in for what a model's own inference.py l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ import torch
 from opt_ml_pytorch.batching import predict_together
 from opt_ml_pytorch.compiling import compile_in_place
 from opt_ml_pytorch.device import chosen_device
+from opt_ml_pytorch.language.chatting import chat
+from opt_ml_pytorch.language.pretrained import is_language_model, load_language_model
 from opt_ml_pytorch.loading import load_model
 from opt_ml_pytorch.predicting import predict
 from opt_ml_pytorch.settings import read_settings
@@ -26,11 +28,13 @@ _SETTINGS = read_settings()
 
 
 def model_fn(model_dir: str) -> Any:
-    """Load the model file of the directory; see `loading`.
+    """Load the language model or the model file of the directory; see `language` and `loading`.
 
     Raises:
-        UserError: see `load_model`.
+        UserError: see `load_language_model` and `load_model`.
     """
+    if is_language_model(Path(model_dir)):
+        return load_language_model(Path(model_dir), chosen_device())
     return load_model(Path(model_dir), _SETTINGS, chosen_device())
 
 
@@ -66,6 +70,11 @@ def _predict_batch_fn(data: Sequence[Any], model: Any) -> list[Any]:
 
 predict_batch_fn = _predict_batch_fn if _SETTINGS.most_rows > 1 else None
 """Only where it was asked for: not every model treats each row of its input for itself."""
+
+
+def chat_fn(request: dict[str, Any], model: Any) -> Iterator[str | dict[str, Any]]:
+    """The answer of a language model to a chat; see `language.chatting`."""
+    return chat(request, model)
 
 
 def output_fn(prediction: Any, accept: str) -> tuple[bytes, str]:
