@@ -9,29 +9,45 @@ Each test names the rules that it checks: `pytest --collect-only -q` lists them,
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conformance import endpoints
+from tests.conformance import diagnosis, endpoints, scheduling
 from tests.conformance.endpoints import Handlers
-from tests.conformance.profile import Profile, csv_text, payload, read_profile, table
+from tests.conformance.once import UnusableError, once
+from tests.conformance.profile import Profile, csv_text, read_profile, table
 from tests.conformance.script_jobs import ScriptJobs
+from toolkit.errors import ToolkitError
 from toolkit.jobs.job import Channel, JobResult, TrainingJob, execute, plan
 from toolkit.serving.endpoint import START_LIMIT, Endpoint
+from toolkit.verify.layers import ImageFiles, read_layers
 
 DEFAULT_IMAGE = "ensemble-cpu"
 ROWS = 80
-# fixture -> what the image's profile must claim for the tests that use it
+# fixture -> what the image must claim for the tests that use it; further claims stand in `mark.needs`
 CAPABILITIES = {
+    "make_job": "train",
+    "trained": "train",
+    "model": "serve",
+    "start_limit": "serve",
     "scripts": "script_mode",
     "handlers": "handlers",
     "many": "multi_model",
     "with_sessions": "sessions",
     "with_streams": "bidirectional",
     "with_chats": "chats",
+    "parts": "table",
+}
+# Of the profile itself: whoever misses one of them has told too little, and the image may well have it.
+KNOWLEDGE = {
+    "table": "the algorithm is tried on data of yours, and this takes CSV of four numbers and a label",
+    "records": "the payload has no lines that are records of their own",
+    "metric": "no metric of the log is known: `metric` of a profile names one",
+    "model_file": "there is no model: give one",
 }
 HANGS = 5.0  # seconds for a test that waits for what never comes
 
@@ -41,21 +57,59 @@ MakeJob = Callable[..., TrainingJob]
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     ours = [item for item in items if here in item.path.parents]
-    for item in ours:
-        item.add_marker(pytest.mark.docker)
     profile = chosen_profile(config) if ours else None
     differing = (
         [(row, item) for row in profile.differences for item in ours if row.names(item)] if profile else []
     )
     for row, item in differing:
         item.add_marker(pytest.mark.xfail(reason=row.reason, strict=True))
-    for fixture, capability in CAPABILITIES.items():
-        witnesses = [item for row, item in differing if row.lacks == capability]
-        needing = [item for item in ours if fixture in getattr(item, "fixturenames", ())]
-        if needing and not getattr(profile, capability):
-            left_out = [item for item in needing if item not in witnesses]
-            config.hook.pytest_deselected(items=left_out)
-            items[:] = [item for item in items if item not in left_out]
+    left_out = []
+    for item in ours:
+        item.add_marker(pytest.mark.docker)
+        scheduling.group(item)
+        needs = needs_of(item)
+        witnessed = {row.lacks for row, other in differing if other is item}
+        if profile and (
+            lacking := [need for need in needs if not has(profile, need) and need not in witnessed]
+        ):
+            if config.getoption("--results", None):
+                item.add_marker(pytest.mark.skip(reason=why_not(profile, lacking[0])))
+            else:
+                left_out.append(item)
+    if only := config.getoption("--only", None):
+        asked = set(only.split(","))
+        left_out += [item for item in ours if item not in left_out and asked.isdisjoint(rules_of(item))]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def rules_of(item: pytest.Item) -> list[str]:
+    """The rules that a test checks."""
+    return [rule for mark in item.iter_markers("contract") for rule in mark.args]
+
+
+def needs_of(item: pytest.Item) -> list[str]:
+    """What the image must claim, and its profile must know, for a test to be run."""
+    fixtures = getattr(item, "fixturenames", ())
+    by_fixture = [need for fixture, need in CAPABILITIES.items() if fixture in fixtures]
+    return [*dict.fromkeys(by_fixture), *(need for mark in item.iter_markers("needs") for need in mark.args)]
+
+
+def has(profile: Profile, need: str) -> bool:
+    """Whether the image claims it, or its profile knows it."""
+    if need == "table":
+        return not profile.channels
+    if need == "model_file":
+        return profile.train or profile.model is not None
+    return bool(getattr(profile, need))
+
+
+def why_not(profile: Profile, need: str) -> str:
+    """The reason of a test that is not run, with the status that it has in a report."""
+    if need in KNOWLEDGE:
+        return f"could not tell: {KNOWLEDGE[need]}"
+    return f"not claimed: {profile.lacks.get(need, need.replace('_', ' '))}"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -64,6 +118,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if name in metafunc.fixturenames:
             values = vars(chosen_profile(metafunc.config))[f"{name}s"]
             metafunc.parametrize(name, list(values.values()), ids=list(values))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Each report knows its rules, and what a diagnosis has found."""
+    report = yield
+    report.user_properties.append(("rules", rules_of(item)))
+    if call.excinfo and isinstance(call.excinfo.value, UnusableError):
+        is_foundation = item.get_closest_marker("foundation") is not None
+        report.user_properties.append(("unusable", (str(call.excinfo.value.text), call.excinfo.value.notes)))
+        report.user_properties.append(("findings", call.excinfo.value.findings if is_foundation else {}))
+    return report
 
 
 def chosen_image(config: pytest.Config) -> str:
@@ -83,6 +151,14 @@ def chosen_profile(config: pytest.Config) -> Profile:
         return read_profile(name)
     except FileNotFoundError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+@pytest.fixture(autouse=True)
+def served_at_all(request: pytest.FixtureRequest) -> None:
+    """No test starts a server of which it is known that it does not become healthy."""
+    needed = [need for fixture, need in CAPABILITIES.items() if fixture in request.fixturenames]
+    if "serve" in needed and not request.node.get_closest_marker("foundation"):
+        request.getfixturevalue("serving")
 
 
 @pytest.fixture(autouse=True)
@@ -107,15 +183,27 @@ def facts(image: str) -> Mapping[str, Any]:
 
 
 @pytest.fixture(scope="session")
+def files(image: str, shared_dir: Path) -> ImageFiles:
+    """What lies in the image's layers."""
+    return once(shared_dir / "files", lambda: read_layers(image))
+
+
+@pytest.fixture(scope="session")
 def profile(pytestconfig: pytest.Config) -> Profile:
     """How to exercise the image."""
     return chosen_profile(pytestconfig)
 
 
 @pytest.fixture(scope="session")
-def start_limit(pytestconfig: pytest.Config) -> float:
-    """Seconds until /ping must be 200."""
+def first_start_limit(pytestconfig: pytest.Config) -> float:
+    """Seconds until /ping must be 200, of the first start."""
     return float(pytestconfig.getoption("--start-limit", None) or START_LIMIT)
+
+
+@pytest.fixture(scope="session")
+def start_limit(first_start_limit: float, serving: list[Endpoint]) -> float:
+    """Seconds until /ping must be 200, of a server that has been healthy once."""
+    return first_start_limit
 
 
 @pytest.fixture(scope="session")
@@ -138,11 +226,14 @@ def make_job(
 ) -> MakeJob:
     """A job of the image on the data; keyword arguments replace attributes of `TrainingJob`."""
     jobs_dir = tmp_path_factory.mktemp("jobs")
+    channels = [(name, data / name, "text/csv") for name in ("train", "validation")]
+    if profile.channels:
+        channels = [(name, path, "") for name, path in profile.channels.items()]
 
     def make(**changes: Any) -> TrainingJob:
         usual = {
             "image": image,
-            "channels": tuple(Channel(name, data / name, "text/csv") for name in ("train", "validation")),
+            "channels": tuple(Channel(*channel) for channel in channels),
             "hyperparameters": profile.hyperparameters,
             "jobs_dir": jobs_dir,
         }
@@ -166,25 +257,73 @@ def handlers(image: str, start_limit: float, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="session")
-def trained(make_job: MakeJob) -> JobResult:
-    """One job with both channels, which must complete."""
-    result = execute(plan(make_job(name="usual")))
-    assert result.status == "Completed", result.summary()
-    return result
+def shared_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory that all worker processes of this run have in common."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(scope="session")
-def model(trained: JobResult) -> Path:
-    """The model.tar.gz of the job."""
-    assert trained.model, "the job left nothing in /opt/ml/model"
+def trained(make_job: MakeJob, shared_dir: Path, pytestconfig: pytest.Config) -> JobResult:
+    """One job with all channels, which must complete and leave a model."""
+
+    def train() -> JobResult:
+        limit = pytestconfig.getoption("--job-limit", None)
+        try:
+            result = execute(plan(make_job(name="usual", stop_after=limit)))
+        except ToolkitError as error:  # TRAIN-02: the engine finds nothing to run
+            raise UnusableError(error.message, {"TRAIN-02": error.message}) from None
+        if broken := diagnosis.of_job(result):
+            lines = result.log.read_text(errors="replace").splitlines()[-diagnosis.LAST_LINES :]
+            raise UnusableError("The usual job did not complete with a model.", broken, "\n".join(lines))
+        return result
+
+    return once(shared_dir / "trained", train)
+
+
+@pytest.fixture(scope="session")
+def model(request: pytest.FixtureRequest, profile: Profile) -> Path | None:
+    """The model.tar.gz of the caller, or that of the job; None for an image that is served without one."""
+    if profile.model or not profile.train:
+        return profile.model
+    trained: JobResult = request.getfixturevalue("trained")
     return trained.model
 
 
 @pytest.fixture(scope="session")
-def shared_endpoint(image: str, model: Path, start_limit: float) -> Iterator[Endpoint]:
+def serving(
+    image: str,
+    model: Path | None,
+    first_start_limit: float,
+    shared_dir: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[list[Endpoint]]:
+    """UnusableError, where the server does not become healthy, which one process finds out for all.
+
+    The endpoint that the process has started for it, if it is this one.
+    """
+    running: list[Endpoint] = []
+
+    def serve() -> None:
+        running.append(diagnosis.start(image, model, first_start_limit, tmp_path_factory.mktemp("writable")))
+
+    once(shared_dir / "serving", serve)
+    yield running
+    for endpoint in running:
+        endpoint.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def shared_endpoint(
+    serving: list[Endpoint], image: str, model: Path | None, start_limit: float
+) -> Iterator[Endpoint]:
     """The model, served once."""
-    with Endpoint(image, model, start_limit=start_limit) as running:
-        yield running
+    with ExitStack() as resources:
+        if not serving:
+            own = Endpoint(image, model, start_limit=start_limit)
+            yield resources.enter_context(own)
+            return
+        yield serving[0]
 
 
 @pytest.fixture
@@ -192,11 +331,11 @@ def endpoint(shared_endpoint: Endpoint, rows: Callable[[int], bytes], profile: P
     """The served model, which must also answer after the test."""
     yield shared_endpoint
     assert shared_endpoint.container.is_running(), f"the test ended the container:\n{shared_endpoint.logs()}"
-    after = shared_endpoint.invoke(rows(1), "text/csv", profile.accept)
+    after = shared_endpoint.invoke(rows(1), profile.content_type, profile.accept)
     assert after.status == 200, f"after the test a good request got {after.status} {after.text}"
 
 
 @pytest.fixture(scope="session")
-def rows() -> Callable[[int], bytes]:
+def rows(profile: Profile) -> Callable[[int], bytes]:
     """A good payload of so many rows."""
-    return payload
+    return profile.payload

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from tests.conformance.profile import Profile
 from toolkit.serving.endpoint import Endpoint
 
 HANDLERS = Path(__file__).parent / "handlers"
@@ -135,13 +136,18 @@ def until_closed(connection: socket.socket) -> bytes:
     return received
 
 
-def http_request(body: bytes, accept: str, *headers: str, version: str = "1.1") -> bytes:
-    """The bytes of a POST of CSV to /invocations."""
+def request_headers(profile: Profile) -> dict[str, str]:
+    """Content-Type, and Accept where the profile names one."""
+    accept = {"Accept": profile.accept} if profile.accept else {}
+    return {"Content-Type": profile.content_type, **accept}
+
+
+def http_request(body: bytes, profile: Profile, *headers: str, version: str = "1.1") -> bytes:
+    """The bytes of a POST to /invocations."""
     lines = [
         f"POST /invocations HTTP/{version}",
         "Host: localhost:8080",
-        "Content-Type: text/csv",
-        f"Accept: {accept}",
+        *(f"{name}: {value}" for name, value in request_headers(profile).items()),
         f"Content-Length: {len(body)}",
         *headers,
     ]

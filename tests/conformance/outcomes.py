@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from toolkit.jobs.job import JobResult, Plan, execute
 
+TOO_SHORT = "the job was over before it could be stopped: `long_hyperparameters` of a profile make it long"
+
 
 def run(made: Plan) -> JobResult:
     """The result of a job, which must complete and leave a model."""

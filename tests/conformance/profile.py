@@ -1,15 +1,18 @@
 """How to exercise one image: hyperparameters, payloads and faults, read from `profiles/<name>.toml`.
 
-The data is the same for every image: a table of numbers with the label in the last column, no header,
-made with a fixed seed.
+The data is the same for every image whose profile names none of its own: a table of numbers with the label
+in the last column, no header, made with a fixed seed.
 """
 
 from __future__ import annotations
 
+import json
 import random
 import tomllib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,65 +74,115 @@ class Profile:
 
     Attributes:
         hyperparameters: of a job that lasts seconds.
-        long_hyperparameters: of a job that prints a line and then lasts much longer than a minute.
+        long_hyperparameters: of a job that prints a line and then lasts much longer than a minute; None
+            where nobody knows any.
         faults: name -> wrong call of `train`.
-        accept: media type of the answers.
+        accept: media type of the answers; None leaves it to the image.
         wrong_requests: name -> wrong request.
-        metric: a name that the log of a job must hold.
+        metric: a name that the log of a job must hold; empty where nobody knows one.
         program: the user's training script, for an image without a built-in algorithm.
         differences: where its serving engine differs from the native one.
+        lacks: capability -> why it is not claimed.
+        content_type: of the payloads.
+        body: one request of the caller's own; None for rows of the table.
+        records: whether each line of a request is one record, and of an answer, too.
+        channels: name -> file or directory of the caller's own data; empty for the table.
+        model: given by the caller, and not trained by the suite.
+        train: whether the image is there to train.
+        serve: whether the image is there to serve.
         script_mode: whether `train` runs the user's program where a job names one.
         handlers: whether `serve` uses the model's own code/inference.py.
+        pipeline: whether it can share a network with other containers, on a port of the platform's choice.
         multi_model: whether the image serves many models in one container.
         sessions: whether handlers can keep sessions.
         bidirectional: whether handlers can talk on bidirectional streams.
         chats: whether handlers can answer chat completions.
     """
 
-    hyperparameters: dict[str, str]
-    long_hyperparameters: dict[str, str]
-    faults: dict[str, Fault]
-    accept: str
-    wrong_requests: dict[str, Request]
-    metric: str
-    differences: list[Difference]
+    hyperparameters: dict[str, str] = field(default_factory=dict)
+    long_hyperparameters: dict[str, str] | None = None
+    faults: dict[str, Fault] = field(default_factory=dict)
+    accept: str | None = None
+    wrong_requests: dict[str, Request] = field(default_factory=dict)
+    metric: str = ""
+    differences: list[Difference] = field(default_factory=list)
+    lacks: Mapping[str, str] = field(default_factory=dict)
     program: Path | None = None
+    content_type: str = "text/csv"
+    body: bytes | None = None
+    records: bool = True
+    channels: dict[str, Path] = field(default_factory=dict)
+    model: Path | None = None
+    train: bool = True
+    serve: bool = True
     script_mode: bool = False
     handlers: bool = False
+    pipeline: bool = True
     multi_model: bool = False
     sessions: bool = False
     bidirectional: bool = False
     chats: bool = False
 
+    @property
+    def channel(self) -> str:
+        """The channel that the algorithm trains on."""
+        return next(iter(self.channels), "train")
+
+    def payload(self, records: int) -> bytes:
+        """A good request of so many records; the caller's own, where it has no records, as it is."""
+        if self.body is None:
+            return csv_text([row[:FEATURES] for row in table(records, seed=3)]).encode()
+        if not self.records:
+            return self.body
+        lines = [line + b"\n" for line in self.body.splitlines() if line.strip()]
+        return b"".join(lines[number % len(lines)] for number in range(records))
+
+    def large_payload(self, size: int) -> bytes:
+        """A good request of about `size` bytes, and of the table's own not many rows."""
+        if self.body is None:
+            return large_payload(size)
+        one = self.payload(1000)
+        return one * max(1, size // len(one))
+
+    def answers(self, text: str, records: int) -> bool:
+        """True where an answer has one record for each of the request."""
+        return not self.records or len(text.split()) == records
+
 
 def read_profile(name: str) -> Profile:
-    """The profile `name`; FileNotFoundError with the names there are."""
-    path = PROFILES / f"{name}.toml"
+    """The profile `name`, or that of a file; FileNotFoundError with the names there are."""
+    path = Path(name) if name.endswith((".toml", ".json")) else PROFILES / f"{name}.toml"
     if not path.exists():
         known = ", ".join(sorted(found.stem for found in PROFILES.glob("*.toml")))
         raise FileNotFoundError(f"There is no {path}. Name one of {known} with --profile, or write it.")
-    document = tomllib.loads(path.read_text(encoding="utf-8"))
-    differences = [Difference(**row) for row in document.pop("differences", [])]
+    text = path.read_text(encoding="utf-8")
+    return _profile_of(json.loads(text) if path.suffix == ".json" else tomllib.loads(text))
+
+
+def _profile_of(document: Mapping[str, Any]) -> Profile:
+    training, serving = document.get("training", {}), document.get("serving", {})
+    values = {**training, **serving, **_converted({**training, **serving})}
+    if "differences" in document:
+        differences = [Difference(**row) for row in document["differences"]]
+        values |= {"differences": differences, **{row.lacks: False for row in differences if row.lacks}}
+    if "lacks" in document:
+        values["lacks"] = document["lacks"]
     if "like" in document:  # the rest is that of another image
-        lacking = {row.lacks: False for row in differences if row.lacks}
-        return replace(read_profile(document["like"]), differences=differences, **lacking)
-    training, serving = document["training"], document["serving"]
-    return Profile(
-        hyperparameters=training["hyperparameters"],
-        long_hyperparameters=training["long_hyperparameters"],
-        faults={name: Fault(**fault) for name, fault in training["faults"].items()},
-        accept=serving["accept"],
-        wrong_requests={name: Request(**request) for name, request in serving["wrong_requests"].items()},
-        metric=training["metric"],
-        differences=differences,
-        program=TRAINERS / training["program"] if "program" in training else None,
-        script_mode=training.get("script_mode", False),
-        handlers=serving.get("handlers", False),
-        multi_model=serving.get("multi_model", False),
-        sessions=serving.get("sessions", False),
-        bidirectional=serving.get("bidirectional", False),
-        chats=serving.get("chats", False),
-    )
+        return replace(read_profile(document["like"]), **values)
+    return Profile(**values)
+
+
+def _converted(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those values of a document that are more than text and numbers."""
+    convert: dict[str, Callable[[Any], Any]] = {
+        "faults": lambda faults: {name: Fault(**fault) for name, fault in faults.items()},
+        "wrong_requests": lambda requests: {name: Request(**one) for name, one in requests.items()},
+        "channels": lambda channels: {name: Path(path) for name, path in channels.items()},
+        "program": lambda program: TRAINERS / program,
+        "model": Path,
+        "body": lambda path: Path(path).read_bytes(),
+    }
+    return {name: convert[name](value) for name, value in values.items() if name in convert}
 
 
 def table(rows: int, seed: int) -> list[list[str]]:
@@ -146,11 +199,6 @@ def table(rows: int, seed: int) -> list[list[str]]:
 def csv_text(rows: list[list[str]]) -> str:
     """The rows as CSV without a header."""
     return "".join(",".join(row) + "\n" for row in rows)
-
-
-def payload(rows: int) -> bytes:
-    """A request of `rows` rows, features only."""
-    return csv_text([row[:FEATURES] for row in table(rows, seed=3)]).encode()
 
 
 def large_payload(size: int) -> bytes:

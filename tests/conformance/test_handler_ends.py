@@ -18,9 +18,11 @@ from tests.conformance.endpoints import (
     raw_connection,
     read_answers,
 )
+from tests.conformance.profile import Profile
 from toolkit.serving.endpoint import Endpoint, Response
 
 WORKERS = 2
+AS_JSON = Profile(content_type="application/json", accept="application/json")
 EXPLAINED = 2048  # characters that reach the client (HOST-54)
 
 
@@ -157,8 +159,7 @@ def test_no_request_is_lost_when_the_container_is_stopped(handlers: Handlers) ->
     with handlers.serve("behaves.py", environment=environment) as running, ExitStack() as resources:
         connections = [resources.enter_context(raw_connection(running)) for _ in range(12)]
         for connection in connections:
-            content = http_request(json.dumps(request).encode(), "application/json")
-            connection.sendall(content.replace(b"text/csv", b"application/json"))
+            connection.sendall(http_request(json.dumps(request).encode(), AS_JSON))
         assert lives_on(running)  # by now each of them has reached the server
         with ThreadPoolExecutor(1) as pool:
             stopping = pool.submit(running.stop)

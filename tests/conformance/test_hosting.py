@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
 import subprocess
-import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,38 +12,30 @@ from typing import Any
 
 import pytest
 
+from tests.conformance.diagnosis import listeners
 from tests.conformance.endpoints import http_request, raw_connection, read_answers
-from tests.conformance.profile import Profile, large_payload
+from tests.conformance.profile import Profile
+from toolkit.artifacts import model_directory
 from toolkit.serving.endpoint import Endpoint, Surroundings
 
 Rows = Callable[[int], bytes]
 GIGABYTE = 2**30
 SERVERLESS_START_LIMIT = 180.0  # seconds until /ping must be 200 (HOST-47)
-LISTENING = "0A"  # the state in /proc/net/tcp
-# Addresses that only the container itself reaches: loopback, the same within IPv6, Docker's name server.
-OWN = ("0100007F:", "0000000000000000FFFF00000100007F:", "00000000000000000000000001000000:", "0B00007F:")
 METRICS_LIMIT = 64 * 1024  # bytes; what a scrape each minute may well cost
-
-LIST_LISTENERS = """
-for path in ("/proc/net/tcp", "/proc/net/tcp6"):
-    for line in open(path).readlines()[1:]:
-        print(*line.split()[1:4:2])
-"""
 
 
 def predicts(endpoint: Endpoint, rows: Rows, profile: Profile) -> bool:
-    response = endpoint.invoke(rows(2), "text/csv", profile.accept)
-    return response.status == 200 and len(response.text.split()) == 2
+    response = endpoint.invoke(rows(2), profile.content_type, profile.accept)
+    return response.status == 200 and profile.answers(response.text, 2)
 
 
 def listening_ports(endpoint: Endpoint) -> set[int]:
     """TCP ports on which anything in the container's network listens for others than itself."""
-    listed = endpoint.container.exec(["python3", "-c", LIST_LISTENERS], b"").decode().split("\n")
-    listeners = [line.split() for line in listed if line.endswith(LISTENING)]
-    return {int(address.rpartition(":")[2], 16) for address, _ in listeners if not address.startswith(OWN)}
+    return {one.port for one in listeners(endpoint) if not one.is_loopback}
 
 
 @pytest.mark.contract("PIPE-01", "PIPE-02", "HOST-108")
+@pytest.mark.needs("pipeline")
 def test_nothing_listens_but_the_port_of_the_platform(endpoint: Endpoint) -> None:
     assert listening_ports(endpoint) == {8080}
 
@@ -67,6 +59,7 @@ def neighbours(image: str, model: Path, start_limit: float) -> Iterator[tuple[En
 
 
 @pytest.mark.contract("PIPE-01", "PIPE-02", "PIPE-08", "HOST-108")
+@pytest.mark.needs("pipeline")
 def test_two_containers_share_one_network(
     neighbours: tuple[Endpoint, Endpoint], rows: Rows, profile: Profile
 ) -> None:
@@ -79,11 +72,12 @@ def test_two_containers_share_one_network(
 
 
 @pytest.mark.contract("HOST-28")
+@pytest.mark.needs("model_file")
 def test_a_model_that_nobody_may_write_is_served(
     image: str, model: Path, rows: Rows, profile: Profile, start_limit: float, tmp_path: Path
 ) -> None:
-    with tarfile.open(model) as tar:
-        tar.extractall(tmp_path, filter="data")
+    with model_directory(model) as directory:
+        shutil.copytree(directory, tmp_path, dirs_exist_ok=True)
     for path in tmp_path.rglob("*"):
         path.chmod(0o555 if path.is_dir() else 0o444)
     tmp_path.chmod(0o555)
@@ -111,10 +105,12 @@ def serverless(image: str, model: Path, start_limit: float) -> Iterator[Endpoint
 
 @pytest.mark.contract("HOST-47", "HOST-92", "HOST-93", "HOST-94")
 def test_one_gigabyte_is_enough_under_load(serverless: Endpoint, rows: Rows, profile: Profile) -> None:
-    bodies = [rows(1), rows(1000), large_payload(4_000_000)] * 6
+    bodies = [rows(1), rows(1000), profile.large_payload(4_000_000)] * 6
     with ThreadPoolExecutor(6) as pool:
         answers = list(
-            pool.map(lambda body: serverless.invoke(body, "text/csv", profile.accept).status, bodies)
+            pool.map(
+                lambda body: serverless.invoke(body, profile.content_type, profile.accept).status, bodies
+            )
         )
     assert set(answers) == {200}
     assert serverless.container.is_running()
@@ -123,7 +119,7 @@ def test_one_gigabyte_is_enough_under_load(serverless: Endpoint, rows: Rows, pro
 
 @pytest.mark.contract("HOST-96")
 def test_a_container_that_was_frozen_goes_on(serverless: Endpoint, rows: Rows, profile: Profile) -> None:
-    request = http_request(rows(2), profile.accept)
+    request = http_request(rows(2), profile)
     with raw_connection(serverless) as connection:
         connection.sendall(request)
         (before,) = read_answers(connection, 1)
@@ -179,7 +175,7 @@ def test_metrics_are_few_however_many_requests_there_were(
     _, before = scraped()
     for number in range(30):
         headers = {"X-Amzn-SageMaker-Inference-Id": f"request-{number}"}
-        endpoint.invoke(rows(1), "text/csv", profile.accept, headers)
+        endpoint.invoke(rows(1), profile.content_type, profile.accept, headers)
         endpoint.request("GET", f"/no/such/path/{number}")
     size, after = scraped()
     assert size < METRICS_LIMIT

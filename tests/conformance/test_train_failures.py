@@ -43,17 +43,20 @@ def test_a_wrong_call_is_named_in_the_first_line_of_the_failure_file(
 
 
 @pytest.mark.contract("TRAIN-75", "TRAIN-77")
-def test_an_empty_channel_is_named(make_job: MakeJob, tmp_path: Path) -> None:
-    result = execute(plan(make_job(name="empty-channel", channels=(Channel("train", tmp_path, "text/csv"),))))
-    assert "train" in cause(result)
+def test_an_empty_channel_is_named(make_job: MakeJob, profile: Profile, tmp_path: Path) -> None:
+    channel = Channel(profile.channel, tmp_path, "text/csv")
+    assert profile.channel in cause(execute(plan(make_job(name="empty-channel", channels=(channel,)))))
 
 
 @pytest.mark.contract("TRAIN-36")
-def test_a_job_without_channels_ends_with_a_reason(make_job: MakeJob) -> None:
-    assert "train" in cause(execute(plan(make_job(name="no-channels", channels=()))))
+def test_a_job_without_channels_ends_with_a_reason(make_job: MakeJob, profile: Profile) -> None:
+    assert profile.channel in cause(execute(plan(make_job(name="no-channels", channels=()))))
 
 
 @pytest.mark.contract("TRAIN-31")
-def test_a_job_without_hyperparameters_gets_as_far_as_its_data(make_job: MakeJob, tmp_path: Path) -> None:
-    job = make_job(name="defaults", hyperparameters={}, channels=(Channel("train", tmp_path, "text/csv"),))
-    assert "train" in cause(execute(plan(job)))
+def test_a_job_without_hyperparameters_gets_as_far_as_its_data(
+    make_job: MakeJob, profile: Profile, tmp_path: Path
+) -> None:
+    channel = Channel(profile.channel, tmp_path, "text/csv")
+    job = make_job(name="defaults", hyperparameters={}, channels=(channel,))
+    assert profile.channel in cause(execute(plan(job)))

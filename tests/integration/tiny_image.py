@@ -9,7 +9,7 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -52,10 +52,18 @@ def tiny() -> Iterator[str]:
 
 
 @contextmanager
-def variant(name: str, *instructions: str) -> Iterator[str]:
-    """An image that differs from the tiny one by Dockerfile instructions, removed after the block."""
+def variant(name: str, *instructions: str, files: Mapping[str, Path] | None = None) -> Iterator[str]:
+    """An image that differs from the tiny one, removed after the block.
+
+    Args:
+        name: of the image.
+        instructions: of a Dockerfile.
+        files: absolute path in the image -> file or directory that is copied there.
+    """
     tag = f"{LOCAL_NAMESPACE}/conformance-{name}:latest"
     container = _docker("create", TINY, "train")
+    for path, source in (files or {}).items():
+        _docker("cp", str(source), f"{container}:{path}")
     changes = [word for instruction in instructions for word in ("--change", instruction)]
     _docker("commit", *changes, container, tag)
     _docker("rm", container)

@@ -1,0 +1,83 @@
+"""The failures of a verification as a person repairs them: one finding a rule, gravest first."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from toolkit.verify.contract import LEVELS, Rule, rules
+from toolkit.verify.results import COULD_NOT_TELL, NOT_CLAIMED, RuleResult, TestResult, Verification
+
+# Whoever mends the first of these may find the others gone.
+_FIRST = ("IMG-22", "TRAIN-02", "HOST-02", "TRAIN-03", "HOST-03", "HOST-21", "HOST-30", "HOST-31", "HOST-40")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One broken rule.
+
+    Attributes:
+        rule: the gravest that the tests name.
+        others: further rules that they name.
+        seen: what was seen -> the facts that do not hold, each from a test.
+        notes: what the container printed last.
+    """
+
+    rule: Rule
+    others: tuple[str, ...]
+    seen: dict[str, list[str]]
+    notes: str
+
+
+def findings(verification: Verification) -> list[Finding]:
+    """All of them, in the order in which they are best repaired."""
+    asked = {result.rule.id for result in verification.rules}
+    groups: dict[str, list[TestResult]] = defaultdict(list)
+    for test in verification.failures:
+        broken = [rule for rule in test.broken if rule in asked]
+        for rule in broken if test.findings else broken[:1]:
+            groups[_gravest(broken) if not test.findings else rule].append(test)
+    found = [_finding(rules()[rule], tests) for rule, tests in groups.items()]
+    return sorted(found, key=lambda one: (LEVELS.index(one.rule.level), _place(one.rule.id)))
+
+
+def _gravest(broken: list[str]) -> str:
+    return min(broken, key=lambda rule: LEVELS.index(rules()[rule].level))
+
+
+def _place(rule: str) -> tuple[int, int]:
+    order = list(rules())
+    return (_FIRST.index(rule) if rule in _FIRST else len(_FIRST), order.index(rule))
+
+
+def _finding(rule: Rule, tests: list[TestResult]) -> Finding:
+    others = dict.fromkeys(other for test in tests for other in test.broken if other != rule.id)
+    seen: dict[str, list[str]] = defaultdict(list)
+    for test in tests:
+        seen[test.findings.get(rule.id) or test.seen].append(test.sentence)
+    notes = next((test.notes for test in tests if test.notes), "")
+    return Finding(rule, () if any(test.findings for test in tests) else tuple(others), dict(seen), notes)
+
+
+def left_open(verification: Verification) -> dict[tuple[str, str], list[RuleResult]]:
+    """(status, reason) -> the rules that were not claimed for it, or of which nothing could be told."""
+    groups: dict[tuple[str, str], list[RuleResult]] = defaultdict(list)
+    for result in verification.rules:
+        if result.status in (NOT_CLAIMED, COULD_NOT_TELL):
+            groups[result.status, result.reason.partition("\n")[0]].append(result)
+    return dict(sorted(groups.items(), key=lambda item: item[0][0], reverse=True))
+
+
+def verdict(verification: Verification) -> str:
+    """One sentence."""
+    broken = verification.count("must", "failed")
+    if broken:
+        rule_s = "one MUST" if broken == 1 else f"{broken} MUST rules"
+        return f"{verification.image} breaks {rule_s} of the SageMaker contract."
+    open_rules = verification.count("must", COULD_NOT_TELL)
+    but = ""
+    if open_rules:
+        but = f"; of {open_rules} MUST rule{'s' * (open_rules > 1)} nothing could be told"
+    should = verification.count("should", "failed")
+    also = f", and breaks {should} SHOULD rule{'s' * (should > 1)}" if should else ""
+    return f"{verification.image} breaks no MUST rule of the SageMaker contract{also}{but}."

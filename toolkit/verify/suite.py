@@ -1,0 +1,172 @@
+"""Runs tests/conformance on an image, in a process of its own, and reads what becomes of each test."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from toolkit.building.images import ROOT
+from toolkit.errors import ToolkitError
+from toolkit.verify.contract import SUITE
+from toolkit.verify.results import TestResult
+
+LOCK = "requirements/verify.txt"
+PACKAGES = ("pytest", "xdist", "rich")
+
+
+class Progress(Protocol):
+    """Hears of the tests as they run."""
+
+    def found(self, tests: int) -> None:
+        """So many will be run."""
+
+    def begins(self, test: str) -> None:
+        """One has begun."""
+
+    def ended(self, test: TestResult) -> None:
+        """One has ended."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What pytest is told.
+
+    Attributes:
+        image: a local reference.
+        profile: a name in tests/conformance/profiles, or a file.
+        only: ids of rules whose tests are run; empty for all.
+        workers: processes that run tests at one time.
+        start_limit: seconds until /ping must be 200.
+        job_limit: seconds until the usual job must have ended.
+        tests: further pytest arguments, such as `-k NAME`.
+    """
+
+    image: str
+    profile: str
+    only: frozenset[str] = frozenset()
+    workers: int = 4
+    start_limit: float = 480.0
+    job_limit: float = 600.0
+    tests: tuple[str, ...] = ()
+
+    def command(self, results: Path) -> list[str]:
+        """The process; its test results go to the file or pipe `results`."""
+        command = [sys.executable, "-m", "pytest", str(SUITE), "-p", "tests.conformance.results"]
+        command += ["--results", str(results), "--image", self.image, "--profile", self.profile]
+        command += ["--start-limit", f"{self.start_limit:g}", "--job-limit", f"{self.job_limit:g}"]
+        command += ["-p", "no:cacheprovider", "-q", "-r", "N", *self.tests]
+        if self.only:
+            command += ["--only", ",".join(sorted(self.only))]
+        if self.workers > 1:
+            command += ["-n", str(self.workers), "--dist", "loadgroup"]
+        return command
+
+
+def run(asked: Run, progress: Progress) -> tuple[TestResult, ...]:
+    """Run the tests.
+
+    Returns:
+        one result a test, in the order of their ends.
+
+    Raises:
+        ToolkitError: pytest could not begin; its last lines.
+        KeyboardInterrupt: Ctrl-C; the containers are removed before it is raised.
+    """
+    ended: list[TestResult] = []
+    with _pipe() as results, tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(
+            asked.command(results),
+            cwd=ROOT,
+            env={**_environment(), "PYTHONPATH": str(ROOT)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C reaches it by us, once
+        )
+        try:
+            for event in _events(results, process):
+                _tell(event, progress, ended)
+            process.wait()
+        except BaseException:
+            _interrupt(process)
+            raise
+        if process.returncode not in (0, 1, 5):  # 5: no test is asked for
+            output.seek(0)
+            last = output.read().strip().splitlines()[-15:]
+            raise ToolkitError("The tests could not be run:\n" + "\n".join(f"    {line}" for line in last))
+    return tuple(ended)
+
+
+def _tell(event: Mapping[str, Any], progress: Progress, ended: list[TestResult]) -> None:
+    if event["event"] == "found":
+        progress.found(len(event["tests"]))
+    elif event["event"] == "begins":
+        progress.begins(event["test"])
+    else:
+        values = {key: event[key] for key in ("status", "seen", "findings", "notes", "seconds")}
+        ended.append(TestResult(event["test"], tuple(event["rules"]), **values))
+        progress.ended(ended[-1])
+
+
+@contextmanager
+def _pipe() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="opt-ml-verify-") as directory:
+        path = Path(directory) / "results"
+        os.mkfifo(path)
+        yield path
+
+
+def _events(results: Path, process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
+    """Each event as it comes, until pytest closes its end, or ends before it has opened it."""
+    descriptor = os.open(results, os.O_RDONLY | os.O_NONBLOCK)
+    rest = b""
+    with os.fdopen(descriptor, "rb", buffering=0) as stream:
+        has_begun = False
+        while True:
+            is_over = process.poll() is not None
+            if part := _read(stream.fileno()):
+                has_begun = True
+                *lines, rest = (rest + part).split(b"\n")
+                yield from map(json.loads, lines)
+            elif is_over or (part == b"" and has_begun):
+                return
+            else:
+                _nap(process)
+
+
+def _read(descriptor: int) -> bytes | None:
+    """What there is; None where nothing is there yet; empty where nobody has the other end open."""
+    try:
+        return os.read(descriptor, 1 << 16)
+    except BlockingIOError:
+        return None
+
+
+def _nap(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(0.1)
+    except subprocess.TimeoutExpired:
+        return
+
+
+def _interrupt(process: subprocess.Popen[bytes]) -> None:
+    """Pytest and its workers remove their containers at the first Ctrl-C."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGINT)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _environment() -> dict[str, str]:
+    """Without what a pytest around us tells its own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
