@@ -42,6 +42,9 @@ test-%: doctor $(DEV) $(SDKS) ## Build an image and test it: the container contr
 	@./build.py build $*
 	@$(PYTHON) -m pytest tests/conformance tests/images --image $* $(ARGUMENTS)
 
+verify-%: $(SETUP) ## Check an image against the SageMaker container contract (ARGUMENTS="--html report.html")
+	@./build.py verify $* $(ARGUMENTS)
+
 fuzz: $(FUZZ) ## 100000 malformed requests, then coverage-guided ones (ARGUMENTS="--examples N --runs N")
 	@.venv/fuzz/bin/python -m tests.fuzz $(ARGUMENTS)
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.conformance import diagnosis, endpoints, scheduling
+from tests.conformance import diagnosis, endpoints, scheduling, selection
 from tests.conformance.endpoints import Handlers
 from tests.conformance.once import UnusableError, once
 from tests.conformance.profile import Profile, csv_text, read_profile, table
@@ -28,27 +28,6 @@ from toolkit.verify.layers import ImageFiles, read_layers
 
 DEFAULT_IMAGE = "ensemble-cpu"
 ROWS = 80
-# fixture -> what the image must claim for the tests that use it; further claims stand in `mark.needs`
-CAPABILITIES = {
-    "make_job": "train",
-    "trained": "train",
-    "model": "serve",
-    "start_limit": "serve",
-    "scripts": "script_mode",
-    "handlers": "handlers",
-    "many": "multi_model",
-    "with_sessions": "sessions",
-    "with_streams": "bidirectional",
-    "with_chats": "chats",
-    "parts": "table",
-}
-# Of the profile itself: whoever misses one of them has told too little, and the image may well have it.
-KNOWLEDGE = {
-    "table": "the algorithm is tried on data of yours, and this takes CSV of four numbers and a label",
-    "records": "the payload has no lines that are records of their own",
-    "metric": "no metric of the log is known: `metric` of a profile names one",
-    "model_file": "there is no model: give one",
-}
 HANGS = 5.0  # seconds for a test that waits for what never comes
 
 MakeJob = Callable[..., TrainingJob]
@@ -56,60 +35,13 @@ MakeJob = Callable[..., TrainingJob]
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
-    ours = [item for item in items if here in item.path.parents]
-    profile = chosen_profile(config) if ours else None
-    differing = (
-        [(row, item) for row in profile.differences for item in ours if row.names(item)] if profile else []
-    )
-    for row, item in differing:
-        item.add_marker(pytest.mark.xfail(reason=row.reason, strict=True))
-    left_out = []
-    for item in ours:
-        item.add_marker(pytest.mark.docker)
-        scheduling.group(item)
-        needs = needs_of(item)
-        witnessed = {row.lacks for row, other in differing if other is item}
-        if profile and (
-            lacking := [need for need in needs if not has(profile, need) and need not in witnessed]
-        ):
-            if config.getoption("--results", None):
-                item.add_marker(pytest.mark.skip(reason=why_not(profile, lacking[0])))
-            else:
-                left_out.append(item)
-    if only := config.getoption("--only", None):
-        asked = set(only.split(","))
-        left_out += [item for item in ours if item not in left_out and asked.isdisjoint(rules_of(item))]
-    if left_out:
+    if ours := [item for item in items if here in item.path.parents]:
+        for item in ours:
+            item.add_marker(pytest.mark.docker)
+            scheduling.group(item)
+        left_out = selection.choose(ours, chosen_profile(config), config)
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
-
-
-def rules_of(item: pytest.Item) -> list[str]:
-    """The rules that a test checks."""
-    return [rule for mark in item.iter_markers("contract") for rule in mark.args]
-
-
-def needs_of(item: pytest.Item) -> list[str]:
-    """What the image must claim, and its profile must know, for a test to be run."""
-    fixtures = getattr(item, "fixturenames", ())
-    by_fixture = [need for fixture, need in CAPABILITIES.items() if fixture in fixtures]
-    return [*dict.fromkeys(by_fixture), *(need for mark in item.iter_markers("needs") for need in mark.args)]
-
-
-def has(profile: Profile, need: str) -> bool:
-    """Whether the image claims it, or its profile knows it."""
-    if need == "table":
-        return not profile.channels
-    if need == "model_file":
-        return profile.train or profile.model is not None
-    return bool(getattr(profile, need))
-
-
-def why_not(profile: Profile, need: str) -> str:
-    """The reason of a test that is not run, with the status that it has in a report."""
-    if need in KNOWLEDGE:
-        return f"could not tell: {KNOWLEDGE[need]}"
-    return f"not claimed: {profile.lacks.get(need, need.replace('_', ' '))}"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -126,7 +58,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Each report knows its rules, and what a diagnosis has found."""
     report = yield
-    report.user_properties.append(("rules", rules_of(item)))
+    report.user_properties.append(("rules", selection.rules_of(item)))
     if call.excinfo and isinstance(call.excinfo.value, UnusableError):
         is_foundation = item.get_closest_marker("foundation") is not None
         report.user_properties.append(("unusable", (str(call.excinfo.value.text), call.excinfo.value.notes)))
@@ -156,8 +88,7 @@ def chosen_profile(config: pytest.Config) -> Profile:
 @pytest.fixture(autouse=True)
 def served_at_all(request: pytest.FixtureRequest) -> None:
     """No test starts a server of which it is known that it does not become healthy."""
-    needed = [need for fixture, need in CAPABILITIES.items() if fixture in request.fixturenames]
-    if "serve" in needed and not request.node.get_closest_marker("foundation"):
+    if "serve" in selection.used_by(request.node) and not request.node.get_closest_marker("foundation"):
         request.getfixturevalue("serving")
 
 
@@ -271,8 +202,8 @@ def trained(make_job: MakeJob, shared_dir: Path, pytestconfig: pytest.Config) ->
         limit = pytestconfig.getoption("--job-limit", None)
         try:
             result = execute(plan(make_job(name="usual", stop_after=limit)))
-        except ToolkitError as error:  # TRAIN-02: the engine finds nothing to run
-            raise UnusableError(error.message, {"TRAIN-02": error.message}) from None
+        except ToolkitError as error:
+            raise diagnosis.not_startable(error, "TRAIN-02") from None
         if broken := diagnosis.of_job(result):
             lines = result.log.read_text(errors="replace").splitlines()[-diagnosis.LAST_LINES :]
             raise UnusableError("The usual job did not complete with a model.", broken, "\n".join(lines))

@@ -189,14 +189,20 @@ def _started(endpoint: Endpoint, start_limit: float) -> Endpoint:
         endpoint.__enter__()
     except EndpointError as error:
         raise UnusableError("The server did not become healthy.", {"HOST-40": error.message}) from None
-    except ToolkitError as error:  # HOST-02: the engine finds nothing to run
-        raise UnusableError(error.message, {"HOST-02": error.message}) from None
+    except ToolkitError as error:
+        raise not_startable(error, "HOST-02") from None
     try:
         wait_until_healthy(endpoint, start_limit)
     except BaseException:
         _give_up(endpoint)
         raise
     return endpoint
+
+
+def not_startable(error: ToolkitError, rule: str) -> UnusableError:
+    """The engine finds nothing to run, which breaks `rule`; or it has a trouble of its own."""
+    is_images = "no executable" in error.message or "exec format" in error.message
+    return UnusableError(error.message, {rule: error.message} if is_images else {})
 
 
 def _give_up(endpoint: Endpoint) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from toolkit.verify.layers import ImageFiles
+
 INITS = {"tini", "tini-static", "dumb-init", "docker-init", "catatonit", "s6-svscan", "init"}
 SHELL_FORM = ["/bin/sh", "-c"]
 BIND_TO_PORT = "com.amazonaws.sagemaker.capabilities.accept-bind-to-port"
@@ -64,6 +66,13 @@ def test_the_image_names_no_program(facts: Mapping[str, Any]) -> None:
     # `train` and `serve` would both read it.
     program = environment(facts).get("SAGEMAKER_PROGRAM")
     assert program is None, f"ENV SAGEMAKER_PROGRAM={program}"
+
+
+@pytest.mark.contract("IMG-20")
+def test_python_writes_its_lines_at_once(facts: Mapping[str, Any], files: ImageFiles) -> None:
+    if not files.program("python3"):
+        pytest.skip("not claimed: there is no python3")
+    assert environment(facts).get("PYTHONUNBUFFERED"), "no ENV PYTHONUNBUFFERED=1"
 
 
 @pytest.mark.contract("TT-05", "V3-29")

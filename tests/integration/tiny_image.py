@@ -40,6 +40,7 @@ def tiny() -> Iterator[str]:
     instructions = [
         "ENV PATH=/usr/local/bin:/usr/bin:/bin",
         f"ENV PYTHONHOME={sys.base_prefix}",
+        "ENV PYTHONUNBUFFERED=1",
         "LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true",
     ]
     options = [word for instruction in instructions for word in ("--change", instruction)]

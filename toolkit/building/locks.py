@@ -47,6 +47,7 @@ def find_locks() -> list[Lock]:
         _lock("requirements/tune.txt", "requirements/tune.in", "-c", "requirements/toolkit.txt", *anywhere),
         _lock("requirements/aws.txt", "requirements/aws.in", "-c", "requirements/toolkit.txt", *anywhere),
         _lock("requirements/dev.txt", "pyproject.toml", "--group", "dev", *anywhere),
+        _lock("requirements/verify.txt", "requirements/verify.in", "-c", "requirements/dev.txt", *anywhere),
         _lock("requirements/sdk-v2.txt", "requirements/sdk-v2.in", *anywhere),
         _lock(
             "requirements/sdk-v3.txt",

@@ -7,6 +7,7 @@ label `LABEL`, so that leftovers of a killed process can be found (`docker ps --
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -28,6 +29,9 @@ from toolkit.namespace import LOCAL_NAMESPACE
 __all__ = ["LABEL", "Container", "Engine", "engine"]
 
 LABEL = "opt-ml.started-by"
+START_ATTEMPTS = 3
+# The engine sometimes loses its own new network interface while other containers come and go.
+_LOST_RACE = re.compile(r"adding interface \S+ to bridge \S+ failed")
 
 
 class Engine:
@@ -194,10 +198,13 @@ class Engine:
 
     @staticmethod
     def _start(container: Container, spec: RunSpec) -> None:
-        try:
-            container._handle.start()
-        except APIError as error:
-            raise _as_toolkit_error(error, spec) from None
+        for attempts_left in reversed(range(START_ATTEMPTS)):
+            try:
+                container._handle.start()
+                return
+            except APIError as error:
+                if not (attempts_left and _LOST_RACE.search(str(error.explanation or error))):
+                    raise _as_toolkit_error(error, spec) from None
 
 
 @cache

@@ -1,0 +1,95 @@
+"""`build.py verify`, as a person runs it who knows nothing of the suite behind it."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration import tiny_image
+from toolkit.building.images import ROOT
+from toolkit.namespace import LOCAL_NAMESPACE
+
+NEWCOMER = Path(__file__).parent / "newcomer"
+
+
+def verify(image: str, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "build.py"), "verify", image, "--workers", "2", *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+
+
+def verified(image: str, *options: str) -> tuple[int, dict[str, Any]]:
+    result = verify(image, "--json", *options)
+    assert result.returncode in {0, 1}, result.stderr
+    return result.returncode, json.loads(result.stdout)
+
+
+def by_status(document: dict[str, Any], status: str) -> set[str]:
+    return {rule["id"] for rule in document["rules"] if rule["status"] == status}
+
+
+@pytest.fixture
+def newcomer(tiny: str, tmp_path: Path) -> Iterator[str]:
+    """An image as people make it before they have read anything."""
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "model.pkl").write_bytes(pickle.dumps({"mean": 2.0}))
+    files = {"/app": NEWCOMER, "/opt/ml/": model}
+    with tiny_image.variant("newcomer", "ENTRYPOINT python3 /app/app.py", files=files) as image:
+        yield image
+
+
+def test_a_newcomers_image_gets_a_report_that_is_enough_to_repair_it(newcomer: str) -> None:
+    result = verify(newcomer, "--only", "HOST", "--only", "TRAIN", "--only", "IMG")
+    assert result.returncode == 1, result.stderr
+    for words in (
+        "ENTRYPOINT is in shell form: /bin/sh -c python3 /app/app.py",
+        "The server listens on 127.0.0.1:5000, and nothing on 0.0.0.0:8080.",
+        "GET /ping is 501 and POST /invocations is 404",
+        "The server wrote /opt/ml/model/requests.log",
+        "hidden by the platform's own files: /opt/ml/model/model.pkl",
+        "with `train` it starts a server as well",
+        "did not pass the ping health check",
+        'app.run(host="0.0.0.0", port=8080)',
+        'ENTRYPOINT ["python3", "/opt/program/serve.py"]',
+        "breaks 6 MUST rules",
+    ):
+        assert words in " ".join(result.stdout.split()), result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+def test_an_image_that_keeps_the_contract_honours_it_with_no_profile_and_with_its_own(tiny: str) -> None:
+    code, document = verified(
+        tiny, "--only", "HOST-30", "--only", "HOST-55", "--only", "PIPE-01", "--level", "must"
+    )
+    assert (code, document["honours"]) == (0, True)
+    assert by_status(document, "passed") == {"HOST-30", "PIPE-01"}
+    code, document = verified(tiny, "--profile", "tiny", "--only", "HOST-54", "--only", "MME-05")
+    assert code == 0
+    assert by_status(document, "passed") == {"HOST-54"}
+    assert by_status(document, "not claimed") == {"MME-05"}
+
+
+def test_an_image_without_train_and_serve_is_told_so(tiny: str) -> None:
+    empty = f"{LOCAL_NAMESPACE}/conformance-empty:latest"
+    with tiny_image.variant("empty", "ENV PATH=/bin") as image:
+        assert image == empty
+        code, document = verified(image)
+    assert code == 1
+    assert {"TRAIN-02", "HOST-02"} <= by_status(document, "failed")
+    assert document["claims"]["serve"] == {
+        "claimed": False,
+        "why": "there is no `serve` on PATH, and no ENTRYPOINT",
+    }
+
+
+def test_an_image_that_is_nowhere_is_a_fault_of_the_call() -> None:
+    result = verify("nobody/has-this:1")
+    assert result.returncode == 2
+    assert "There is no image nobody/has-this:1 on this machine" in result.stderr

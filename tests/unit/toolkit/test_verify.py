@@ -1,0 +1,183 @@
+"""What a verification makes of the results of tests, and of the layers of an image."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+
+import pytest
+
+from tests.conformance.profile import read_profile
+from toolkit.errors import ToolkitError
+from toolkit.verify.contract import chosen, rules, within
+from toolkit.verify.findings import findings, left_open, verdict
+from toolkit.verify.layers import _read
+from toolkit.verify.profiles import Given, choose, settled, write_profile
+from toolkit.verify.results import TestResult, Verification, by_rule
+
+CLAIMS = {
+    "train": (True, ""),
+    "serve": (True, ""),
+    "script_mode": (False, "nothing says it"),
+    "handlers": (False, "nothing says it"),
+    "pipeline": (False, "no label"),
+}
+
+
+def verification(*tests, level="may", only=()):
+    return Verification("mine:1", {}, CLAIMS, tests, by_rule(tests, chosen(only), within(level)), 1.0, "")
+
+
+def failed(name, *ids, seen="", findings=None):
+    return TestResult(f"test_serve::test_{name}", ids, "failed", seen, findings or {})
+
+
+def passed(name, *ids):
+    return TestResult(f"test_serve::test_{name}", ids, "passed")
+
+
+def statuses(result):
+    return {one.rule.id: one.status for one in result.rules}
+
+
+def test_one_failing_test_breaks_a_rule_that_others_pass():
+    result = verification(failed("one", "HOST-30"), passed("two", "HOST-30", "HOST-31"))
+    assert statuses(result) == {"HOST-30": "failed", "HOST-31": "passed"}
+    assert not result.honours
+
+
+def test_where_the_cause_is_known_the_other_rules_of_the_test_are_left_open():
+    result = verification(failed("one", "HOST-31", "HOST-40", findings={"HOST-30": "on 127.0.0.1:5000"}))
+    assert statuses(result) == {"HOST-30": "failed", "HOST-31": "could not tell", "HOST-40": "could not tell"}
+    (finding,) = findings(result)
+    assert (finding.rule.id, list(finding.seen)) == ("HOST-30", ["on 127.0.0.1:5000"])
+    assert {reason for _, reason in left_open(result)} == {"HOST-30 must be mended first"}
+
+
+def test_an_image_that_breaks_no_must_honours_the_contract_and_its_verdict_says_what_else():
+    result = verification(failed("one", "HOST-55"), passed("two", "HOST-31"))
+    assert result.honours
+    assert (
+        verdict(result) == "mine:1 breaks no MUST rule of the SageMaker contract, and breaks 1 SHOULD rule."
+    )
+
+
+def test_a_test_of_several_rules_is_told_once_under_the_gravest():
+    result = verification(failed("one", "HOST-80", "HOST-81", seen="500"), failed("two", "HOST-81", seen="x"))
+    (finding,) = findings(result)
+    assert (finding.rule.id, finding.others) == ("HOST-81", ("HOST-80",))
+    assert finding.seen == {"500": ["one"], "x": ["two"]}
+
+
+def test_the_level_and_the_choice_leave_rules_out():
+    tests = (passed("one", "HOST-30", "HOST-32", "TRAIN-02"),)
+    assert set(statuses(verification(*tests, level="must", only=("HOST",)))) == {"HOST-30"}
+    assert set(statuses(verification(*tests, only=("TRAIN-02",)))) == {"TRAIN-02"}
+
+
+def test_a_word_that_is_no_rule_is_named():
+    with pytest.raises(ToolkitError, match="--only HOTS is no rule and no section"):
+        chosen(("HOTS",))
+
+
+def test_every_rule_that_an_image_must_keep_says_what_is_seen_and_what_mends_it():
+    assert [
+        rule.id for rule in rules().values() if rule.section != "CB" and not (rule.shows and rule.cure)
+    ] == []
+
+
+def test_the_sentence_of_a_test_is_its_name():
+    assert TestResult("test_http::test_a_fact_holds[two]", (), "passed").sentence == "a fact holds (two)"
+
+
+def test_a_profile_is_chosen_by_name_then_by_what_the_image_is_made_of(tmp_path):
+    scripts = {**CLAIMS, "script_mode": (True, ""), "handlers": (True, "")}
+    assert choose("registry.example/ensemble-cpu:3", CLAIMS, Given()) == "ensemble-cpu"
+    assert choose("mine:1", scripts, Given()) == "script-mode"
+    assert choose("mine:1", CLAIMS, Given()) == ""
+    with pytest.raises(ToolkitError, match="There is no profile mien"):
+        choose("mine:1", CLAIMS, Given(profile="mien"))
+
+
+def test_what_the_caller_says_of_an_image_is_in_its_profile(tmp_path):
+    payload, path = tmp_path / "rows.json", tmp_path / "profile.json"
+    payload.write_text("[[1, 2]]")
+    given = Given(payload=payload, content_type="application/json", channels={"data": tmp_path}, only="serve")
+    write_profile(path, "", settled(CLAIMS, "", given), given)
+    profile = read_profile(str(path))
+    assert (profile.train, profile.serve, profile.pipeline, profile.records) == (False, True, False, False)
+    assert profile.payload(7) == profile.large_payload(10) == b"[[1, 2]]"
+    assert profile.channel == "data"
+    assert profile.lacks["train"] == "only `serve` is asked for"
+
+
+def test_lines_of_a_payload_are_repeated_as_often_as_they_are_asked_for(tmp_path):
+    payload, path = tmp_path / "rows.csv", tmp_path / "profile.json"
+    payload.write_text("1,2\n3,4")
+    given = Given(payload=payload)
+    write_profile(path, "", CLAIMS, given)
+    assert read_profile(str(path)).payload(3) == b"1,2\n3,4\n1,2\n"
+
+
+def test_a_profile_that_is_like_another_changes_what_it_names(tmp_path):
+    path = tmp_path / "profile.json"
+    write_profile(path, "tiny", {**CLAIMS, "script_mode": (True, "")}, Given(hyperparameters={"epochs": "9"}))
+    profile, tiny = read_profile(str(path)), read_profile("tiny")
+    assert profile.hyperparameters == {"epochs": "9"}
+    assert profile.script_mode
+    assert (profile.faults, profile.wrong_requests) == (tiny.faults, tiny.wrong_requests)
+
+
+def layer(*members):
+    """A tar of (name, content, mode), where content of text is a link's target."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        for name, content, mode in members:
+            member = tarfile.TarInfo(name)
+            member.mode = mode
+            if isinstance(content, str):
+                member.type, member.linkname = tarfile.SYMTYPE, content
+                tar.addfile(member)
+            else:
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+    return stream.getvalue()
+
+
+def saved(*layers, config=None):
+    """What `docker save` prints."""
+    stream = io.BytesIO()
+    names = [f"blobs/sha256/{number}" for number in range(len(layers))]
+    manifest = json.dumps([{"Config": "config", "Layers": names}]).encode()
+    documents = {"config": json.dumps({"config": config or {}}).encode(), "manifest.json": manifest}
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        for name, content in {**dict(zip(names, layers, strict=True)), **documents}.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    stream.seek(0)
+    return stream
+
+
+def test_a_program_is_found_through_links_of_directories_and_files():
+    files = _read(
+        saved(
+            layer(("bin", "usr/bin", 0o777), ("usr/bin/tool", b"#!/bin/sh\n", 0o755)),
+            layer(("usr/local/bin/train", "../../bin/tool", 0o777), ("usr/local/bin/serve", b"x", 0o644)),
+        )
+    )
+    assert files.program("train") == "/usr/local/bin/train"
+    assert files.resolve("/bin/tool") == "/usr/bin/tool"
+    assert files.program("serve") is None
+
+
+def test_what_a_later_layer_removes_is_in_the_earlier_one_still():
+    files = _read(saved(layer(("root/.netrc", b"password x", 0o600)), layer(("root/.wh..netrc", b"", 0o600))))
+    assert "/root/.netrc" not in files.files
+    assert files.layers[0]["/root/.netrc"].text == b"password x"
+
+
+def test_links_in_a_circle_lead_nowhere():
+    files = _read(saved(layer(("a", "b", 0o777), ("b", "a", 0o777))))
+    assert files.get("/a/c") is None
