@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from toolkit.verify.results import Verification
     from toolkit.verify.verification import Asked
 
 HELP = "Check any image against the SageMaker container contract; says what breaks and what mends it."
@@ -66,6 +67,9 @@ def _add_choice(group: argparse._ArgumentGroup) -> None:
 def _add_output(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--json", action="store_true", help="print the result as JSON; the rest goes to stderr")
+    add("--html", metavar="FILE", help="a page to read, and to send to a colleague")
+    add("--junit", metavar="FILE", help="JUnit's XML, which CI systems show")
+    add("--badge", metavar="FILE", help="an SVG for a README")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -89,10 +93,31 @@ def run(arguments: argparse.Namespace) -> int:
     with View(progress) as view:
         view.claims(examined.facts, examined.claims)
         result = verification.verify(asked, examined, view)
-    view.report(result, [])
+    view.report(result, _write_files(arguments, result))
     if arguments.json:
         print(json.dumps(result.as_document(), indent=2))
     return 0 if result.honours else 1
+
+
+def _write_files(arguments: argparse.Namespace, result: Verification) -> list[str]:
+    """Write what was asked for; a line for each file."""
+    from pathlib import Path
+
+    from toolkit.verify.documents import write_badge, write_junit
+    from toolkit.verify.report import write_report
+
+    asked = {
+        "Report": (arguments.html, write_report),
+        "JUnit": (arguments.junit, write_junit),
+        "Badge": (arguments.badge, write_badge),
+    }
+    lines = []
+    for name, (path, write) in asked.items():
+        if path:
+            Path(path).absolute().parent.mkdir(parents=True, exist_ok=True)
+            write(Path(path), result)
+            lines.append(f"{name}: {path}")
+    return lines
 
 
 def _describe(arguments: argparse.Namespace) -> Asked:

@@ -36,13 +36,16 @@ def findings(verification: Verification) -> list[Finding]:
     for test in verification.failures:
         broken = [rule for rule in test.broken if rule in asked]
         for rule in broken if test.findings else broken[:1]:
-            groups[_gravest(broken) if not test.findings else rule].append(test)
+            groups[rule if test.findings else _gravest(broken, verification)].append(test)
     found = [_finding(rules()[rule], tests) for rule, tests in groups.items()]
     return sorted(found, key=lambda one: (LEVELS.index(one.rule.level), _place(one.rule.id)))
 
 
-def _gravest(broken: list[str]) -> str:
-    return min(broken, key=lambda rule: LEVELS.index(rules()[rule].level))
+def _gravest(broken: list[str], verification: Verification) -> str:
+    """Of an image that does not train rather a rule of serving, and the other way round."""
+    sections = {"TRAIN": "train", "HOST": "serve"}
+    idle = {section for section, name in sections.items() if not verification.claims[name][0]}
+    return min(broken, key=lambda rule: (LEVELS.index(rules()[rule].level), rules()[rule].section in idle))
 
 
 def _place(rule: str) -> tuple[int, int]:

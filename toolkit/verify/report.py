@@ -1,0 +1,126 @@
+"""A verification as a page for people: one HTML file to look at, and to send to a colleague."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+
+from toolkit.pages import page
+from toolkit.verify.claims import NAMES
+from toolkit.verify.findings import Finding, findings, left_open, verdict
+from toolkit.verify.results import COULD_NOT_TELL, FAILED, NOT_CLAIMED, PASSED, STATUSES, Verification
+
+_CSS = Path(__file__).parent.parent / "data" / "verify.css"
+_MARKS = {PASSED: "passed", FAILED: "failed", NOT_CLAIMED: "unclaimed", COULD_NOT_TELL: "untold"}
+SECTIONS = {
+    "TRAIN": "Training jobs",
+    "TT": "Your training script, as AWS's images run it",
+    "V3": "ModelTrainer of SDK 3",
+    "LOCAL": "Local mode of the SDK",
+    "HOST": "Endpoints",
+    "PIPE": "Pipelines of containers",
+    "MME": "Many models",
+    "BATCH": "Batch transform",
+    "HANDLER": "Your inference.py",
+    "AG": "AutoGluon's handlers",
+    "MHCS": "AWS's model-hosting standards",
+    "IMG": "The image itself",
+}
+
+
+def write_report(path: Path, verification: Verification) -> None:
+    """Write the page."""
+    style = f"<style>\n{_CSS.read_text(encoding='utf-8')}</style>"
+    page.write(
+        path,
+        verification.image,
+        (
+            style,
+            page.muted(f"Against the SageMaker container contract, {verification.started}"),
+            _verdict(verification),
+            page.facts(_headline(verification)),
+            _findings(verification),
+            _claims(verification),
+            _open(verification),
+            *_sections(verification),
+            page.table("The image", (), [[name, text] for name, text in verification.facts.items()], 2),
+        ),
+    )
+
+
+def _verdict(verification: Verification) -> str:
+    kind = "honours" if verification.honours else "breaks"
+    return f'<p class="verdict {kind}">{escape(verdict(verification))}</p>'
+
+
+def _headline(verification: Verification) -> dict[str, str]:
+    return {
+        f"{level.upper()} rules {status}": str(count)
+        for level in ("must", "should", "may")
+        for status in (PASSED, FAILED)
+        if (count := verification.count(level, status)) or (level == "must")
+    } | {"tests": str(len(verification.tests)), "time": f"{verification.seconds:.0f} s"}
+
+
+def _findings(verification: Verification) -> str:
+    found = findings(verification)
+    if not found:
+        return ""
+    return "<h2>What to mend, in this order</h2>" + "".join(map(_finding, found))
+
+
+def _finding(finding: Finding) -> str:
+    others = f'<span class="muted"> and {escape(", ".join(finding.others))}</span>' if finding.others else ""
+    rows = []
+    for seen, facts in finding.seen.items():
+        rows.append(("Expected", f"{escape('; '.join(facts))}"))
+        rows.append(("Seen", f"<code>{escape(seen)}</code>"))
+    if finding.notes:
+        log = f"<details><summary>last lines</summary><pre>{escape(finding.notes)}</pre></details>"
+        rows.append(("Log", log))
+    rows.append(("SageMaker shows", escape(finding.rule.shows)))
+    rows.append(("Cure", f"<strong>{escape(finding.rule.cure)}</strong>"))
+    listed = "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in rows)
+    return (
+        f'<section class="finding {finding.rule.level}" id="{finding.rule.id}"><h3>'
+        f'<span class="level">{finding.rule.level.upper()}</span> {finding.rule.id}{others}</h3>'
+        f"<p>{escape(finding.rule.text)}</p><dl>{listed}</dl>"
+        f'<p class="muted">Source: {escape(finding.rule.source)}</p></section>'
+    )
+
+
+def _claims(verification: Verification) -> str:
+    rows = [
+        [NAMES[name], "yes" if claimed else "no", why] for name, (claimed, why) in verification.claims.items()
+    ]
+    return page.table("What it claims", ("", "", "because"), rows, 3)
+
+
+def _open(verification: Verification) -> str:
+    rows = [
+        [reason, status, ", ".join(result.rule.id for result in results)]
+        for (status, reason), results in left_open(verification).items()
+    ]
+    return page.table("What was not tried", ("because", "", "rules"), rows, 3)
+
+
+def _sections(verification: Verification) -> Iterator[str]:
+    """All rules, section by section, folded."""
+    for section, title in SECTIONS.items():
+        results = [result for result in verification.rules if result.rule.section == section]
+        if not results:
+            continue
+        counted = ", ".join(
+            f"{count} {status}" for status in STATUSES if (count := sum(r.status == status for r in results))
+        )
+        items = "".join(
+            f'<li class="{_MARKS[result.status]}"><b>{result.rule.id}</b> '
+            f'<span class="muted">{result.rule.level.upper()}, {result.status}</span>'
+            f"<br>{escape(result.rule.text)}</li>"
+            for result in results
+        )
+        yield (
+            f"<h2>{escape(title)}</h2><details><summary>{counted}</summary>"
+            f'<ul class="rules">{items}</ul></details>'
+        )
