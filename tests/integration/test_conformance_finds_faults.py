@@ -101,8 +101,8 @@ def test_the_suite_passes_on_an_image_that_keeps_the_contract(tiny: str) -> None
     assert result.returncode == 0, result.stdout
     reasons = set(re.findall(r"^SKIPPED .*?: (.+)$", result.stdout, re.MULTILINE))
     assert reasons <= {
-        "the profile has no script_mode",
-        "the job left nothing in /opt/ml/model, which a stopped job may",
+        "could not tell: the job left nothing in /opt/ml/model, which a stopped job may",
+        "could not tell: the image is in no registry yet, and its manifest is made by the push",
     }
 
 

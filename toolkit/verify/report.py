@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from datetime import datetime
 from html import escape
 from pathlib import Path
 
@@ -37,7 +39,7 @@ def write_report(path: Path, verification: Verification) -> None:
         verification.image,
         (
             style,
-            page.muted(f"Against the SageMaker container contract, {verification.started}"),
+            page.muted(f"Against the SageMaker container contract, {_day(verification.started)}"),
             _verdict(verification),
             page.facts(_headline(verification)),
             _findings(verification),
@@ -47,6 +49,10 @@ def write_report(path: Path, verification: Verification) -> None:
             page.table("The image", (), [[name, text] for name, text in verification.facts.items()], 2),
         ),
     )
+
+
+def _day(started: str) -> str:
+    return datetime.fromisoformat(started).strftime("%d %B %Y, %H:%M %Z")
 
 
 def _verdict(verification: Verification) -> str:
@@ -79,15 +85,21 @@ def _finding(finding: Finding) -> str:
     if finding.notes:
         log = f"<details><summary>last lines</summary><pre>{escape(finding.notes)}</pre></details>"
         rows.append(("Log", log))
-    rows.append(("SageMaker shows", escape(finding.rule.shows)))
-    rows.append(("Cure", f"<strong>{escape(finding.rule.cure)}</strong>"))
+    rows.append(("SageMaker shows", _marked(finding.rule.shows)))
+    rows.append(("Cure", f"<strong>{_marked(finding.rule.cure)}</strong>"))
     listed = "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in rows)
     return (
         f'<section class="finding {finding.rule.level}" id="{finding.rule.id}"><h3>'
         f'<span class="level">{finding.rule.level.upper()}</span> {finding.rule.id}{others}</h3>'
-        f"<p>{escape(finding.rule.text)}</p><dl>{listed}</dl>"
+        f"<p>{_marked(finding.rule.text)}</p><dl>{listed}</dl>"
         f'<p class="muted">Source: {escape(finding.rule.source)}</p></section>'
     )
+
+
+def _marked(text: str) -> str:
+    """HTML of a sentence of the contract, where `code` and **weight** are marked as in Markdown."""
+    text = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+    return re.sub(r"\*\*([^*]+)\*\*", r"<b>\1</b>", text)
 
 
 def _claims(verification: Verification) -> str:
@@ -117,7 +129,7 @@ def _sections(verification: Verification) -> Iterator[str]:
         items = "".join(
             f'<li class="{_MARKS[result.status]}"><b>{result.rule.id}</b> '
             f'<span class="muted">{result.rule.level.upper()}, {result.status}</span>'
-            f"<br>{escape(result.rule.text)}</li>"
+            f"<br>{_marked(result.rule.text)}</li>"
             for result in results
         )
         yield (

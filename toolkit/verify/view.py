@@ -121,7 +121,7 @@ class View(AbstractContextManager["View"]):
         others = f" ({', '.join(finding.others)})" if finding.others else ""
         style = "bold red" if finding.rule.level == "must" else "bold yellow"
         print_line(Text(f"{finding.rule.level.upper()} {finding.rule.id}{others}", style=style))
-        print_line(Padding(Text(finding.rule.text), (0, 0, 0, 2)))
+        print_line(Padding(Text(finding.rule.text.replace("**", "")), (0, 0, 0, 2)))
         for seen, facts in list(finding.seen.items())[:MOST_SEEN]:
             print_line(_labelled("Expected", "; ".join(facts[:3]) + (" ..." if len(facts) > 3 else "")))
             print_line(_labelled("Seen", seen))
