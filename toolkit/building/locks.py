@@ -46,6 +46,12 @@ def find_locks() -> list[Lock]:
         # Into the same environment as the toolkit's own: what both need is one version.
         _lock("requirements/tune.txt", "requirements/tune.in", "-c", "requirements/toolkit.txt", *anywhere),
         _lock("requirements/aws.txt", "requirements/aws.in", "-c", "requirements/toolkit.txt", *anywhere),
+        _lock(
+            "requirements/audit.txt",
+            "requirements/audit.in",
+            *("-c", "requirements/toolkit.txt", "-c", "requirements/dev.txt"),
+            *anywhere,
+        ),
         _lock("requirements/dev.txt", "pyproject.toml", "--group", "dev", *anywhere),
         _lock("requirements/verify.txt", "requirements/verify.in", "-c", "requirements/dev.txt", *anywhere),
         _lock("requirements/sdk-v2.txt", "requirements/sdk-v2.in", *anywhere),

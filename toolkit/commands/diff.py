@@ -51,14 +51,11 @@ def run(arguments: argparse.Namespace) -> int:
 def _entry(word: str) -> Entry:
     from toolkit.building import images
     from toolkit.building.ledger import entries
-    from toolkit.building.ledger.freshness import states
+    from toolkit.building.ledger.freshness import built_entry
     from toolkit.errors import ToolkitError
 
     if word in images.matrix():
-        [state] = states([images.find(word)])
-        if state.entry is None:
-            raise ToolkitError(f"{word} is {state.condition}.", f"./build.py build {word}")
-        return state.entry
+        return built_entry(images.find(word))
     entry = entries.find(word)
     if entry is None:
         raise ToolkitError(

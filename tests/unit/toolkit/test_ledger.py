@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.checkout import ROOT, checkout_files
+from tests.unit.toolkit.ledger_entries import entry
 from toolkit.building import images
 from toolkit.building.ledger import entries
 from toolkit.building.ledger.differences import Change, difference
-from toolkit.building.ledger.entries import Entry, Layer, Package, SuiteResult
+from toolkit.building.ledger.entries import Layer, Package, SuiteResult
 from toolkit.building.ledger.freshness import State, input_changes, neutral_definition, part_of
 from toolkit.building.ledger.inputs import inputs_of
 from toolkit.errors import ToolkitError
@@ -102,26 +103,6 @@ def test_one_byte_of_a_file_makes_exactly_its_images_stale(copy, data):
     assert {line for name in stale for line in input_changes(before[name], after[name])} <= {
         f"changed: {path}"
     }
-
-
-def entry(digest="sha256:" + "ab" * 32, **values):
-    return Entry.model_validate(
-        {
-            "name": "ensemble-cpu",
-            "reference": "opt-ml/ensemble-cpu:latest",
-            "digest": digest,
-            "built_at": datetime(2026, 1, 2, tzinfo=UTC),
-            "build_seconds": 1.0,
-            "revision": "",
-            "inputs": {"a": "1"},
-            "base": "sha256:base",
-            "size_bytes": 10,
-            "layers": [{"diff_id": "sha256:1", "size_bytes": 10, "step": "RUN true"}],
-            "environment": {},
-            "labels": {},
-        }
-        | values
-    )
 
 
 @pytest.fixture

@@ -60,6 +60,19 @@ def states(images: Iterable[Image]) -> list[State]:
     return [_state(image, definition, present) for image in images]
 
 
+def built_entry(image: Image) -> Entry:
+    """The entry of an image that was built here, fresh or stale.
+
+    Raises:
+        ToolkitError: it is not built, or not by this checkout.
+    """
+    [state] = states([image])
+    if state.entry is None:
+        cause = "was built elsewhere" if state.condition == "unknown" else "is not built"
+        raise ToolkitError(f"{image.name} {cause}.", f"./build.py build {image.name}")
+    return state.entry
+
+
 def neutral_definition(images: Iterable[Image]) -> dict[str, Any]:
     """The bake definition of `images`, as it would be on any machine: a mirror of a base is no other base."""
     anywhere = Surroundings(sources=Sources(registry="registry"))
