@@ -38,6 +38,7 @@ def files_of(root, names):
     return [name for name in names if not (root / name).is_dir()]
 
 
+@pytest.mark.contract("CB-01")
 def test_a_folder_is_sent_without_what_docker_ignores(folder):
     (folder / ".dockerignore").write_text("# data\ndata\n!data/kept.txt\n**/__pycache__\nDockerfile\n")
     (folder / ".gitignore").write_text("model.bin\n")

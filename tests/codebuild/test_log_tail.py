@@ -58,6 +58,7 @@ class Script:
                 self.put.append(message.rstrip("\r\n"))
 
 
+@pytest.mark.contract("CB-07")
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEP, max_size=14), page_sizes=st.lists(st.integers(0, 3), max_size=20))
 def test_every_line_is_shown_exactly_once(served, clients, steps, page_sizes):

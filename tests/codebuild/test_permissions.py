@@ -235,5 +235,12 @@ def plain(document):
     return json.loads(json.dumps(document), object_hook=lambda found: found.get("Fn::Sub", found))
 
 
+def test_policies_need_a_region_and_the_template_nothing(aws, monkeypatch, capsys):
+    monkeypatch.delenv("AWS_REGION")
+    assert cli.main(["iam", "caller"]) == 2
+    assert capsys.readouterr().err.startswith("error: no AWS region is chosen.\n  ")
+    assert cli.main(["iam", "--cloudformation"]) == 0
+
+
 def test_all_parts_are_printed_together(printed):
     assert list(printed()) == ["caller", "build-role", "trust", "push"]

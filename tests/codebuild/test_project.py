@@ -68,6 +68,12 @@ def test_a_private_build_image_is_pulled_with_the_role(defined):
     assert own["environment"]["imagePullCredentialsType"] == "SERVICE_ROLE"
 
 
+@pytest.mark.parametrize("options", [VPC, ("--compute-type", "BUILD_GENERAL1_2XLARGE")])
+def test_layers_are_kept_on_the_machine_where_codebuild_can(defined, options):
+    assert defined()["cache"]["modes"] == ["LOCAL_DOCKER_LAYER_CACHE"]
+    assert defined(*options)["cache"] == {"type": "NO_CACHE"}
+
+
 def test_a_network_is_whole_or_not_there(defined):
     assert defined(*VPC)["vpcConfig"]["subnets"] == ["subnet-1", "subnet-2"]
     with pytest.raises(ToolkitError, match="needs --subnet-ids and --security-group-ids, too"):

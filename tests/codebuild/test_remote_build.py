@@ -51,6 +51,7 @@ def test_files_are_as_new_as_the_build(runner, aws, folder, heard):
     assert heard.printed() == ["./words.txt"]
 
 
+@pytest.mark.contract("CB-02")
 def test_the_same_content_is_sent_once_and_the_project_made_once(runner, aws, fake, folder, heard):
     for _ in range(2):
         run(order(folder, build=["true"]), aws, heard.listener)
@@ -91,19 +92,18 @@ def test_without_on_failure_post_build_would_run_after_a_failed_build(runner, aw
 
 
 @pytest.mark.contract("CB-11")
-@pytest.mark.parametrize(
-    "text", ["two words", "; echo injected", "$(echo injected)", 'a"b', "it's", "a\nb", "${X}"]
-)
-def test_text_of_a_user_reaches_the_program_as_it_is(runner, aws, folder, heard, text):
+def test_text_of_a_user_reaches_the_program_as_it_is(runner, aws, folder, heard):
     (folder / "build.py").write_text("#!/usr/bin/env python3\nimport sys\nprint(ascii(sys.argv[1:]))\n")
     (folder / "build.py").chmod(0o755)
-    spec = json.loads(buildspec.of_images(["tiny"], build=["--note", text], push=[], curated=False))
+    texts = ["two words", "; echo injected", "$(echo injected)", "`id`", 'a"b', "it's", "a\nb", "${X}", ""]
+    spec = json.loads(buildspec.of_images(["tiny"], build=texts, push=[], curated=False))
     spec["phases"]["install"]["commands"] = buildspec.unpack()
     del spec["phases"]["post_build"]
     run(Order(folder, folder_context(folder), json.dumps(spec), Settings(ROLE)), aws, heard.listener)
-    assert heard.printed() == [ascii(["build", "tiny", "--note", text])]
+    assert heard.printed() == [ascii(["build", "tiny", *texts])]
 
 
+@pytest.mark.contract("CB-08")
 @pytest.mark.parametrize("ending", ["SUCCEEDED", "FAILED", "interrupted", "refused"])
 def test_a_temporary_project_and_its_archive_are_gone_however_it_ends(
     runner, aws, fake, folder, heard, ending

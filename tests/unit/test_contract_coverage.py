@@ -14,7 +14,7 @@ RULES = tomllib.loads((CONFORMANCE / "contract.toml").read_text(encoding="utf-8"
 UNTESTED = tomllib.loads((CONFORMANCE / "untested.toml").read_text(encoding="utf-8"))
 SECTIONS = (
     *("TRAIN", "TT", "V3", "LOCAL"),
-    *("HOST", "PIPE", "MME", "BATCH", "HANDLER", "AG", "MHCS", "IMG"),
+    *("HOST", "PIPE", "MME", "BATCH", "HANDLER", "AG", "MHCS", "IMG", "CB"),
 )
 OPTIONAL = "MAY"
 

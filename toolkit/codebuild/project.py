@@ -121,8 +121,7 @@ def define(settings: Settings) -> dict[str, Any]:
     definition: dict[str, Any] = {
         "description": "Builds and pushes container images; made by build.py, named by its settings.",
         "artifacts": {"type": "NO_ARTIFACTS"},
-        # Kept between builds that come close together, where the same machine is at hand.
-        "cache": {"type": "LOCAL", "modes": ["LOCAL_DOCKER_LAYER_CACHE"]},
+        "cache": _cache(settings),
         "environment": environment,
         "serviceRole": settings.role,
         "timeoutInMinutes": settings.timeout,
@@ -136,6 +135,20 @@ def define(settings: Settings) -> dict[str, Any]:
             "securityGroupIds": list(settings.network.security_groups),
         }
     return definition
+
+
+def _cache(settings: Settings) -> dict[str, Any]:
+    """Layers are kept between builds that come close together, where the same machine is at hand.
+
+    The user guide says where there is no such cache: in a VPC, on the largest machines, on others than x86.
+    """
+    kept = (
+        settings.network is None
+        and settings.docker_server is None
+        and settings.compute_type != "BUILD_GENERAL1_2XLARGE"
+        and settings.platform == "linux/amd64"
+    )
+    return {"type": "LOCAL", "modes": ["LOCAL_DOCKER_LAYER_CACHE"]} if kept else {"type": "NO_CACHE"}
 
 
 def kept_name(definition: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from toolkit.codebuild import buildspec, ecr_login, project
+from toolkit.codebuild import buildspec, ecr, project
 from toolkit.codebuild.context import folder_context
 from toolkit.codebuild.studio import Studio
 from toolkit.errors import ToolkitError
@@ -131,19 +131,18 @@ def project_name(studio: Studio | None) -> str:
 def make_buildspec(build: DockerBuild, host: str, repository: str, tag: str) -> str:
     """Log in where bases come from, build, log in once more, push.
 
-    The password goes through a pipe and is never an argument (CB-31). Without attestations the image stays
-    one that SageMaker takes (CB-32).
+    Without attestations the image stays one that SageMaker takes (CB-32).
     """
     uri = f"{host}/{repository}:{tag}"
     phases = {
         "install": buildspec.unpack(),
-        "pre_build": [ecr_login.command(one) for one in dict.fromkeys([host, *build.registries()])],
+        "pre_build": [ecr.login(one) for one in dict.fromkeys([host, *build.registries()])],
         "build": [
             "export BUILDX_NO_DEFAULT_ATTESTATIONS=1",
             shlex.join(["docker", "build", "--tag", uri, *build.arguments]),
         ],
         "post_build": [
-            ecr_login.command(host),  # the first may be twelve hours old
+            ecr.login(host),  # the first may be twelve hours old
             shlex.join(["docker", "push", uri]),
             f"export {buildspec.URIS_VARIABLE}={shlex.quote(uri)}",
         ],
