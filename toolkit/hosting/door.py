@@ -4,6 +4,7 @@ boto3.client("sagemaker-runtime", endpoint_url="http://127.0.0.1:8080", ...)
 
 POST /endpoints/NAME/invocations                    InvokeEndpoint
 POST /endpoints/NAME/invocations-response-stream    InvokeEndpointWithResponseStream
+POST /endpoints/NAME/openai/v1/chat/completions     for OpenAI's clients; errors stay the container's own
 GET  /endpoints                                     what is here
 POST /invocations                                   the same way, but errors stay the container's own
 anything else                                       goes to the (first) container as it is
@@ -36,13 +37,14 @@ from toolkit.machine.run_spec import LOOPBACK
 from toolkit.serving.http_client import OpenAnswer
 
 _API = re.compile(r"/endpoints/([^/?]+)/(invocations|invocations-response-stream)\Z")
+# The one path of OpenAI's API that the platform has (HOST-70, HOST-73), and what the container gets of it.
+_CHATS = re.compile(r"/endpoints/([^/?]+)(?:/inference-components/[^/?]+)?/openai(/v1/chat/completions)\Z")
 _OPERATIONS = {
     "invocations": "InvokeEndpoint",
     "invocations-response-stream": "InvokeEndpointWithResponseStream",
 }
 # Of one connection, not of the message (RFC 9110, 7.6.1); the length is set anew.
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "te", "upgrade", "host"}
-
 _WITHOUT_BODY = {204, 304}
 
 
@@ -117,15 +119,19 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """The API, or the container's own paths."""
-        match = _API.match(self.path.partition("?")[0])
-        if match:
+        path = self.path.partition("?")[0]
+        match, chats = _API.match(path), _CHATS.match(path)
+        if chats:
+            with self._measured("chat completions") as served:
+                self._hand_over_to(chats[2], served, unquote(chats[1]))
+        elif match:
             with self._measured(_OPERATIONS[match[2]]) as served:
                 self._call(unquote(match[1]), match[2], served)
         elif self.path.startswith("/endpoints/"):
             with self._measured("?") as served:
                 self._request(served)
                 raise validation_error(f"{self.path} is no operation of the runtime API that is served here.")
-        elif self.path.partition("?")[0] == "/invocations":
+        elif path == "/invocations":
             with self._measured("/invocations") as served:
                 self._bare_invocation(served)
         else:
@@ -164,17 +170,22 @@ class _Handler(BaseHTTPRequestHandler):
     def _hand_over(self) -> None:
         """A path of the container: health, metrics, the model API."""
         with self._measured(None) as served:
-            headers, body = self._request(served)
-            if self.headers.get("Upgrade", "").lower() == "websocket":
-                raise validation_error(
-                    f"No bidirectional stream goes through this address; use {self._fleet.url()} itself."
-                )
-            sent = {name: value for name, value in headers.items() if name not in _HOP_BY_HOP}
-            limit = self._runtime.limits.invocation
-            with self._fleet.ask(0, self.command, self.path, sent, body, limit) as answer:
-                served.status = answer.status
-                end = self._pass_on(Routed(answer, self._fleet.definitions[0].hostname), served)
-            self.wfile.write(end)
+            self._hand_over_to(self.path, served)
+
+    def _hand_over_to(self, path: str, served: Served, endpoint: str | None = None) -> None:
+        headers, body = self._request(served)
+        if endpoint is not None:
+            self._runtime.check_name(endpoint)
+        if self.headers.get("Upgrade", "").lower() == "websocket":
+            raise validation_error(
+                f"No bidirectional stream goes through this address; use {self._fleet.url()} itself."
+            )
+        sent = {name: value for name, value in headers.items() if name not in _HOP_BY_HOP}
+        limit = self._runtime.limits.invocation if endpoint is None else self._runtime.limits.stream
+        with self._fleet.ask(0, self.command, path, sent, body, limit) as answer:
+            served.status = answer.status
+            end = self._pass_on(Routed(answer, self._fleet.definitions[0].hostname), served)
+        self.wfile.write(end)
 
     def _request(self, served: Served) -> tuple[dict[str, str], bytes]:
         headers = {name.lower(): value for name, value in self.headers.items()}
