@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.integration import tiny_image
 from toolkit.building.images import ROOT
@@ -20,7 +22,7 @@ NEWCOMER = Path(__file__).parent / "newcomer"
 
 
 def verify(image: str, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "build.py"), "verify", image, "--workers", "2", *options]
+    command = [sys.executable, str(ROOT / "build.py"), "verify", image, *options]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
 
 
@@ -87,6 +89,39 @@ def test_an_image_without_train_and_serve_is_told_so(tiny: str) -> None:
         "claimed": False,
         "why": "there is no `serve` on PATH, and no ENTRYPOINT",
     }
+
+
+def run_action(directory: Path, **given: str) -> subprocess.CompletedProcess[str]:
+    """The last step of action.yml, with these inputs and the defaults of the others, as a runner does it."""
+    action = yaml.safe_load((ROOT / "action.yml").read_text())
+    step = action["runs"]["steps"][-1]
+    inputs = {
+        name: given.get(name, declared.get("default", "")) for name, declared in action["inputs"].items()
+    }
+    variables = {
+        variable: inputs[text.removeprefix("${{ inputs.").removesuffix(" }}")]
+        for variable, text in step["env"].items()
+    }
+    places = {"GITHUB_ACTION_PATH": str(ROOT), "GITHUB_STEP_SUMMARY": str(directory / "summary.md")}
+    shell = ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", step["run"]]
+    environment = {**os.environ, **variables, **places}
+    return subprocess.run(shell, cwd=directory, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_action_of_a_workflow_leaves_its_reports_and_a_summary(tiny: str, tmp_path: Path) -> None:
+    ended = run_action(tmp_path, image=tiny, only="IMG-19 IMG-22")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "breaks no MUST rule" in (tmp_path / "summary.md").read_text()
+    reports = {path.name for path in (tmp_path / "sagemaker-contract").iterdir()}
+    assert reports == {"report.html", "junit.xml", "badge.svg"}
+
+
+def test_the_action_fails_where_the_image_does(tiny: str, tmp_path: Path) -> None:
+    with tiny_image.variant("volume", "VOLUME /opt/ml") as image:
+        ended = run_action(tmp_path, image=image, only="IMG-19", level="must")
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert "VOLUME /opt/ml" in (tmp_path / "summary.md").read_text()
+    assert (tmp_path / "summary.md").read_text().count("```") == 2
 
 
 def test_an_image_that_is_nowhere_is_a_fault_of_the_call() -> None:

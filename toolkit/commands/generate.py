@@ -1,11 +1,11 @@
-"""`build.py generate`: the files that are made from the images' declarations."""
+"""`build.py generate`: the files that are made from declarations, of images and of the contract."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-HELP = "Write what is made from the images' declarations: JSON Schema, tables."
+HELP = "Write what is made from declarations: the images' JSON Schema and tables, the page of the contract."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,12 +17,15 @@ def run(arguments: argparse.Namespace) -> int:
     """Write each file that is not as it should be, and name it."""
     from toolkit.building import generated
     from toolkit.building.images import matrix, shown
+    from toolkit.verify import rules_page
 
-    stale = {path: text for path, text in generated.generate(matrix()).items() if not _has(path, text)}
+    files = {**generated.generate(matrix()), **rules_page.generate()}
+    stale = {path: text for path, text in files.items() if not _has(path, text)}
     for path, text in stale.items():
         if arguments.check:
             print(f"{shown(path)} is out of date: {generated.COMMAND}")
             continue
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
         print(f"Wrote {shown(path)}")
     return 1 if stale and arguments.check else 0

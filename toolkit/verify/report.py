@@ -12,23 +12,10 @@ from toolkit.pages import page
 from toolkit.verify.claims import NAMES
 from toolkit.verify.findings import Finding, findings, left_open, verdict
 from toolkit.verify.results import COULD_NOT_TELL, FAILED, NOT_CLAIMED, PASSED, STATUSES, Verification
+from toolkit.verify.rules_page import SECTIONS
 
 _CSS = Path(__file__).parent.parent / "data" / "verify.css"
 _MARKS = {PASSED: "passed", FAILED: "failed", NOT_CLAIMED: "unclaimed", COULD_NOT_TELL: "untold"}
-SECTIONS = {
-    "TRAIN": "Training jobs",
-    "TT": "Your training script, as AWS's images run it",
-    "V3": "ModelTrainer of SDK 3",
-    "LOCAL": "Local mode of the SDK",
-    "HOST": "Endpoints",
-    "PIPE": "Pipelines of containers",
-    "MME": "Many models",
-    "BATCH": "Batch transform",
-    "HANDLER": "Your inference.py",
-    "AG": "AutoGluon's handlers",
-    "MHCS": "AWS's model-hosting standards",
-    "IMG": "The image itself",
-}
 
 
 def write_report(path: Path, verification: Verification) -> None:

@@ -22,6 +22,7 @@ from toolkit.verify.profiles import Given, choose, settled, write_profile
 from toolkit.verify.results import Verification, by_rule
 
 PLATFORM = "linux/amd64"  # IMG-06
+FEW = 6  # rules, below which more worker processes cost more than they bring
 # Modules of the suite that look at an image without running it.
 STATIC = ("-k", "test_image or test_layers")
 
@@ -107,7 +108,7 @@ def verify(asked: Asked, examined: Examined, progress: suite.Progress) -> Verifi
             asked.image,
             str(profile),
             only=wanted if wanted != frozenset(rules()) else frozenset(),
-            workers=asked.workers if examined.runs else 1,
+            workers=asked.workers if examined.runs and not 0 < len(asked.only) < FEW else 1,
             start_limit=asked.start_limit,
             job_limit=asked.job_limit,
             tests=() if examined.runs else STATIC,

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
+import re
 import tarfile
+from xml.etree import ElementTree
 
 import pytest
+import yaml
 
 from tests.conformance.profile import read_profile
+from toolkit.building.images import ROOT
+from toolkit.commands import verify
 from toolkit.errors import ToolkitError
+from toolkit.verify import rules_page
 from toolkit.verify.contract import chosen, rules, within
+from toolkit.verify.documents import write_badge, write_junit
 from toolkit.verify.findings import findings, left_open, verdict
 from toolkit.verify.layers import _read
 from toolkit.verify.profiles import Given, choose, settled, write_profile
+from toolkit.verify.report import write_report
 from toolkit.verify.results import TestResult, Verification, by_rule
 
 CLAIMS = {
@@ -26,7 +35,8 @@ CLAIMS = {
 
 
 def verification(*tests, level="may", only=()):
-    return Verification("mine:1", {}, CLAIMS, tests, by_rule(tests, chosen(only), within(level)), 1.0, "")
+    asked = by_rule(tests, chosen(only), within(level))
+    return Verification("mine:1", {}, CLAIMS, tests, asked, 1.0, "2026-11-21T20:00:00+00:00")
 
 
 def failed(name, *ids, seen="", findings=None):
@@ -127,6 +137,55 @@ def test_a_profile_that_is_like_another_changes_what_it_names(tmp_path):
     assert profile.hyperparameters == {"epochs": "9"}
     assert profile.script_mode
     assert (profile.faults, profile.wrong_requests) == (tiny.faults, tiny.wrong_requests)
+
+
+def test_the_page_of_the_contract_is_up_to_date():
+    for path, text in rules_page.generate().items():
+        assert path.read_text(encoding="utf-8") == text, f"{path.name} is out of date: ./build.py generate"
+
+
+def test_the_page_has_every_rule():
+    text = rules_page.page_text()
+    assert [rule for rule in rules() if f"| {rule} |" not in text] == []
+
+
+def test_every_input_of_the_action_is_an_option_of_the_command():
+    action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
+    step = action["runs"]["steps"][-1]
+    assert sorted(f"${{{{ inputs.{name} }}}}" for name in action["inputs"]) == sorted(step["env"].values())
+    assert [
+        name for name in step["env"] if f'"${name}' not in step["run"] and f"${name};" not in step["run"]
+    ] == []
+    parser = argparse.ArgumentParser()
+    verify.add_arguments(parser)
+    known = {option for one in parser._actions for option in one.option_strings}
+    assert set(re.findall(r"--[a-z-]+", step["run"])) <= known
+
+
+def test_junit_names_each_failure_with_its_cure_and_holds_any_text(tmp_path):
+    result = verification(failed("one", "HOST-30", seen="\x00\x1b[31m <&>"), passed("two", "HOST-31"))
+    write_junit(tmp_path / "junit.xml", result)
+    suite = ElementTree.parse(tmp_path / "junit.xml").getroot()[0]
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("2", "1", "0")
+    failure = suite.find("testcase/failure")
+    assert failure.get("message") == "HOST-30: [31m <&>"
+    assert rules()["HOST-30"].cure in failure.text
+
+
+def test_the_page_shows_what_was_seen_as_text_and_not_as_html(tmp_path):
+    write_report(
+        tmp_path / "report.html", verification(failed("one", "HOST-30", seen="<script>alert()</script>"))
+    )
+    text = (tmp_path / "report.html").read_text()
+    assert "&lt;script&gt;alert()" in text
+    assert "<script" not in text
+    assert "http-equiv" not in text and "src=" not in text
+
+
+def test_the_badge_counts_the_must_rules(tmp_path):
+    write_badge(tmp_path / "badge.svg", verification(failed("one", "HOST-30"), passed("two", "HOST-31")))
+    svg = ElementTree.parse(tmp_path / "badge.svg").getroot()
+    assert "1 of 2 MUST" in [text.text for text in svg.iter("{http://www.w3.org/2000/svg}text")]
 
 
 def layer(*members):
