@@ -152,6 +152,17 @@ def test_ctrl_c_stops_the_build_and_shows_its_end(runner, aws, fake, folder, hea
     assert len(fake.projects) == 1
 
 
+def test_ctrl_c_while_the_build_is_asked_for_stops_it_too(runner, aws, fake, folder, heard):
+    def interrupt(operation):
+        if operation == "StartBuild":
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    fake.on_call = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        run(order(folder, build=["sleep 60"]), aws, heard.listener)
+    assert [build["buildStatus"] for build in fake.builds.values()] == ["STOPPED"]
+
+
 def test_a_build_that_runs_out_of_time_says_how_to_get_more(runner, aws, fake, folder, heard):
     def end_of_time(operation):
         if "ready" in heard.lines:
@@ -191,6 +202,13 @@ def test_a_bucket_in_another_region_is_an_error_with_both_regions(runner, aws, f
 def test_a_bucket_that_is_not_there_is_made_only_if_nobody_named_it(runner, aws, folder, heard):
     with pytest.raises(ToolkitError, match="there is no bucket called mine"):
         run(order(folder, bucket="mine"), aws, heard.listener)
+
+
+def test_an_account_that_is_full_of_projects_says_what_to_do(runner, aws, fake, folder, heard):
+    fake.errors = [("CreateProject", AwsError("AccountLimitExceededException", "Cannot have more"))]
+    with pytest.raises(WorkError, match="as many CodeBuild projects") as caught:
+        run(order(folder), aws, heard.listener)
+    assert "aws codebuild list-projects" in caught.value.cure
 
 
 def test_a_lost_session_leaves_the_build_and_says_how_to_look_at_it(runner, aws, fake, folder, heard):

@@ -70,17 +70,12 @@ def run(order: Order, session: Session, listener: Listener) -> Outcome:
     preflight.check_role(session, order.settings.role)
     if order.checked:
         _check(order, name, session)
-    s3, codebuild = session.client("s3"), session.client("codebuild")
-    bucket = storage.find_bucket(s3, order.bucket, session.account)
-    stored = _send(order, s3, bucket, session.account, listener)
+    codebuild = session.client("codebuild")
     with (
-        _archive_removed(order, s3, stored, listener),
+        _archive(order, session, listener) as stored,
         _project(order, name, definition, codebuild, stored, listener),
     ):
-        build_id = _start(codebuild, name, stored, order.buildspec)
-        listener.on_note(f"Build {build_id}")
-        watch = BuildWatch(codebuild, LogTail(session.client("logs"), listener.on_line), listener.on_note)
-        return _watch(watch, codebuild, build_id, listener, leave=order.temporary is None)
+        return _build(order, name, stored, session, listener)
 
 
 def _check(order: Order, name: str, session: Session) -> None:
@@ -101,21 +96,19 @@ def _check(order: Order, name: str, session: Session) -> None:
     preflight.check(session, place, caller, build)
 
 
-def _send(order: Order, s3: Any, bucket: str, account: str, listener: Listener) -> storage.Stored:
+@contextmanager
+def _archive(order: Order, session: Session, listener: Listener) -> Iterator[storage.Stored]:
+    """What the build sees, in the bucket; that of a temporary build is deleted after the block."""
+    s3 = session.client("s3")
+    bucket = storage.find_bucket(s3, order.bucket, session.account)
     with tempfile.TemporaryDirectory(prefix="context-") as scratch:
         archive = context.pack(order.root, order.names, Path(scratch) / "context.zip")
-        stored = storage.store(s3, bucket, archive, account, own=order.temporary is not None)
-    size = f"{archive.files} files, {archive.size / 1e6:.1f} MB"
-    done = "Sent" if stored.sent else "Already there:"
-    listener.on_note(f"{done} {size}, s3://{stored.location}")
-    return stored
-
-
-@contextmanager
-def _archive_removed(order: Order, s3: Any, stored: storage.Stored, listener: Listener) -> Iterator[None]:
-    """For a temporary build alone, which has an archive of its own."""
+        stored = storage.store(s3, bucket, archive, session.account, own=order.temporary is not None)
     try:
-        yield
+        done = "Sent" if stored.sent else "Already there:"
+        size = f"{archive.files} files, {archive.size / 1e6:.1f} MB"
+        listener.on_note(f"{done} {size}, s3://{stored.location}")
+        yield stored
     finally:
         if order.temporary is not None:
             with held_back(), _noted(listener, f"s3://{stored.location} is left"):
@@ -151,8 +144,34 @@ def _noted(listener: Listener, consequence: str) -> Iterator[None]:
         listener.on_note(f"{consequence}: {error.message}")
 
 
+def _build(order: Order, name: str, stored: storage.Stored, session: Session, listener: Listener) -> Outcome:
+    codebuild = session.client("codebuild")
+    watch = BuildWatch(codebuild, LogTail(session.client("logs"), listener.on_line), listener.on_note)
+    build_id = ""
+    try:
+        with held_back():  # a build whose id was not heard cannot be stopped
+            build_id = _start(codebuild, name, stored, order.buildspec)
+        listener.on_note(f"Build {build_id}")
+        return watch.until_complete(build_id)
+    except KeyboardInterrupt:
+        if build_id:
+            _stop(codebuild, build_id, listener)
+            outcome = watch.until_complete(build_id)
+            listener.on_note(f"The build ended as {outcome.status} after {outcome.seconds} s.")
+        raise
+    except ToolkitError as error:
+        if build_id and order.temporary is None:  # nobody here sees it any more, but it may well succeed
+            raise type(error)(
+                f"{error.message} The build goes on unseen.",
+                f"{error.cure}\n  aws codebuild batch-get-builds --ids {build_id}".lstrip(),
+            ) from None
+        if build_id:
+            _stop(codebuild, build_id, listener)
+        raise
+
+
 def _start(codebuild: Any, name: str, stored: storage.Stored, buildspec: str) -> str:
-    with held_back(), explained(codebuild):  # a build whose id was not heard cannot be stopped
+    with explained(codebuild):
         try:
             answer = codebuild.start_build(
                 projectName=name,
@@ -168,28 +187,7 @@ def _start(codebuild: Any, name: str, stored: storage.Stored, buildspec: str) ->
     return str(answer["build"]["id"])
 
 
-def _watch(watch: BuildWatch, codebuild: Any, build_id: str, listener: Listener, leave: bool) -> Outcome:
-    try:
-        return watch.until_complete(build_id)
-    except KeyboardInterrupt:
-        _stop(codebuild, build_id, listener)
-        _tell(watch.until_complete(build_id), listener)
-        raise
-    except ToolkitError as error:
-        if leave:  # nobody here sees it any more, but it may well succeed
-            raise type(error)(
-                f"{error.message} The build goes on unseen.",
-                f"{error.cure}\n  aws codebuild batch-get-builds --ids {build_id}".lstrip(),
-            ) from None
-        _stop(codebuild, build_id, listener)
-        raise
-
-
 def _stop(codebuild: Any, build_id: str, listener: Listener) -> None:
     listener.on_note("Stopping the build ...")
     with held_back(), _noted(listener, "the build goes on"), explained(codebuild):
         codebuild.stop_build(id=build_id)
-
-
-def _tell(outcome: Outcome, listener: Listener) -> None:
-    listener.on_note(f"The build ended as {outcome.status} after {outcome.seconds} s.")
