@@ -31,6 +31,7 @@ class Surroundings:
         ca_bundle: file handed over as the secret `ca`.
         index_variable: environment variable whose value is the secret `pip_index`.
         wheelhouse: folder handed over as the named context `wheelhouse`.
+        weights: folder of pretrained weights, handed over as the named context `pretrained`.
         arguments: build arguments that BuildKit knows beforehand (proxies), or PIP_NO_INDEX.
         labels: labels of every image, such as the source revision.
         sources: where bases are pulled from.
@@ -41,6 +42,7 @@ class Surroundings:
     ca_bundle: Path | None = None
     index_variable: str | None = None
     wheelhouse: Path | None = None
+    weights: Path | None = None
     arguments: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     sources: Sources = field(default_factory=Sources)
@@ -135,6 +137,8 @@ def _target(folder: Path, platform: str, surroundings: Surroundings) -> dict[str
     contexts = {"shared": str(CONTAINERS / "shared")}
     if surroundings.wheelhouse:
         contexts["wheelhouse"] = str(surroundings.wheelhouse)
+    if surroundings.weights:
+        contexts["pretrained"] = str(surroundings.weights)
     return {
         "context": str(folder),
         "contexts": contexts,

@@ -47,7 +47,7 @@ class Built:
 
 
 def look_around(sources: Sources | None = None, registry_caches: Sequence[str] = ()) -> Surroundings:
-    """Collect what builds take from this machine: proxy, CA bundle, index, wheelhouse, source revision.
+    """Collect what builds take from this machine: proxy, CA bundle, index, wheelhouse, weights, revision.
 
     Args:
         sources: where bases are pulled from; None for what the AWS variables say.
@@ -65,6 +65,7 @@ def look_around(sources: Sources | None = None, registry_caches: Sequence[str] =
         ca_bundle=bundle.path if bundle else None,
         index_variable=network.INDEX_VARIABLE if os.environ.get(network.INDEX_VARIABLE) else None,
         wheelhouse=network.find_wheelhouse(),
+        weights=network.find_weights(),
         arguments=arguments,
         labels={REVISION_LABEL: revision} if revision else {},
         sources=sources or from_environment(),

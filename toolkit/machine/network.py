@@ -1,6 +1,6 @@
-"""What a build needs to reach its packages: a proxy, a company's CA bundle, a folder of wheels.
+"""What a build needs to reach its packages: a proxy, a company's CA bundle, a folder of wheels or of weights.
 
-All three come from the variables that people behind a proxy have set already, and are handed to BuildKit
+All come from the variables that people behind a proxy have set already, and are handed to BuildKit
 in ways that leave nothing in an image: proxies as predefined build arguments, the CA bundle as a secret,
 the wheelhouse as a named context that is only bind-mounted.
 """
@@ -17,6 +17,7 @@ from toolkit.errors import ToolkitError
 # pip's own first; then what requests, curl and OpenSSL read.
 CA_VARIABLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "AWS_CA_BUNDLE")
 WHEELHOUSE_VARIABLE = "WHEELHOUSE"
+WEIGHTS_VARIABLE = "PRETRAINED"
 INDEX_VARIABLE = "PIP_INDEX_URL"  # a secret too: it often holds a password
 PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "FTP_PROXY", "ALL_PROXY")
 
@@ -66,6 +67,24 @@ def find_wheelhouse(environment: Mapping[str, str] = os.environ) -> Path | None:
         raise ToolkitError(
             f"{WHEELHOUSE_VARIABLE} names {path}, which is not a folder.",
             f"Set {WHEELHOUSE_VARIABLE} to a folder of wheels (`pip download -d FOLDER ...`), or unset it.",
+        )
+    return path.resolve()
+
+
+def find_weights(environment: Mapping[str, str] = os.environ) -> Path | None:
+    """The folder of pretrained weights that PRETRAINED names, for images that bake them in, or None.
+
+    Raises:
+        ToolkitError: PRETRAINED names something that is not a folder.
+    """
+    value = environment.get(WEIGHTS_VARIABLE)
+    if not value:
+        return None
+    path = Path(value).expanduser()
+    if not path.is_dir():
+        raise ToolkitError(
+            f"{WEIGHTS_VARIABLE} names {path}, which is not a folder.",
+            f"Set {WEIGHTS_VARIABLE} to a folder of weights as a channel `pretrained` has them, or unset it.",
         )
     return path.resolve()
 

@@ -28,6 +28,13 @@ def test_the_wheelhouse_must_be_a_folder(tmp_path):
         network.find_wheelhouse({"WHEELHOUSE": str(tmp_path / "missing")})
 
 
+def test_weights_to_bake_in_must_be_a_folder(tmp_path):
+    assert network.find_weights({}) is None
+    assert network.find_weights({"PRETRAINED": str(tmp_path)}) == tmp_path
+    with pytest.raises(ToolkitError, match="PRETRAINED names"):
+        network.find_weights({"PRETRAINED": str(tmp_path / "missing")})
+
+
 def test_pips_find_links_is_the_wheelhouse_when_it_is_one_folder(tmp_path):
     assert network.find_wheelhouse({"PIP_FIND_LINKS": str(tmp_path)}) == tmp_path
     assert network.find_wheelhouse({"PIP_FIND_LINKS": "https://wheels.example/simple"}) is None

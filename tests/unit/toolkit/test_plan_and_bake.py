@@ -95,6 +95,12 @@ def test_the_wheelhouse_is_a_named_context_only_where_there_is_one():
     assert made["target"]["ensemble-cpu"]["contexts"]["wheelhouse"] == "/wheels"
 
 
+def test_weights_to_bake_in_are_a_named_context_only_where_there_are_some():
+    assert "pretrained" not in definition()["target"]["ensemble-cpu"]["contexts"]
+    made = definition(weights=Path("/weights"))
+    assert made["target"]["ensemble-cpu"]["contexts"]["pretrained"] == "/weights"
+
+
 def test_the_entrypoints_wheel_is_made_with_the_python_of_the_base():
     targets = definition()["target"]
     assert targets["ensemble-cpu"]["contexts"]["entrypoints"] == "target:entrypoints-base-slim"

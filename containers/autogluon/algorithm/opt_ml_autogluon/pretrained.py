@@ -3,13 +3,13 @@
 AutoGluon and its libraries ask the model hub for weights by name, such as `autogluon/chronos-2`. The hub's
 client first looks into its cache, so weights that a job brings are laid out as that cache, and the client is
 told to stay offline: a missing weight is then an error at once, and not an attempt to reach the network.
-Both variables must be set before the client is imported.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -103,3 +103,6 @@ def offer(weights: Weights, cache: Path) -> None:
         for path in weights.folder(name).iterdir():
             (snapshot / path.name).symlink_to(path.resolve())
     os.environ.update(HF_HUB_CACHE=str(cache), HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1")
+    constants = sys.modules.get("huggingface_hub.constants")
+    if constants is not None:  # it has read the variables before
+        vars(constants).update(HF_HUB_CACHE=str(cache), HF_HUB_OFFLINE=True)

@@ -12,6 +12,9 @@ from opt_ml.training.hyperparameters import Hyperparameter, parse
 PACKAGES = {
     "tabular": "tabular",
     "timeseries": "timeseries",
+    "image": "multimodal",
+    "text": "multimodal",
+    "multimodal": "multimodal",
 }
 TASK = Hyperparameter("task", "choice", "tabular", "What is learned from.", choices=tuple(PACKAGES))
 

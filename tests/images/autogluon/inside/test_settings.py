@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from autogluon.core.metrics import METRICS
 from autogluon.tabular.configs.hyperparameter_configs import hyperparameter_config_dict
 from autogluon.tabular.configs.presets_configs import tabular_presets_alias, tabular_presets_dict
@@ -13,6 +14,7 @@ from autogluon.timeseries.configs.predictor_presets import TIMESERIES_PRESETS_AL
 from autogluon.timeseries.metrics import AVAILABLE_METRICS
 from autogluon.timeseries.models.registry import ModelRegistry
 from opt_ml.training.hyperparameters import markdown
+from opt_ml_autogluon.multimodal import hyperparameters as multimodal
 from opt_ml_autogluon.tabular.hyperparameters import (
     CONFIGURATIONS,
     EVAL_METRICS,
@@ -30,8 +32,9 @@ def test_the_readme_shows_the_table():
     assert markdown(TABLE) in README.read_text(encoding="utf-8")
 
 
-def test_the_readme_shows_the_table_of_series():
-    assert markdown(timeseries.TABLE) in README.read_text(encoding="utf-8")
+@pytest.mark.parametrize("task", [timeseries, multimodal], ids=["timeseries", "multimodal"])
+def test_the_readme_shows_the_table_of_every_task(task):
+    assert markdown(task.TABLE) in README.read_text(encoding="utf-8")
 
 
 def test_autogluon_knows_every_choice_of_series():

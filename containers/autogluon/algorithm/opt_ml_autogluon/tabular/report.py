@@ -39,7 +39,7 @@ def write_report(path: Path, job_name: str, tables: Tables, fitted: Fitted, foun
         (
             tiles(_facts(tables, found)),
             _leaderboard(tables, found),
-            _predictions(found.held_out),
+            predictions(found.held_out),
             _importance(found),
             versions_and_files,
         ),
@@ -105,7 +105,8 @@ def _milliseconds(model: dict[str, Any], part: str, tables: Tables, found: Evalu
     return None if seconds is None or not rows else 1e6 * float(seconds) / rows
 
 
-def _predictions(rows: HeldOut | None) -> str:
+def predictions(rows: HeldOut | None) -> str:
+    """Confusion and ROC of classes, or residuals of numbers; nothing for quantiles."""
     if rows is None or (rows.predicted is None and rows.probabilities is None):
         return ""
     plots = _of_classes(rows) if rows.probabilities is not None else _of_numbers(rows)

@@ -117,7 +117,7 @@ def model_fn(model_dir: str) -> Served:
     """
     directory = Path(model_dir)
     output = default_output("AUTOGLUON_OUTPUT", OUTPUTS, "forecasts")
-    # Before a model that imports the hub's client. The folder goes with the container.
+    # The folder goes with the container.
     offer(find_weights(directory / IN_MODEL, BAKED), Path(mkdtemp(prefix="weights-")))
     with read_model_json(directory) as content:
         columns = Columns.from_json(content["columns"])

@@ -1,0 +1,1 @@
+"""Images, text, and tables that hold both: pretrained networks, fitted further."""

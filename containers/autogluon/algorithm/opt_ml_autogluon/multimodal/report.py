@@ -1,0 +1,73 @@
+"""report.html of a job of images, text or both: one file, without script or network."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+from opt_ml.report.page import bar, row, short, sources, table, tiles, write_page
+
+from opt_ml_autogluon.multimodal.channels import Data
+from opt_ml_autogluon.multimodal.evaluation import Evaluation
+from opt_ml_autogluon.multimodal.fitting import Fitted
+from opt_ml_autogluon.multimodal.progress import versions
+from opt_ml_autogluon.tabular.report import predictions
+
+
+def write_report(path: Path, job_name: str, data: Data, fitted: Fitted, found: Evaluation) -> None:
+    """Write report.html."""
+    text = f"Job {job_name}. " if job_name else ""
+    if not fitted.is_whole:
+        text += "Stopped early. "
+    epochs = len(fitted.epochs)
+    text += f"{epochs} epoch{'s' * (epochs != 1)} in {fitted.seconds:,.0f} s."
+    write_page(
+        path,
+        f"AutoGluon for {data.label} ({data.problem_type})",
+        text,
+        (
+            tiles(_facts(data, found)),
+            _epochs(fitted, found),
+            predictions(found.held_out),
+            _classes(data),
+            sources({name: rows.sources for name, rows in data.rows.items()}, versions()),
+        ),
+    )
+
+
+def _facts(data: Data, found: Evaluation) -> list[tuple[str, str]]:
+    facts = []
+    for part in ("validation", "test"):
+        facts += [
+            (f"{part} {name}", short(value)) for name, value in list(found.metrics.get(part, {}).items())[:1]
+        ]
+    facts.append(("train rows", f"{len(data.frames['train']):,}"))
+    facts.append(("parameters", f"{found.metrics['parameters']:,}"))
+    return facts
+
+
+def _epochs(fitted: Fitted, found: Evaluation) -> str:
+    if not fitted.epochs:
+        return ""
+    highest = max(map(abs, fitted.epochs)) or 1.0
+    lines = [
+        row(f"epoch {number}", [short(score), bar(abs(score) / highest)])
+        for number, score in enumerate(fitted.epochs, start=1)
+    ]
+    metric = escape(str(found.metrics["metric"]))
+    return (
+        f'<h2>Epochs</h2><p class="muted">The {metric} on the validation rows after each pass. '
+        f"Of the best, AutoGluon averages the weights.</p>{table(['', metric, ''], lines)}"
+    )
+
+
+def _classes(data: Data) -> str:
+    """Rows of each class, for folders of images, whose files are too many to list."""
+    if data.columns is not None:
+        return ""
+    counts = {name: frame[data.label].value_counts() for name, frame in data.frames.items()}
+    lines = [
+        row(str(label), [f"{int(counts[name].get(label, 0)):,}" for name in counts])
+        for label in sorted(counts["train"].index, key=str)
+    ]
+    return f"<h2>Images of each class</h2>{table(['', *counts], lines)}"
