@@ -25,8 +25,8 @@ def built(name: str) -> images.Image:
 
 
 @pytest.fixture(scope="session")
-def full_image() -> images.Image:
-    """pytorch-full-cpu, which has transformers and torch_geometric."""
+def full_image(our_image: images.Image) -> images.Image:
+    """pytorch-full-cpu, which has transformers and torch_geometric; only where images of PyTorch are tested."""
     return built("pytorch-full-cpu")
 
 
