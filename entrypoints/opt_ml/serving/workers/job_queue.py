@@ -59,7 +59,7 @@ class JobQueue:
     def take(self, joins: bool) -> list[Job]:
         """Take out the next call of a worker: one request, or where it joins all, up to a limit.
 
-        Nothing waits for others to come: what is here now came while the worker was busy.
+        What is here now came while the worker was busy, or soon after; see `company`.
         """
         jobs = [self._next()]
         size = len(jobs[0].body)

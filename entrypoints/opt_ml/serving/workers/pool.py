@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from opt_ml.errors import UserError
@@ -101,10 +101,14 @@ class Pool:
         }
 
     def submit(self, job: Job) -> None:
-        """Run `job` on a worker now, or when one is free; it always gets an answer."""
+        """Run `job` on a worker now, or when one is free; it always gets an answer.
+
+        Of the free workers the one with the least to do gets it, of equals the one that was busy last.
+        """
         job.since = self._loop.time()
         if self._idle:
-            self._run((job,))
+            self._queue.add(job)
+            self._give_work(min(reversed(self._idle), key=_load))
         elif not self._was_ready:
             job.finish(error_answer(503, "The model is still loading. Try again later.", retry_after=1))
         elif self._queue.has_room_for(job):
@@ -165,7 +169,10 @@ class Pool:
     def on_answers(self, link: WorkerLink, call: Call, answers: list[Answer]) -> None:
         """See `Owner`."""
         self._predictions += 1
+        link.company.note(len(call.jobs), call.began, self._loop.time())
         self._give_work(link)  # before the answers are written: the worker need not wait for that
+        if len(call.jobs) > 1:
+            self._loop.call_at(link.company.until, self._give_work, link)
         for job, answer in zip(call.jobs, answers, strict=True):
             job.finish(answer)
 
@@ -238,8 +245,8 @@ class Pool:
                 self._fail(call, 503, cause, retry_after=1)
             else:
                 self._try_apart(call)
-        while self._idle and self._queue:
-            self._run(self._queue.take(self._idle[-1].joins))
+        for idle in list(self._idle):
+            self._give_work(idle)
 
     def _try_apart(self, call: Call) -> None:
         """Its worker died of one of them. Each goes again by itself, so that its neighbours never notice."""
@@ -273,17 +280,13 @@ class Pool:
             self._on_fatal(cause, details)
 
     def _give_work(self, link: WorkerLink) -> None:
-        """Let a worker that may have room take what waits, else note that it is free."""
-        while self._queue and link.has_room:
-            link.run(self._queue.take(link.joins), self._loop.time())
+        """Let a worker that may have room take what waits, unless more is about to come."""
+        now = self._loop.time()
+        while self._queue and link.has_room and not link.company.is_awaited(len(self._queue), now):
+            link.run(self._queue.take(link.joins), now)
         if link.has_room and link not in self._idle:
             self._idle.append(link)
-
-    def _run(self, jobs: Sequence[Job]) -> None:
-        """Give a call to the free worker that has the least to do, of equals the one that was busy last."""
-        link = min(reversed(self._idle), key=_load)
-        link.run(jobs, self._loop.time())
-        if not link.has_room:
+        elif not link.has_room and link in self._idle:
             self._idle.remove(link)
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from opt_ml.serving.answers import Answer
 from opt_ml.serving.settings import Settings
+from opt_ml.serving.workers.company import Company
 from opt_ml.serving.workers.frames import FrameBuffer, FrameError, cut, head
 from opt_ml.serving.workers.jobs import Call, Job
 from opt_ml.serving.workers.processes import kill_worker, start_worker
@@ -48,6 +49,7 @@ class WorkerLink(asyncio.Protocol):
         joins: its handler predicts several requests at once.
         wants_headers: its handler takes a context.
         concurrency: calls that it may work on at once.
+        company: how many requests it may expect together.
         ready_at: event loop time at which the model was loaded, or None.
         failure: why it could not load the model, as (cause, traceback or empty), or None.
         is_expired: it was ended because a request took too long.
@@ -76,6 +78,7 @@ class WorkerLink(asyncio.Protocol):
         self.joins = False
         self.wants_headers = False
         self.concurrency = 1
+        self.company = Company()
         self.ready_at: float | None = None
         self.failure: tuple[str, str] | None = None
         self.is_expired = False

@@ -1,0 +1,58 @@
+"""A worker that has just answered several requests waits a moment for as many."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+
+import pytest
+from opt_ml.serving.workers.company import Company
+
+from tests.unit.serving.conftest import PATIENCE
+from tests.unit.serving.test_joining import JOINING
+
+
+def _company(size: int, seconds: float) -> Company:
+    company = Company()
+    company.note(size, 10.0, 10.0 + seconds)
+    return company
+
+
+def test_a_worker_waits_a_quarter_of_its_call_for_as_many_requests_again():
+    company = _company(8, 0.016)
+    assert company.until == pytest.approx(10.020)
+    assert company.is_awaited(1, 10.017)
+    assert company.is_awaited(7, 10.019)
+    assert not company.is_awaited(8, 10.017)
+    assert not company.is_awaited(1, 10.021)
+
+
+def test_no_request_waits_longer_than_5_ms():
+    assert _company(64, 30.0).until == pytest.approx(40.005)
+
+
+def test_requests_that_come_one_by_one_do_not_wait():
+    assert not Company().is_awaited(1, 0.0)
+    assert not _company(1, 1.0).is_awaited(1, 11.0)
+
+
+def test_clients_that_ask_again_and_again_get_all_their_answers(start):
+    """Whether all or none of the expected requests come: nothing is left waiting."""
+    server = start(JOINING, SAGEMAKER_MODEL_SERVER_WORKERS=2).wait_until_ready()
+    wrong = []
+
+    def ask(name: str) -> None:
+        client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+        for number in range(30):
+            client.request("POST", "/invocations", f"{name}-{number}", {"Content-Type": "text/csv"})
+            answer = client.getresponse().read().decode()
+            if not answer.startswith(f"{name}-{number} of "):
+                wrong.append(answer)
+        client.close()
+
+    clients = [threading.Thread(target=ask, args=(str(number),)) for number in range(12)]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+    assert wrong == []
