@@ -84,6 +84,13 @@ def test_a_job_whose_models_all_fail_names_their_errors(job, mixed):
     assert "XGBoost" in message
 
 
+def test_a_time_limit_that_is_too_short_for_any_model_says_so(job, mixed):
+    job.file("train", "rows.csv", mixed[[*FEATURES, "price"]])
+    message = refused(job, {"time_limit": "0.001"})
+    assert "could fit no model" in message
+    assert "more than time_limit 0.001 s" in message
+
+
 def test_a_channel_that_is_split_over_hosts_is_refused_by_name(job, mixed):
     job.file("train", "rows.csv", mixed[[*FEATURES, "price"]], S3DistributionType="ShardedByS3Key")
     environment = job.environment()

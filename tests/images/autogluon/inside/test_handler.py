@@ -107,6 +107,46 @@ def test_joined_requests_have_the_answers_of_single_ones(served):
         )
 
 
+def test_single_rows_are_read_together_and_a_header_among_them_is_refused_alone(served):
+    model = served["price"]
+    bodies = [*CSV.splitlines(), ",".join(COLUMNS), "1,red,1,1"]
+    tables = [handler.input_fn(body.encode(), "text/csv") for body in bodies]
+    joined = handler.predict_batch_fn(tables, model)
+    assert [isinstance(item, RequestError) for item in joined] == [False, False, False, True, False]
+    together = [handler.output_fn(item, "*/*")[0].decode() for item in (*joined[:3], joined[4])]
+    assert [float(text) for text in together] == pytest.approx(
+        [float(answer(model, body)) for body in (*bodies[:3], bodies[4])], rel=1e-6
+    )
+
+
+@pytest.mark.parametrize("label", ["price", "dear", "band"])
+def test_an_explanation_adds_up_to_the_prediction_and_a_constant_explains_nothing(served, label):
+    rows = json.loads(answer(served[label], CSV, accept="application/json;output=explanation"))["predictions"]
+    said = answer(served[label], CSV).split()
+    for row, text in zip(rows, said, strict=True):
+        prediction = row.pop("prediction" if label == "price" else "probability")
+        assert (
+            (prediction == pytest.approx(float(text))) if label == "price" else str(row.pop("label")) == text
+        )
+        assert row.pop("base") + sum(row.values()) == pytest.approx(prediction, abs=1e-3)
+        assert set(row) == set(COLUMNS)
+        assert row["always"] == 0
+    assert abs(rows[0]["size"]) + abs(rows[0]["colour"]) > 10 * abs(rows[0]["always"])
+
+
+def test_an_explanation_is_always_the_same_and_that_of_a_joined_request_its_own(served):
+    model, accept = served["price"], "text/csv;output=explanation"
+    lines = CSV.splitlines(keepends=True)
+    joined = handler.predict_batch_fn([handler.input_fn(line.encode(), "text/csv") for line in lines], model)
+    together = [handler.output_fn(item, accept)[0].decode() for item in joined]
+    assert together == [answer(model, line, accept=accept) for line in lines]
+
+
+def test_too_many_rows_to_explain_are_400(served):
+    with pytest.raises(RequestError, match=r"has 2000 rows, but at most \d+ can be explained"):
+        answer(served["price"], "1,red,1,1\n" * 2000, accept="text/csv;output=explanation")
+
+
 @pytest.mark.parametrize(
     ("body", "content_type", "names"),
     [
@@ -149,11 +189,19 @@ def test_a_directory_without_a_model_says_what_to_do(tmp_path):
         handler.model_fn(str(tmp_path))
 
 
-def test_the_models_are_in_memory_and_forests_use_no_more_threads_than_a_worker_has(job, mixed, monkeypatch):
+def test_the_models_are_in_memory_and_use_no_more_threads_than_a_worker_has(job, mixed, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    forest = {"hyperparameters": '{"RF": {"n_estimators": 20}}', "num_bag_folds": "2"}
-    model = job.file("train", "rows.csv", mixed[["size", "code", "price"]]).run(forest)
+    models = {"RF": {"n_estimators": 20}, "XGB": {"n_estimators": 20}, "CAT": {"iterations": 20}}
+    settings = {"hyperparameters": json.dumps(models), "num_bag_folds": "2"}
+    model = job.file("train", "rows.csv", mixed[["size", "code", "price"]]).run(settings)
     predictor = handler.model_fn(str(model)).predictor
-    assert "RandomForest_BAG_L1" in predictor.model_names(persisted=True)
-    bag = predictor._trainer.load_model("RandomForest_BAG_L1")
-    assert {bag.load_child(child).model.n_jobs for child in bag.models} == {1}
+    persisted = predictor.model_names(persisted=True)
+    for name in (name for name in persisted if not name.startswith("Weighted")):
+        bag = predictor._trainer.load_model(name)
+        for child in map(bag.load_child, bag.models):
+            predictor.predict(mixed[["size", "code"]][:5])
+            bound = {
+                **getattr(child._predict_proba, "keywords", {}),
+                **getattr(child.model.predict, "keywords", {}),
+            }
+            assert (1 in bound.values()) or child.model.n_jobs == 1, name

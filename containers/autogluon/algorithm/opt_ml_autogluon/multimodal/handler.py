@@ -77,7 +77,7 @@ class Served:
                     400, f"The model needs the columns {names}. Send a table, with images in base64."
                 )
             return pd.DataFrame({pictures[0]: [data]})
-        frame = self.columns.frame([self.columns.values(data)])[list(self.kinds)]
+        frame = self.columns.frame(self.columns.values(data))[list(self.kinds)]
         for name, kind in self.kinds.items():
             if kind == _PICTURE:
                 frame[name] = [_picture(value, row, name) for row, value in enumerate(frame[name])]

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from opt_ml.errors import UserError
+from opt_ml.errors import RequestError, UserError
 from opt_ml.nearest import nearest
 from opt_ml.serving.table import Table
 from opt_ml.tables.files import Rows, as_categories, as_numbers
@@ -40,6 +40,10 @@ class Values(NamedTuple):
 
     numbers: NDArray[np.float64]
     texts: NDArray[np.object_]
+
+    def part(self, rows: slice) -> Values:
+        """Some of the rows."""
+        return Values(self.numbers[rows], self.texts[rows])
 
 
 @dataclass(frozen=True)
@@ -90,12 +94,36 @@ class Columns:
             np.column_stack(found["text"]) if found["text"] else np.empty((rows, 0), dtype=object),
         )
 
-    def frame(self, requests: Sequence[Values]) -> pd.DataFrame:
-        """The rows of several requests, one after the other."""
-        every = np.concatenate([values.numbers for values in requests])
+    def joined_values(self, tables: Sequence[Table]) -> list[Values] | None:
+        """The rows of several requests, read together: one of a single row costs as much as one of many.
+
+        Returns:
+            None where they are not alike, or one of them does not fit; `values` then says of each what it is.
+        """
+        width = len(self.features)
+        # A header among the rows is found out by a column of numbers only.
+        if not self.of_kind("number") or any(
+            table.names is not None or table.is_open_ended or table.values.shape[1] != width
+            for table in tables
+        ):
+            return None
+        try:
+            every = self.values(Table(np.concatenate([table.values for table in tables])))
+        except RequestError:
+            return None
+        sizes = [len(table) for table in tables]
+        if len(every.numbers) != sum(sizes):  # the first row was a header
+            return None
+        ends = np.cumsum(sizes)[:-1]
+        parts = (np.split(every.numbers, ends), np.split(every.texts, ends))
+        return [Values(*part) for part in zip(*parts, strict=True)]
+
+    def frame(self, values: Values) -> pd.DataFrame:
+        """Rows of requests as AutoGluon gets them."""
+        every = values.numbers
         frame = pd.DataFrame(np.where(np.isinf(every), np.nan, every), columns=self.of_kind("number"))
         for position, name in enumerate(self.of_kind("text")):
-            frame[name] = np.concatenate([values.texts[:, position] for values in requests])
+            frame[name] = values.texts[:, position]
         return frame
 
     def to_json(self) -> dict[str, Any]:

@@ -99,6 +99,8 @@ def _fit(predictor: TabularPredictor, tables: Tables, settings: Settings, progre
     except (ValueError, AssertionError, RuntimeError, TypeError) as error:
         if stopping.requested():
             raise stopping.Stopped from None
+        if "Not enough time left" in str(error):  # what AutoGluon says before the first model
+            raise UserError(_none_fitted(settings)) from None
         if progress.fits_begun:
             raise _no_model(predictor, settings, error) from error
         if "already fit" in str(error):  # what AutoGluon says after a failure in the trial of stacking
@@ -122,12 +124,13 @@ def _callbacks_of(presets: list[str]) -> list[Any]:
 
 def _distill(predictor: TabularPredictor, settings: Settings) -> None:
     """Fit students of the ensemble, and make the best of them the model that is served."""
+    ensemble = predictor.model_best
     students = predictor.distill(time_limit=settings["time_limit"], verbosity=settings["verbosity"])
     scores = predictor.leaderboard(display=False).set_index("model")["score_val"]
     if students:
         best = max(students, key=lambda name: scores.get(name, float("-inf")))
         predictor.set_model_best(best, save_trainer=True)
-        print(f"Distilled: {best} is served in place of {predictor.model_names()[0]}'s ensemble.", flush=True)
+        print(f"Distilled: {best} is served in place of {ensemble}.", flush=True)
 
 
 def _rescued(directory: Path) -> TabularPredictor:
@@ -178,9 +181,13 @@ def _no_model(predictor: TabularPredictor, settings: Settings, error: Exception)
         causes = [f"{row.model}: {row.exc_type}: {_first_line(row.exc_str)}" for row in failures.itertuples()]
     except Exception:
         causes = []
+    return UserError(f"{_none_fitted(settings)} {'; '.join(causes)}".strip())
+
+
+def _none_fitted(settings: Settings) -> str:
     limit = settings["time_limit"]
-    cure = f"Give it more than time_limit {limit} s. " if limit else "See the job's log. "
-    return UserError(f"AutoGluon could fit no model. {cure}{'; '.join(causes)}".strip())
+    cure = f"Give it more than time_limit {limit:g} s." if limit else "See the job's log."
+    return f"AutoGluon could fit no model. {cure}"
 
 
 def _first_line(cause: object) -> str:

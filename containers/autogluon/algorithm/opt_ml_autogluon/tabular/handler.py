@@ -11,22 +11,18 @@ What an answer holds, by the Accept parameter `output` or the environment variab
 | `labels` | 400 | the class | 400 |
 | `probability` | 400 | of the positive one of two classes | 400 |
 | `probabilities` | 400 | one column a class | 400 |
+| `explanation` | see `explaining` | see `explaining` | see `explaining` |
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 from autogluon.tabular import TabularPredictor
-from numpy.typing import NDArray
 from opt_ml.errors import RequestError, UserError
 from opt_ml.serving.codecs import decode_table, encode_columns
 from opt_ml.serving.outputs import choose_output, default_output
@@ -34,6 +30,8 @@ from opt_ml.serving.table import Table
 
 from opt_ml_autogluon.tabular.columns import Columns, Values
 from opt_ml_autogluon.tabular.description import read_description
+from opt_ml_autogluon.tabular.explaining import BACKGROUND, explain, read_background
+from opt_ml_autogluon.tabular.served import Prediction, Served, bound_threads, join
 
 _OUTPUTS = {
     "binary": ("predictions", "labels", "probability", "probabilities"),
@@ -41,36 +39,7 @@ _OUTPUTS = {
     "regression": ("predictions",),
     "quantile": ("predictions",),
 }
-
-
-@dataclass(frozen=True)
-class Served:
-    """A loaded model.
-
-    Attributes:
-        outputs: the values of `output` that it can give.
-        output: what an answer holds that nobody asked for otherwise.
-    """
-
-    predictor: TabularPredictor
-    columns: Columns
-    outputs: tuple[str, ...]
-    output: str
-
-    def predict(self, requests: Sequence[Values]) -> pd.DataFrame:
-        """Probabilities by class, quantiles by level, or one column of numbers; a row for each row."""
-        frame = self.columns.frame(requests)
-        if self.predictor.can_predict_proba:
-            return self.predictor.predict_proba(frame, as_multiclass=True)
-        return pd.DataFrame(self.predictor.predict(frame))
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What the model says of a request's rows; see `Served.predict`."""
-
-    served: Served
-    found: pd.DataFrame
+_EXPLANATION = "explanation"
 
 
 def model_fn(model_dir: str) -> Served:
@@ -81,17 +50,20 @@ def model_fn(model_dir: str) -> Served:
             model cannot give.
     """
     description = read_description(Path(model_dir))
+    background = read_background(Path(model_dir) / BACKGROUND, description.columns)
     outputs = _OUTPUTS[description.problem_type]
+    if background is not None:
+        outputs = (*outputs, _EXPLANATION)
     output = default_output("AUTOGLUON_OUTPUT", outputs, "predictions")
     try:
         predictor = TabularPredictor.load(model_dir, verbosity=0)
     except AssertionError as error:  # of another version of AutoGluon or Python
         raise UserError(f"{model_dir} cannot be loaded: {error}") from None
     predictor.persist()
-    _bound_threads(predictor)
+    bound_threads(predictor)
     # Each call warns that the number of rows differs from that of the fit, and the like.
     logging.getLogger("autogluon").setLevel(logging.ERROR)
-    served = Served(predictor, description.columns, outputs, output)
+    served = Served(predictor, description.columns, outputs, output, background)
     _warm_up(served)
     return served
 
@@ -107,19 +79,18 @@ def predict_fn(data: Table, model: Served) -> Prediction:
     Raises:
         RequestError: 400 for columns that do not fit the model.
     """
-    return Prediction(model, model.predict([model.columns.values(data)]))
+    return join(model, [model.columns.values(data)])[0]
 
 
 def predict_batch_fn(data: Sequence[Table], model: Served) -> list[Prediction | RequestError]:
     """The predictions of several requests by one call of each model, or the 400 of one that does not fit."""
+    fitting = model.columns.joined_values(data)
+    if fitting is not None:
+        return [*join(model, fitting)]
     read = [_values_or_error(table, model.columns) for table in data]
     fitting = [item for item in read if isinstance(item, Values)]
-    if not fitting:
-        return [item for item in read if isinstance(item, RequestError)]
-    found = model.predict(fitting)
-    ends = np.cumsum([len(values.numbers) for values in fitting])
-    parts = iter([found.iloc[start:end] for start, end in zip([0, *ends], ends, strict=False)])
-    return [item if isinstance(item, RequestError) else Prediction(model, next(parts)) for item in read]
+    predictions = iter(join(model, fitting) if fitting else ())
+    return [item if isinstance(item, RequestError) else next(predictions) for item in read]
 
 
 def output_fn(prediction: Prediction, accept: str) -> tuple[bytes, str]:
@@ -128,24 +99,12 @@ def output_fn(prediction: Prediction, accept: str) -> tuple[bytes, str]:
     Raises:
         RequestError: 406 for an unknown type, 400 for an output that the model cannot give.
     """
-    served = prediction.served
-    media_type, output = choose_output(accept, served.outputs, served.output)
-    return encode_columns(_columns(served, output, prediction.found), media_type)
-
-
-def _columns(served: Served, output: str, found: pd.DataFrame) -> Mapping[str, NDArray[Any]]:
-    predictor = served.predictor
-    if not predictor.can_predict_proba:
-        single = found.shape[1] == 1
-        return {
-            "prediction" if single else str(name): np.ascontiguousarray(found[name].to_numpy())
-            for name in found.columns
-        }
-    if output == "probability":
-        return {"probability": found[predictor.positive_class].to_numpy()}
-    if output == "probabilities":
-        return {str(name): np.ascontiguousarray(found[name].to_numpy()) for name in found.columns}
-    return {"label": predictor.predict_from_proba(found).to_numpy()}
+    joined, rows = prediction.joined, prediction.rows
+    media_type, output = choose_output(accept, joined.served.outputs, joined.served.output)
+    if output == _EXPLANATION:
+        return encode_columns(explain(joined.served, joined.values.part(rows)), media_type)
+    columns = {name: column[rows] for name, column in joined.columns(output).items()}
+    return encode_columns(columns, media_type)
 
 
 def _values_or_error(table: Table, columns: Columns) -> Values | RequestError:
@@ -155,27 +114,11 @@ def _values_or_error(table: Table, columns: Columns) -> Values | RequestError:
         return error
 
 
-def _bound_threads(predictor: TabularPredictor) -> None:
-    """As many threads as a worker is to have: forests would start one for each CPU of the fit.
-
-    For a few rows, which joined requests are, starting them takes several times as long as the work.
-    """
-    threads = os.environ.get("OMP_NUM_THREADS", "")
-    number = int(threads) if threads.isdigit() and int(threads) else 1
-    for name in predictor.model_names(persisted=True):
-        model = predictor._trainer.load_model(name)
-        children = [model.load_child(child) for child in getattr(model, "models", [])]
-        for one in (model, *children):
-            estimator: Any = getattr(one, "model", None)
-            if getattr(estimator, "n_jobs", None) is not None:
-                estimator.n_jobs = number
-
-
 def _warm_up(served: Served) -> None:
     """The first prediction takes a second longer than others: let it be that of a row without values."""
     width = len(served.columns.features)
     row = Table(np.full((1, width), np.nan))
     try:
-        served.predict([served.columns.values(row)])
+        served.predict(served.columns.values(row))
     except Exception as error:  # a model may need a value; requests will bring one
         print(f"Not warmed up: {type(error).__name__}: {error}", file=sys.stderr, flush=True)

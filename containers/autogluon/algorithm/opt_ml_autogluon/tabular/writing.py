@@ -16,6 +16,7 @@ from opt_ml.training.staging import staged_model
 from opt_ml_autogluon.model_json import DESCRIPTION, FORMAT, write_json
 from opt_ml_autogluon.tabular.channels import Tables
 from opt_ml_autogluon.tabular.evaluation import Evaluation
+from opt_ml_autogluon.tabular.explaining import BACKGROUND, write_background
 from opt_ml_autogluon.tabular.fitting import Fitted
 from opt_ml_autogluon.tabular.progress import versions
 from opt_ml_autogluon.tabular.report import write_report, write_summary
@@ -39,6 +40,7 @@ def write(
     """Write all of it, or nothing."""
     with staged_model(environment.model_dir) as staging:
         _save_predictor(fitted.predictor, staging, settings["save_space"])
+        write_background(staging / BACKGROUND, tables.frames["train"], tables.columns)
         write_json(staging / DESCRIPTION, _description(environment, settings, tables, fitted))
         write_json(staging / "metrics.json", found.metrics)
         found.leaderboard.to_csv(staging / "Leaderboard.csv", index=False)
