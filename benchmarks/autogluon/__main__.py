@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import random
 import statistics
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.serving.load import Load, ask, write_bodies
+from examples.autogluon.shells import ROWS, made_up
 from toolkit.building import bake, builder, images
 from toolkit.jobs.job import Channel, TrainingJob, execute, plan
 from toolkit.machine import docker
@@ -29,7 +29,6 @@ from toolkit.serving.endpoint import Endpoint
 
 IMAGE = "autogluon-cpu"
 PEER = f"{LOCAL_NAMESPACE}/{IMAGE}:gunicorn"
-ROWS = 4177
 MANY = 1000
 CASES = ((1, 1), (64, 1), (1, MANY))  # connections, rows of a request
 
@@ -54,27 +53,13 @@ def _build_peer() -> None:
     docker.bake(definition, list(definition["target"]))
 
 
-def _table(rows: int, seed: int) -> list[list[str]]:
-    """Features and, last, the label: rings of a shell."""
-    source = random.Random(seed)
-    made = []
-    for _ in range(rows):
-        length = source.betavariate(5, 4)
-        sizes = [length * share + source.gauss(0, 0.02) for share in (1.0, 0.8, 0.28)]
-        weights = [length**3 * share + source.gauss(0, 0.03) for share in (2.0, 0.9, 0.4, 0.6)]
-        sex = source.choice("MFI")
-        rings = 4 + 9 * length + (sex != "I") + 3 * sizes[2] + source.gauss(0, 2)
-        made.append([sex, *(f"{value:.4f}" for value in (*sizes, *weights)), f"{rings:.0f}"])
-    return made
-
-
 def _csv(rows: Sequence[Sequence[str]]) -> bytes:
     return "".join(",".join(row) + "\n" for row in rows).encode()
 
 
 def _train(directory: Path) -> Path:
     (directory / "train").mkdir()
-    (directory / "train" / "data.csv").write_bytes(_csv(_table(ROWS, seed=1)))
+    (directory / "train" / "data.csv").write_bytes(_csv(made_up(ROWS, seed=1)))
     job = TrainingJob(
         image=images.find(IMAGE).reference,
         channels=(Channel("train", directory / "train", "text/csv"),),
@@ -88,7 +73,7 @@ def _train(directory: Path) -> Path:
 
 
 def _compare(model: Path, directory: Path, seconds: float, rounds: int) -> int:
-    rows = [row[:-1] for row in _table(MANY, seed=2)]
+    rows = [row[:-1] for row in made_up(MANY, seed=2)]
     bodies = {1: [_csv([row]) for row in rows], MANY: [_csv(rows)]}
     for size, made in bodies.items():
         write_bodies(directory / f"{size}.bodies", made)
