@@ -40,7 +40,7 @@ def read_table(lines: Iterable[str], has_header: bool) -> Table:
     """
     width = 0
     names: tuple[str, ...] | None = None
-    fields = _Fields()
+    fields = Fields()
     blocks: list[NDArray[Any]] = []
     block: list[list[Field]] = []
     for number, line, row in _rows(lines):
@@ -64,7 +64,7 @@ def read_table(lines: Iterable[str], has_header: bool) -> Table:
     return Table(_joined(blocks), names)
 
 
-class _Fields(dict[str, Field]):
+class Fields(dict[str, Field]):
     """What a field means, by its text. Most tables say the same few things again and again."""
 
     def __missing__(self, text: str) -> Field:

@@ -1,4 +1,4 @@
-"""CSV to a table: a fast path for plain numbers, the csv module for everything else.
+"""CSV to a table: fast paths for plain numbers and for plain columns, the csv module for everything else.
 
 Rules (RFC 4180 where it speaks): a field that is a decimal number, `inf` or `nan` is a number, spaces
 around it aside; an empty field, and `nan` beside texts, is missing; anything else is text, as sent. A
@@ -17,6 +17,7 @@ import orjson
 
 from opt_ml.errors import RequestError
 from opt_ml.serving.codecs.charset import check_charset, to_text
+from opt_ml.serving.codecs.csv_columns import read_columns
 from opt_ml.serving.codecs.csv_rows import read_table
 from opt_ml.serving.codecs.records import narrow
 from opt_ml.serving.media import MediaType
@@ -127,10 +128,13 @@ def _fill(body: bytes) -> bytes:
 
 
 def decode_text(body: bytes, charset: str = "utf-8", has_header: bool = False) -> Table:
-    """The slow path: any CSV text, by the csv module."""
+    """Any CSV text: by columns where it is simple, else by the csv module."""
     check_charset(charset)
     if codecs.lookup(charset).name != "utf-8":  # others need not mean the same when they are read in parts
         return read_table(io.StringIO(to_text(body, charset), newline=""), has_header)
+    table = None if has_header else read_columns(body)
+    if table is not None:
+        return table
     try:
         return read_table(io.TextIOWrapper(io.BytesIO(body), charset, newline=""), has_header)
     except UnicodeError:
