@@ -26,7 +26,7 @@ def built(name: str) -> images.Image:
 
 @pytest.fixture(scope="session")
 def full_image(our_image: images.Image) -> images.Image:
-    """pytorch-full-cpu, which has transformers and torch_geometric; only where images of PyTorch are tested."""
+    """pytorch-full-cpu; not built where no image of PyTorch is tested."""
     return built("pytorch-full-cpu")
 
 
