@@ -16,7 +16,11 @@ from toolkit.errors import ToolkitError
 
 # family -> what its Dockerfile has, beside its first line, that the template's has not
 OWN_LINES = {
-    "autogluon": [],
+    "autogluon": [
+        "FROM scratch AS pretrained",
+        "# Replaced by the named context of this name where there is one: weights that jobs need no channel for.",
+        "COPY --from=pretrained / /opt/pretrained/",
+    ],
     "ensemble": [
         "# The wheels of ONNX Runtime tell Microsoft about models and machine, unless this is set before "
         "the import.",
