@@ -18,7 +18,8 @@ from toolkit.errors import ToolkitError
 OWN_LINES = {
     "autogluon": [
         "FROM scratch AS pretrained",
-        "# Replaced by the named context of this name where there is one: weights that jobs need no channel for.",
+        "# Replaced by the named context of this name where there is one: weights that jobs need no channel "
+        "for.",
         "COPY --from=pretrained / /opt/pretrained/",
     ],
     "ensemble": [
