@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.pytorch.peers import APPS, ENVIRONMENT, JOINED, MODELS, PEERS, WORKERS, Place
+from benchmarks.pytorch.peers import APPS, ENVIRONMENT, JOINED, MODELS, PEERS, SUFFIXES, WORKERS, Place
 from benchmarks.serving import environments
 from benchmarks.serving.load import Load, run_load, write_bodies
 from benchmarks.serving.server import Server, free_port
@@ -53,13 +53,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _run_app("networks.py", model, str(weights))
             bodies = make_bodies(model)
             write_bodies(Path(scratch) / f"{model}.bodies", bodies)
+            sample = Path(scratch) / f"sample{SUFFIXES[model]}"
+            sample.write_bytes(bodies[0])
             expected: list[list[float]] = []
             for number in range(options.rounds):
                 limits.setdefault(model, []).append(bare_loops(weights, model, options.seconds))
                 names = options.peers.split(",")
                 for name in names if number % 2 == 0 else names[::-1]:
                     with tempfile.TemporaryDirectory(dir=scratch) as directory:
-                        place = Place(model, weights, free_port(), Path(directory))
+                        place = Place(model, weights, sample, free_port(), Path(directory))
                         failed += _visit(name, place, bodies, expected, options.seconds, found)
     print(tell(found, limits))
     bad = sum(load.failures for loads in found.values() for load in loads)

@@ -19,6 +19,7 @@ JOINED = 32  # requests of one call of the model, for every server
 _DELAY = 1  # milliseconds that TorchServe waits for so many; more and less are slower
 MODELS = {"cnn": "application/x-npy", "larger-cnn": "application/x-npy", "transformer": "application/json"}
 """Name -> type of its requests."""
+SUFFIXES = {name: ".json" if kind == "application/json" else ".npy" for name, kind in MODELS.items()}
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,14 @@ class Place:
     Attributes:
         model: a name of `MODELS`.
         weights: its TorchScript file.
+        sample: a file with the body of a request.
         port: on loopback.
         directory: empty, for what it writes.
     """
 
     model: str
     weights: Path
+    sample: Path
     port: int
     directory: Path
 
@@ -52,6 +55,11 @@ class Place:
 
 def native(place: Place) -> Launch:
     """`serve` of this checkout."""
+    return _serve(place, {"OPT_ML_PYTORCH_BATCH": str(JOINED), "OPT_ML_WARM_UP": place.sample.name})
+
+
+def native_workers(place: Place) -> Launch:
+    """The same without the quick path, as it is for a handler of the user's."""
     return _serve(place, {"OPT_ML_PYTORCH_BATCH": str(JOINED)})
 
 
@@ -71,6 +79,7 @@ def _serve(place: Place, variables: dict[str, str]) -> Launch:
     code = base / "model" / "code"
     code.mkdir(parents=True)
     shutil.copy(place.weights, base / "model" / "model.pt")
+    shutil.copy(place.sample, base / "model")
     if place.model == "transformer":
         shutil.copy(APPS / "texts.py", code / "inference.py")
         shutil.copy(APPS / "networks.py", code)
@@ -120,7 +129,8 @@ def torchserve(place: Place) -> Launch:
 
 
 PEERS: dict[str, tuple[str, Callable[[Place], Launch]]] = {
-    "native": (f"native, up to {JOINED} requests joined", native),
+    "native": (f"native, up to {JOINED} requests joined, warmed up", native),
+    "native-workers": ("native, not warmed up: workers answer", native_workers),
     "native-alone": ("native without settings", native_alone),
     "torchserve": (f"TorchServe, batches of {JOINED}", torchserve),
     "engine": ("our handlers on TorchServe", engine),

@@ -6,6 +6,7 @@ Usage: python make_models.py HANDLERS OUTPUT
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch
 
 handlers, output = Path(sys.argv[1]), Path(sys.argv[2])
@@ -19,3 +20,4 @@ cnn = SmallCnn().eval()
 torch.jit.trace(cnn, torch.rand(2, 1, 8, 8)).save(output / "cnn.pt")
 torch.save(cnn.state_dict(), output / "cnn.pth")
 torch.save(Sentiment().state_dict(), output / "sentiment.pth")
+np.save(output / "picture.npy", np.zeros((1, 1, 8, 8), dtype=np.float32))

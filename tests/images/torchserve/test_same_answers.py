@@ -48,27 +48,32 @@ class Published:
         requests: body, Content-Type and Accept of each.
         good: how many of them are answered with 200; the others are refused.
         archive: what the manifest of a .mar says of the model; `files` are then those of the archive.
+        environment: of the endpoint.
     """
 
     files: Mapping[str, str]
     requests: list[tuple[bytes, str, str | None]]
     good: int
     archive: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
+PICTURE_REQUESTS = [
+    (json.dumps(PICTURES.tolist()).encode(), JSON, JSON),
+    (npy(PICTURES), NPY, NPY),
+    (npy(PICTURES[:1]), NPY, CSV),
+    (npy(PICTURES[:1]), NPY, None),
+    (npy(PICTURES[0, 0]), NPY, JSON),
+    (b"[[1, 2", JSON, JSON),
+    (b"1,2", "application/x-unknown", JSON),
+]
 PUBLISHED = {
-    "no-code": Published(
-        {"model.pt": "cnn.pt"},
-        [
-            (json.dumps(PICTURES.tolist()).encode(), JSON, JSON),
-            (npy(PICTURES), NPY, NPY),
-            (npy(PICTURES[:1]), NPY, CSV),
-            (npy(PICTURES[:1]), NPY, None),
-            (npy(PICTURES[0, 0]), NPY, JSON),
-            (b"[[1, 2", JSON, JSON),
-            (b"1,2", "application/x-unknown", JSON),
-        ],
+    "no-code": Published({"model.pt": "cnn.pt"}, PICTURE_REQUESTS, good=4),
+    "no-code-warmed-up": Published(
+        {"model.pt": "cnn.pt", "picture.npy": "picture.npy"},
+        PICTURE_REQUESTS,
         good=4,
+        environment={"OPT_ML_WARM_UP": "picture.npy"},
     ),
     "four-functions": Published(
         {
@@ -209,7 +214,8 @@ def test_both_engines_answer_alike(name, batch, our_image, model):
 
 def _ask(image: images.Image, directory: Path, published: Published, batch: str) -> list[Response]:
     """The answers to all requests, four times, at once."""
-    environment = {"SAGEMAKER_TS_BATCH_SIZE": batch, "SAGEMAKER_TS_MAX_BATCH_DELAY": "20"}
+    batches = {"SAGEMAKER_TS_BATCH_SIZE": batch, "SAGEMAKER_TS_MAX_BATCH_DELAY": "20"}
+    environment = {**published.environment, **batches}
     with (
         Endpoint(image.reference, directory, environment=environment) as endpoint,
         ThreadPoolExecutor(8) as pool,

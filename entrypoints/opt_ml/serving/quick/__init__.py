@@ -6,8 +6,9 @@ the way. An image's package may declare a quick path beside its handler:
     [project.entry-points."opt_ml.quick"]
     ensemble = "opt_ml_ensemble.quick:load_quick"
 
-`load_quick(model_dir: Path) -> Quick | None` stands in a module that imports no framework, so that a
-container is healthy in a fraction of a second and small. None says that this model has no quick path.
+`load_quick(model_dir: Path) -> Quick | None` stands in a module that imports no framework where it can do
+without, so that a container is healthy in a fraction of a second and small. None says that this model has no
+quick path.
 
 Only the image's own handler has one: a model that brings code of its own is served by workers, and so is
 everything under `OPT_ML_COMPILED=off`.
