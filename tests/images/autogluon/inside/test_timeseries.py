@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import ClassVar
 
 import numpy as np
@@ -12,6 +13,7 @@ from opt_ml.errors import RequestError, UserError
 from opt_ml.training import stopping
 from opt_ml_autogluon.timeseries import fitting, handler
 from opt_ml_autogluon.train import train
+from opt_ml_autogluon.vision import make_importable
 
 from tests.images import jobs
 
@@ -183,6 +185,40 @@ def test_gaps_are_filled_where_the_job_says_how(job, sales):
 def test_what_cannot_be_learned_is_named(job, sales, change, hyperparameters, names):
     message = refused(job.file("train", "sales.csv", change(sales)), hyperparameters)
     assert [name for name in names if name not in message] == []
+
+
+def with_chronos(job):
+    """What the hub has of Chronos-2, tiny and with random weights."""
+    make_importable()
+    from chronos.chronos2 import Chronos2Model
+    from chronos.chronos2.config import Chronos2CoreConfig
+
+    forecasting = {
+        "context_length": 64,
+        "output_patch_size": 4,
+        "input_patch_size": 4,
+        "input_patch_stride": 4,
+        "quantiles": [step / 10 for step in range(1, 10)],
+        "use_reg_token": True,
+        "max_output_patches": 2,
+    }
+    sizes = {"d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2}
+    config = Chronos2CoreConfig(**sizes, chronos_config=forecasting, architectures=["Chronos2Model"])
+    config.chronos_pipeline_class = "Chronos2Pipeline"
+    folder = job.base / "input" / "data" / "pretrained" / "autogluon" / "chronos-2"
+    folder.mkdir(parents=True)
+    Chronos2Model(config).save_pretrained(folder)
+    job.channels["pretrained"] = {"TrainingInputMode": "File"}
+    return job
+
+
+def test_a_pretrained_model_takes_its_weights_from_the_channel_and_into_the_model(job, sales):
+    with_chronos(job).file("train", "sales.csv", sales)
+    job.run({"hyperparameters": '{"Chronos2": {}}'})
+    assert [model["model"] for model in job.metrics["models"]] == ["Chronos2"]
+    shutil.rmtree(job.base / "input")
+    model = handler.model_fn(str(job.base / "model"))
+    assert len(json.loads(ask(model, sales.to_csv(index=False)))["predictions"]) == 2 * STEPS
 
 
 def test_a_stopped_job_leaves_the_models_that_are_whole(job, sales, monkeypatch):

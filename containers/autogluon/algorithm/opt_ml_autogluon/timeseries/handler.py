@@ -117,8 +117,12 @@ def model_fn(model_dir: str) -> Served:
     """
     directory = Path(model_dir)
     output = default_output("AUTOGLUON_OUTPUT", OUTPUTS, "forecasts")
-    # The folder goes with the container.
-    offer(find_weights(directory / IN_MODEL, BAKED), Path(mkdtemp(prefix="weights-")))
+    weights = find_weights(directory / IN_MODEL, BAKED)
+    offer(weights, Path(mkdtemp(prefix="weights-")))  # the folder goes with the container
+    if weights.names:
+        from opt_ml_autogluon.vision import make_importable
+
+        make_importable()  # torchvision, which pretrained models come upon
     with read_model_json(directory) as content:
         columns = Columns.from_json(content["columns"])
         freq, fill = str(content["freq"]), str(content["fill_gaps"])

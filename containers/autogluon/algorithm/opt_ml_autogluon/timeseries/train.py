@@ -34,6 +34,10 @@ def train(environment: Environment) -> None:
         return
     with offered(found.get(CHANNEL)) as weights:
         print("Loading AutoGluon.", flush=True)
+        if weights.names:
+            from opt_ml_autogluon.vision import make_importable
+
+            make_importable()  # torchvision, which pretrained models come upon
         from opt_ml_autogluon.timeseries import channels, evaluation, fitting, models, progress, writing
 
         chosen = models.choose_models(settings, weights)
