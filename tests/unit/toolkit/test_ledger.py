@@ -122,6 +122,16 @@ def test_an_entry_is_read_as_it_was_written(ledger):
     assert entries.history("ensemble-cpu") == [written]
 
 
+def test_the_last_run_of_a_suite_is_kept(ledger):
+    first = SuiteResult(suite="images", at=datetime(2026, 1, 3, tzinfo=UTC), passed=3, failed=1, skipped=0)
+    other = first.model_copy(update={"suite": "conformance"})
+    again = first.model_copy(update={"failed": 0, "passed": 4})
+    for result in (first, other, again):
+        known = entries.read("ensemble-cpu", entry().digest)
+        entries.add_result(known or entry(), result)
+    assert entries.read("ensemble-cpu", entry().digest).tests == [other, again]
+
+
 def test_a_damaged_entry_is_named_with_what_to_do(ledger):
     written = entry()
     entries.write(written)

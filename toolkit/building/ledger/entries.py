@@ -110,6 +110,12 @@ def find(digest: str) -> Entry | None:
     )
 
 
+def add_result(entry: Entry, result: SuiteResult) -> None:
+    """Keep what a run of a suite found on an image, in place of what the run before found."""
+    others = [one for one in entry.tests if one.suite != result.suite]
+    write(entry.model_copy(update={"tests": [*others, result]}))
+
+
 def history(name: str) -> list[Entry]:
     """The entries of image `name`, newest first."""
     return sorted(_all(name), key=lambda entry: entry.built_at, reverse=True)
