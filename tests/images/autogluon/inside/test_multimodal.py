@@ -124,7 +124,9 @@ def ask(model, body, content_type, accept="application/json"):
 def images(tmp_path_factory):
     """One trained model of images, and the job that made it."""
     job = Job(tmp_path_factory.mktemp("images") / "ml")
-    with_image_weights(with_pictures(with_pictures(job), "test", 4)).run({"task": "image"})
+    with_image_weights(with_pictures(with_pictures(job), "test", 4)).run(
+        {"task": "image", "time_limit": "300"}
+    )
     return job, handler.model_fn(str(job.base / "model"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import time
@@ -173,6 +174,7 @@ def _machine(settings: Settings) -> dict[str, Any]:
 
 def _listen(predictor: MultiModalPredictor, epochs: Epochs) -> None:
     """AutoGluon takes no callbacks of others, nor a checkpoint without its own directory beside it."""
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
     learner = predictor._learner
     callbacks, run, plugins = learner.get_callbacks_per_run, learner.run_trainer, learner.get_plugins_per_run
 
@@ -196,6 +198,11 @@ def _listen(predictor: MultiModalPredictor, epochs: Epochs) -> None:
     learner.get_callbacks_per_run, learner.run_trainer = with_ours, from_checkpoint
     if epochs.restored is not None:
         learner.get_plugins_per_run = loading
+
+
+def _is_no_advertisement(record: logging.LogRecord) -> bool:
+    """Lightning recommends its platform before each fit and prediction."""
+    return "try installing [lit" not in record.getMessage()
 
 
 def _load_checkpoint(

@@ -23,14 +23,14 @@ def write_report(path: Path, job_name: str, data: Data, fitted: Fitted, found: E
     text += f"{epochs} epoch{'s' * (epochs != 1)} in {fitted.seconds:,.0f} s."
     write_page(
         path,
-        f"AutoGluon for {data.label} ({data.problem_type})",
+        f"AutoGluon for {'images' if data.columns is None else data.label} ({data.problem_type})",
         text,
         (
             tiles(_facts(data, found)),
             _epochs(fitted, found),
             predictions(found.held_out),
             _classes(data),
-            sources({name: rows.sources for name, rows in data.rows.items()}, versions()),
+            _origin(data),
         ),
     )
 
@@ -65,9 +65,17 @@ def _classes(data: Data) -> str:
     """Rows of each class, for folders of images, whose files are too many to list."""
     if data.columns is not None:
         return ""
-    counts = {name: frame[data.label].value_counts() for name, frame in data.frames.items()}
+    parts = [name for name in ("train", "validation", "test") if name in data.frames]
+    counts = {name: data.frames[name][data.label].value_counts() for name in parts}
     lines = [
         row(str(label), [f"{int(counts[name].get(label, 0)):,}" for name in counts])
         for label in sorted(counts["train"].index, key=str)
     ]
     return f"<h2>Images of each class</h2>{table(['', *counts], lines)}"
+
+
+def _origin(data: Data) -> str:
+    if data.rows:
+        return sources({name: rows.sources for name, rows in data.rows.items()}, versions())
+    libraries = ", ".join(f"{name} {number}" for name, number in versions().items())
+    return f'<p class="muted">{escape(libraries)}</p>'
