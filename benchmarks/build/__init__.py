@@ -1,0 +1,1 @@
+"""How long builds take and how large images are, beside a plain Dockerfile."""
