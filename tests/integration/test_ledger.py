@@ -10,6 +10,7 @@ import pytest
 from toolkit.building.images import ROOT
 from toolkit.building.ledger.freshness import input_changes
 from toolkit.building.ledger.inputs import inputs_of
+from toolkit.building.reproducibility import FileDifference, differences, files_of
 
 pytestmark = pytest.mark.docker
 
@@ -108,6 +109,22 @@ def test_a_changed_file_is_an_input_exactly_where_a_build_makes_other_layers(fam
         "file",
         "tool",
     }
+
+
+def test_two_builds_that_differ_in_one_file_are_told_apart(tmp_path):
+    found = []
+    for number, text in enumerate(("same", "other")):
+        (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY below /\nCOPY above /\n")
+        (tmp_path / "below").write_text("same")
+        (tmp_path / "above").write_text(text)
+        reference = f"opt-ml-ledger-test:files{number}"
+        subprocess.run(
+            ["docker", "build", "-q", "-t", reference, str(tmp_path)], capture_output=True, check=True
+        )
+        found.append(files_of(reference))
+        subprocess.run(["docker", "rmi", "--force", reference], capture_output=True, check=True)
+    assert differences(found[0], found[0]) == []
+    assert differences(*found) == [FileDifference(1, "above", "differs")]
 
 
 def test_what_is_up_to_date_is_not_built_and_a_changed_file_is_why_it_is(tmp_path):

@@ -5,9 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from toolkit.building.base_options import add_base_options, sources_of
+
+if TYPE_CHECKING:
+    from toolkit.building.plan import Step
+    from toolkit.building.sources import Sources
 
 HELP = "Build images, with the bases they stand on."
 
@@ -23,6 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be built and why, and stop")
     parser.add_argument("--no-cache", action="store_true", help="build all anew, even what is up to date")
+    parser.add_argument(
+        "--check-reproducible",
+        action="store_true",
+        help="build twice without a cache, and compare every file",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
 
@@ -39,6 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
     for step in steps:
         if step.note:
             print(step.note, file=sys.stderr)
+    if arguments.check_reproducible:
+        return _check_reproducible(steps, sources)
     watch = builder.Stopwatch()
     asked = [step.image.name for step in steps if step.asked]
     caches = [arguments.registry_cache.replace("{image}", name) for name in asked if arguments.registry_cache]
@@ -55,3 +68,26 @@ def run(arguments: argparse.Namespace) -> int:
         if one.name in asked and one.inference_ami_version:
             print(f"Its endpoints need InferenceAmiVersion {one.inference_ami_version}")
     return 0
+
+
+def _check_reproducible(steps: Sequence[Step], sources: Sources) -> int:
+    """Two builds of the images that were asked for; 1 where a file differs."""
+    from toolkit.building import builder
+    from toolkit.building.reproducibility import differences, files_of
+
+    references = [step.image.reference for step in steps if step.asked]
+    builds = []
+    for _ in range(2):
+        builder.execute(steps, builder.look_around(sources), no_cache=True)
+        builds.append([files_of(reference) for reference in references])
+    found_any = False
+    for reference, first, second in zip(references, *builds, strict=True):
+        found = differences(first, second)
+        found_any = found_any or bool(found)
+        if found:
+            one = found[0]
+            print(f"{reference}: {len(found)} of {len(first)} files differ between two builds.")
+            print(f"The first: /{one.path} in layer {one.layer + 1}: {one.reason}")
+        else:
+            print(f"{reference}: two builds gave the same {len(first)} files.")
+    return int(found_any)

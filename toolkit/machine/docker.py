@@ -209,6 +209,15 @@ def import_image(archive: IO[bytes], reference: str, platform: str, changes: Seq
     _check(result, f"{reference} could not be imported")
 
 
+def save_image(reference: str, archive: Path) -> None:
+    """Write a local image, with all its layers, into a tar file.
+
+    Raises:
+        ToolkitError: the engine does not have it, or the disk is full.
+    """
+    _check(_run(["docker", "save", "--output", str(archive), reference]), f"{reference} could not be saved")
+
+
 def prune_images(label: str) -> None:
     """Remove untagged images with `label`; the build cache keeps their layers."""
     _run(["docker", "image", "prune", "--force", "--filter", f"label={label}"])
