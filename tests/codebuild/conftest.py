@@ -95,10 +95,15 @@ def aws(
         monkeypatch.setenv(name, value)
     urllib.request.urlopen(f"{moto}/moto-api/reset", data=b"").close()
     session = Session()
-    trust = json.dumps(trust_policy())
-    session.client("iam").create_role(RoleName=DEFAULT_NAME, AssumeRolePolicyDocument=trust)
+    make_role(session)
     account.uses.clear()
     return session
+
+
+def make_role(session: Session) -> None:
+    """Give the account the role of builds."""
+    trust = json.dumps(trust_policy())
+    session.client("iam").create_role(RoleName=DEFAULT_NAME, AssumeRolePolicyDocument=trust)
 
 
 @pytest.fixture
