@@ -81,8 +81,8 @@ def chosen_profile(config: pytest.Config) -> Profile:
     name = config.getoption("--profile", None) or os.environ.get("OPT_ML_PROFILE") or usual
     try:
         return read_profile(name)
-    except FileNotFoundError as error:
-        raise pytest.UsageError(str(error)) from None
+    except (FileNotFoundError, TypeError, ValueError) as error:
+        raise pytest.UsageError(f"profile {name}: {error}") from None
 
 
 @pytest.fixture(autouse=True)

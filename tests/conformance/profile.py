@@ -10,7 +10,7 @@ import json
 import random
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +167,8 @@ def _profile_of(document: Mapping[str, Any]) -> Profile:
         values |= {"differences": differences, **{row.lacks: False for row in differences if row.lacks}}
     if "lacks" in document:
         values["lacks"] = document["lacks"]
+    if unknown := sorted(set(values) - {one.name for one in fields(Profile)}):
+        raise ValueError(f"a profile has no {unknown[0]}; see the class Profile of tests/conformance")
     if "like" in document:  # the rest is that of another image
         return replace(read_profile(document["like"]), **values)
     return Profile(**values)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.script_jobs import NO_PROGRAM
-from tests.sdks import find
+from tests.sdks import Sdk, find
 from toolkit.jobs.job import JobResult, TrainingJob, execute, plan
 
 MakeJob = Callable[..., TrainingJob]
@@ -68,6 +68,13 @@ def process(make_job: MakeJob, tree: Path, request: pytest.FixtureRequest) -> Pr
     return run
 
 
+@pytest.fixture
+def sdk(tmp_path: Path) -> Sdk:
+    home = tmp_path / "home"
+    home.mkdir()
+    return find("v3", home)
+
+
 def seen(tree: Path) -> list[object]:
     found: list[object] = json.loads((tree / "processing" / "output" / "seen.json").read_text())
     return found
@@ -88,15 +95,13 @@ def test_the_exit_message_of_a_processing_job_is_its_own(process: Process, tree:
 
 
 @pytest.mark.contract("TRAIN-132", "V3-03", "V3-05")
-def test_the_script_of_sdk_3s_framework_processor_runs(process: Process, tree: Path, tmp_path: Path) -> None:
+def test_the_script_of_sdk_3s_framework_processor_runs(process: Process, tree: Path, sdk: Sdk) -> None:
     code = tree / "processing" / "input" / "code"
     with tarfile.open(code / "sourcedir.tar.gz", "w:gz") as tar:
         tar.add(code / "process.py", "process.py")
     (code / "process.py").unlink()
-    home = tmp_path / "home"
-    home.mkdir()
     asked = {"script": "process.py", "code": str(code)}
-    outcome = find("v3", home).run(SCRIPTS / "framework_script.py", asked)
+    outcome = sdk.run(SCRIPTS / "framework_script.py", asked)
     assert outcome.exit_code == 0, outcome.log
     result = process(("/bin/bash", "/opt/ml/processing/input/code/runproc.sh"), "an argument")
     assert result.exit_code == 0, result.summary()

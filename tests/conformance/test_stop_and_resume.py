@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ MakeJob = Callable[..., TrainingJob]
 Seen = dict[str, list[tuple[int, int]]]
 
 RUN_FOR = 15.0  # seconds from the container's start, so that a job is in the middle of its work
+MORE = 1.0  # seconds for which it goes on after a checkpoint, which shows the same
 
 
 class Watch:
@@ -41,6 +43,10 @@ class Watch:
             noted = self.seen.setdefault(str(path), [])
             if path.is_file() and (state.st_ino, state.st_size) not in noted:
                 noted.append((state.st_ino, state.st_size))
+
+    def states(self) -> int:
+        """How many states of files it has seen."""
+        return sum(map(len, self.seen.values()))
 
     def grown(self) -> list[str]:
         """The files that are there to stay and had different sizes under their name without a rename."""
@@ -69,6 +75,29 @@ def watching(directory: Path) -> Iterator[Watch]:
         thread.join()
 
 
+def stop_at_work(job: TrainingJob, watch: Watch) -> JobResult:
+    """Run the job, and stop it as StopTrainingJob does when it has written a checkpoint of its own.
+
+    A job that writes none is stopped RUN_FOR seconds after its start.
+    """
+    stop, ended, before = threading.Semaphore(0), threading.Event(), watch.states()
+
+    def wait() -> None:
+        while not ended.wait(0.05):
+            if watch.states() > before:
+                if not ended.wait(MORE):
+                    stop.release()
+                return
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    try:
+        return execute(plan(replace(job, stop_after=RUN_FOR)), stop=stop)
+    finally:
+        ended.set()
+        waiting.join()
+
+
 @pytest.fixture(scope="module")
 def interrupted(
     make_job: MakeJob, profile: Profile, tmp_path_factory: pytest.TempPathFactory
@@ -79,10 +108,9 @@ def interrupted(
         name="interrupted",
         hyperparameters=profile.long_hyperparameters or profile.hyperparameters,
         checkpoint_dir=checkpoints,
-        stop_after=RUN_FOR,
     )
     with watching(checkpoints) as watch:
-        result = execute(plan(job))
+        result = stop_at_work(job, watch)
     if result.status == "Completed" and profile.long_hyperparameters is None:
         pytest.skip(f"could not tell: {TOO_SHORT}")
     return result, checkpoints, watch
@@ -129,9 +157,10 @@ def test_a_job_goes_on_from_the_checkpoints_of_the_one_before(
         name="goes-on",
         hyperparameters=profile.long_hyperparameters or profile.hyperparameters,
         checkpoint_dir=checkpoints,
-        stop_after=RUN_FOR,
     )
-    result = execute(plan(job))
+    with watching(checkpoints) as watch:
+        watch.look()
+        result = stop_at_work(job, watch)
     assert result.status == "Stopped", result.summary()
 
 
@@ -158,8 +187,8 @@ def test_damaged_and_foreign_checkpoints_are_passed_over(
         ("damaged", profile.long_hyperparameters or profile.hyperparameters),
         ("foreign", profile.hyperparameters),
     ):
-        job = make_job(
-            name=name, hyperparameters=hyperparameters, checkpoint_dir=checkpoints, stop_after=RUN_FOR
-        )
-        result = execute(plan(job))
+        job = make_job(name=name, hyperparameters=hyperparameters, checkpoint_dir=checkpoints)
+        with watching(checkpoints) as watch:
+            watch.look()
+            result = stop_at_work(job, watch)
         assert result.status in ("Stopped", "Completed"), result.summary()

@@ -20,6 +20,7 @@ from toolkit.verify.contract import SUITE
 from toolkit.verify.results import TestResult
 
 LOCK = "requirements/verify.txt"
+LAST_LINES = 6  # of a pytest that could not begin
 PACKAGES = ("pytest", "xdist", "rich")
 
 
@@ -100,8 +101,10 @@ def run(asked: Run, progress: Progress) -> tuple[TestResult, ...]:
             raise
         if process.returncode not in (0, 1, 5):  # 5: no test is asked for
             output.seek(0)
-            last = output.read().strip().splitlines()[-15:]
-            raise ToolkitError("The tests could not be run:\n" + "\n".join(f"    {line}" for line in last))
+            lines = [line for line in output.read().splitlines() if line.strip()]
+            told = [line for line in lines if line.startswith("ERROR: ")] or lines
+            last = "\n".join(f"    {line.removeprefix('ERROR: ')}" for line in told[-LAST_LINES:])
+            raise ToolkitError(f"The tests could not be run:\n{last}")
     return tuple(ended)
 
 

@@ -86,7 +86,8 @@ class View(AbstractContextManager["View"]):
     def claims(self, facts: Mapping[str, str], claims: Claims) -> None:
         """What the image is, and what it claims."""
         print_line = self._console.print
-        shape = f"{facts['platform']}, {facts['size']}, {facts['layers']} layers"
+        layers = f"{facts['layers']} layer{'s' * (facts['layers'] != '1')}"
+        shape = f"{facts['platform']}, {facts['size']}, {layers}"
         print_line(f"{shape}; profile: {facts['profile']}", soft_wrap=True)
         for name, (claimed, why) in claims.items():
             if claimed or name in MAIN:
