@@ -88,6 +88,7 @@ class Profile:
         records: whether each line of a request is one record, and of an answer, too.
         channels: name -> file or directory of the caller's own data; empty for the table.
         model: given by the caller, and not trained by the suite.
+        python: whether there is a `python3` to ask a container that has no network.
         train: whether the image is there to train.
         serve: whether the image is there to serve.
         script_mode: whether `train` runs the user's program where a job names one.
@@ -113,6 +114,7 @@ class Profile:
     records: bool = True
     channels: dict[str, Path] = field(default_factory=dict)
     model: Path | None = None
+    python: bool = True
     train: bool = True
     serve: bool = True
     script_mode: bool = False

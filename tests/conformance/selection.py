@@ -27,6 +27,7 @@ KNOWLEDGE = {
     "table": "the algorithm is tried on data of yours, and this takes CSV of four numbers and a label",
     "records": "the payload has no lines that are records of their own",
     "metric": "no metric of the log is known: `metric` of a profile names one",
+    "python": "there is no python3 in the image, by which a container without a network is asked",
     "model_file": "there is no model: give one",
 }
 

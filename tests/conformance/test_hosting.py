@@ -59,7 +59,7 @@ def neighbours(image: str, model: Path, start_limit: float) -> Iterator[tuple[En
 
 
 @pytest.mark.contract("PIPE-01", "PIPE-02", "PIPE-08", "HOST-108")
-@pytest.mark.needs("pipeline")
+@pytest.mark.needs("pipeline", "python")
 def test_two_containers_share_one_network(
     neighbours: tuple[Endpoint, Endpoint], rows: Rows, profile: Profile
 ) -> None:

@@ -137,6 +137,7 @@ def test_the_port_of_the_platform_is_used(
 
 
 @pytest.mark.contract("HOST-114", "HOST-115")
+@pytest.mark.needs("python")
 def test_serve_needs_no_network(
     image: str, model: Path, rows: Rows, profile: Profile, start_limit: float
 ) -> None:

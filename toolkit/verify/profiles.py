@@ -83,7 +83,7 @@ def settled(claims: Claims, base: str, given: Given) -> dict[str, tuple[bool, st
     return counting
 
 
-def write_profile(path: Path, base: str, claims: Claims, given: Given) -> None:
+def write_profile(path: Path, base: str, claims: Claims, given: Given, has_python: bool = True) -> None:
     """Write the profile of this run as JSON.
 
     Args:
@@ -91,9 +91,11 @@ def write_profile(path: Path, base: str, claims: Claims, given: Given) -> None:
         base: from `choose`.
         claims: from `settled`.
         given: by the caller.
+        has_python: whether `python3` is on the image's PATH.
     """
     training: dict[str, Any] = {name: claims[name][0] for name in ("train", "script_mode")}
     serving: dict[str, Any] = {name: claims[name][0] for name in claims if name not in training}
+    serving["python"] = has_python
     if not base:
         serving["wrong_requests"] = _WRONG
     _add_given(training, serving, given)

@@ -58,11 +58,13 @@ class Examined:
         facts: name -> text, for people.
         claims: as found in the image, or as its profile says.
         base: the profile that stands under it; empty for none.
+        has_python: whether `python3` is on its PATH.
     """
 
     facts: Mapping[str, str]
     claims: Claims
     base: str
+    has_python: bool
 
     @property
     def runs(self) -> bool:
@@ -81,7 +83,7 @@ def examine(asked: Asked, say: Callable[[str], None]) -> Examined:
     found = find_claims(asked.image, facts, files)
     base = choose(asked.image, found, asked.given)
     told = {**_facts(facts, files), "profile": Path(base).stem or "made from what was found"}
-    return Examined(told, settled(found, base, asked.given), base)
+    return Examined(told, settled(found, base, asked.given), base, bool(files.program("python3")))
 
 
 def verify(asked: Asked, examined: Examined, progress: suite.Progress) -> Verification:
@@ -100,7 +102,7 @@ def verify(asked: Asked, examined: Examined, progress: suite.Progress) -> Verifi
         claims = examined.claims
         if not examined.runs:
             claims = {**claims, "train": (True, ""), "serve": (True, "")}
-        write_profile(profile, examined.base, claims, asked.given)
+        write_profile(profile, examined.base, claims, asked.given, examined.has_python)
         asked_rules = asked.only or frozenset(rules())
         levels = within(asked.level)
         wanted = frozenset(rule for rule in asked_rules if rules()[rule].level in levels)

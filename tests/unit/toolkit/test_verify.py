@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+from tests.conformance import selection
 from tests.conformance.profile import read_profile
 from toolkit.building.images import ROOT
 from toolkit.commands import verify
@@ -128,6 +129,15 @@ def test_lines_of_a_payload_are_repeated_as_often_as_they_are_asked_for(tmp_path
     given = Given(payload=payload)
     write_profile(path, "", CLAIMS, given)
     assert read_profile(str(path)).payload(3) == b"1,2\n3,4\n1,2\n"
+
+
+def test_an_image_without_python_is_not_asked_where_only_python_could(tmp_path):
+    path = tmp_path / "profile.json"
+    write_profile(path, "tiny", CLAIMS, Given(), has_python=False)
+    profile = read_profile(str(path))
+    assert not selection.has(profile, "python")
+    assert selection.why_not(profile, "python").startswith("could not tell: there is no python3")
+    assert selection.why_not(profile, "handlers") == "not claimed: nothing says it"
 
 
 def test_a_profile_that_is_like_another_changes_what_it_names(tmp_path):
