@@ -77,11 +77,11 @@ def test_a_chat_is_answered_with_its_counts(chatting: Endpoint, path: str) -> No
 
 
 @pytest.mark.contract("HOST-72")
-@pytest.mark.parametrize("model", ["", "any-name", "endpoint/variant:1"])
-def test_any_model_name_is_taken(chatting: Endpoint, model: str) -> None:
-    answer = ask(chatting, chat("hello", model=model))
+@pytest.mark.parametrize("name", ["", "any-name", "endpoint/variant:1"])
+def test_any_model_name_is_taken(chatting: Endpoint, name: str) -> None:
+    answer = ask(chatting, chat("hello", model=name))
     assert answer.status == 200, answer.body
-    assert json.loads(answer.body)["model"] == model
+    assert json.loads(answer.body)["model"] == name
 
 
 @pytest.mark.contract("HOST-71", "HOST-69")

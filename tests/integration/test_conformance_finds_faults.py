@@ -97,7 +97,7 @@ def assert_only_fails(image: str, test: str) -> None:
 
 
 def test_the_suite_passes_on_an_image_that_keeps_the_contract(tiny: str) -> None:
-    result = run_suite(tiny)
+    result = run_suite(tiny, "-n", "3", "--dist", "loadgroup")
     assert result.returncode == 0, result.stdout
     reasons = set(re.findall(r"^SKIPPED .*?: (.+)$", result.stdout, re.MULTILINE))
     assert reasons <= {
