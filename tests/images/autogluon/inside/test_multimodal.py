@@ -108,10 +108,10 @@ def with_text_weights(job):
 
 def reviews(rows=40):
     rng = np.random.default_rng(5)
-    texts = [" ".join(rng.choice(["good", "bad", "fine", "awful", "the", "very"], 4)) for _ in range(rows)]
+    texts = [" ".join(rng.choice(["good", "bad", "fine", "awful", "the", "very"], 14)) for _ in range(rows)]
     stars = [text.count("good") + text.count("fine") for text in texts]
     return pd.DataFrame(
-        {"text": texts, "price": rng.normal(10, 2, rows).round(2), "liked": np.array(stars) > 1}
+        {"text": texts, "price": rng.normal(10, 2, rows).round(2), "liked": np.array(stars) > 4}
     )
 
 

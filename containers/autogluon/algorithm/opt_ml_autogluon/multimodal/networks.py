@@ -17,6 +17,8 @@ _CHECKPOINTS = {
     "timm_image": "model.timm_image.checkpoint_name",
     "hf_text": "model.hf_text.checkpoint_name",
 }
+# Words are exchanged at random with those of corpora that AutoGluon would download.
+_WITHOUT_CORPORA = {"model.hf_text.text_trivial_aug_maxscale": 0.0}
 
 
 def choose_network(kinds: Mapping[str, str], settings: Settings, weights: Weights) -> dict[str, Any]:
@@ -36,7 +38,7 @@ def choose_network(kinds: Mapping[str, str], settings: Settings, weights: Weight
         for name, value in preset.items()
         if not name.startswith("model.") or name.split(".")[1] in parts
     }
-    found |= {"model.names": names, **overrides}
+    found |= {"model.names": names, **(_WITHOUT_CORPORA if "hf_text" in parts else {}), **overrides}
     for part in parts:
         if part in _CHECKPOINTS:
             _check(part, str(found[_CHECKPOINTS[part]]), settings["pretrained"], weights)
