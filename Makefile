@@ -38,6 +38,9 @@ tune-%: doctor ## Search for the best hyperparameters (ARGUMENTS="--range max_de
 serve-%: doctor ## Serve the newest model that this image trained (ARGUMENTS="--model PATH ...")
 	@./build.py serve $* $(ARGUMENTS)
 
+push-%: doctor ## Build an image, push it to Amazon ECR and print its image_uri (ARGUMENTS="--region REGION")
+	@./build.py push $* $(ARGUMENTS)
+
 test-%: doctor $(DEV) $(SDKS) ## Build an image and test it: the container contract, and what only its family does
 	@./build.py build $*
 	@$(PYTHON) -m pytest tests/conformance tests/images --image $* $(ARGUMENTS)

@@ -18,9 +18,9 @@ from toolkit.building.plan import Step
 from toolkit.building.sources import Sources, from_environment
 from toolkit.errors import ToolkitError, WorkError
 from toolkit.machine import docker, network
+from toolkit.registry.tags import REVISION_LABEL
 
 REVISION_VARIABLE = "OPT_ML_REVISION"
-REVISION_LABEL = "org.opencontainers.image.revision"
 
 
 @dataclass(frozen=True)

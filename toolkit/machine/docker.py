@@ -1,6 +1,6 @@
 """The docker command line: the state of the engine, images, and builds.
 
-Together with `toolkit.machine.containers` (which runs containers) the only place that talks to Docker.
+The only place that talks to Docker, with `image_stream`, and `toolkit.machine.containers`, which runs them.
 """
 
 from __future__ import annotations
