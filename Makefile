@@ -35,6 +35,9 @@ train-%: doctor ## Run a training job on this machine (ARGUMENTS="--channel trai
 tune-%: doctor ## Search for the best hyperparameters (ARGUMENTS="--range max_depth=4:10 ...")
 	@./build.py tune $* $(ARGUMENTS)
 
+remote-%: $(SETUP) ## Build an image in AWS CodeBuild and push it to ECR (ARGUMENTS="--base dlc ...")
+	@./build.py remote $* $(ARGUMENTS)
+
 serve-%: doctor ## Serve the newest model that this image trained (ARGUMENTS="--model PATH ...")
 	@./build.py serve $* $(ARGUMENTS)
 
