@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from tests.bases.stand_in import stand_in
-from tests.docker_registry import docker_registry
+from tests.registry import registry
 from toolkit.building import builder, images, locks
 from toolkit.building.images import ROOT, Image
 from toolkit.building.plan import make_plan
@@ -42,7 +42,7 @@ def main(name: str, python: Path | None) -> None:
     base = images.find(image.bases[-1])
     with (
         tempfile.TemporaryDirectory() as scratch,
-        docker_registry(Path(scratch)) as address,
+        registry(Path(scratch)) as address,
         stand_in(base, shared_packages(image), address, python),
     ):
         steps = make_plan([name], images.matrix())

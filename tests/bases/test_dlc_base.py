@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.bases.stand_in import brought, docker, remove, stand_in
-from tests.docker_registry import docker_registry
+from tests.registry import registry as docker_registry
 from toolkit.building import bake, builder, bump, digests, dlc_layer, images, os_layer, scaffold
 from toolkit.building.images import Image
 from toolkit.building.plan import make_plan

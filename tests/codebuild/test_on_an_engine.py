@@ -12,7 +12,7 @@ import pytest
 
 from tests.codebuild.fake_aws import ACCOUNT, REGION
 from tests.codebuild.small_checkout import NAMESPACE, TINY, call, engine, make_checkout, remove
-from tests.docker_registry import docker_registry
+from tests.registry import registry
 
 pytestmark = pytest.mark.docker
 HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
@@ -29,7 +29,7 @@ def test_any_folder_is_built_and_pushed_as_sm_docker_does(tmp_path, checkout, ru
     (folder / "Dockerfile.tiny").write_text("FROM scratch\nARG WORD\nLABEL word=$WORD\nCOPY words.txt /\n")
     (folder / "words.txt").write_text("one\n")
     (tmp_path / "registry").mkdir()
-    with docker_registry(tmp_path / "registry") as host:
+    with registry(tmp_path / "registry") as host:
         runner.prepare = lambda directory: put_programs(directory, runner, host)
         options = ["--role", "opt-ml-codebuild", "--build-arg", "WORD=two words", "-f", "Dockerfile.tiny"]
         done = call(checkout, "sm-docker", "build", ".", *options, folder=folder)
@@ -66,7 +66,7 @@ def test_layers_of_a_pushed_image_are_pulled_and_not_built_again(tmp_path, check
     with (checkout / "containers/tiny/Dockerfile").open("a") as dockerfile:
         dockerfile.write(f"RUN echo {mark} > /mark\n")
     (tmp_path / "registry").mkdir()
-    with docker_registry(tmp_path / "registry") as host:
+    with registry(tmp_path / "registry") as host:
         pushed = f"{host}/sagemaker/tiny-cpu:latest"
         build = ("build", "tiny-cpu", "--registry-cache", f"{host}/sagemaker/{{image}}:latest")
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 
 from toolkit.errors import ToolkitError
@@ -50,15 +49,12 @@ def log_in(reference: str) -> None:
     from toolkit import aws
 
     aws.install()
-    from toolkit.aws.errors import explained
     from toolkit.aws.session import Session
+    from toolkit.registry.ecr import Ecr
 
-    client = Session(private["region"]).client("ecr")
-    with explained(client):
-        answer = client.get_authorization_token()
-    token = base64.b64decode(answer["authorizationData"][0]["authorizationToken"]).decode()
-    username, _, password = token.partition(":")
-    docker.log_in(host, username, password)
+    region = private["region"]
+    credentials = Ecr(Session(region), region).log_in()
+    docker.log_in(host, credentials.username, credentials.password)
     _signed_in.add(host)
 
 
