@@ -143,6 +143,8 @@ def resource_of(service: str, operation: str, asked: Mapping[str, Any]) -> str:
         return f"{here}:log-group:{asked['logGroupName']}:log-stream:{asked['logStreamName']}"
     if service == "iam":
         return asked.get("PolicySourceArn") or f"arn:aws:iam::{ACCOUNT}:role/{asked['RoleName']}"
+    if service == "ec2":
+        return "*"
     if service == "ecr":
         name = asked.get("repositoryName") or next(iter(asked.get("repositoryNames", [])), None)
         return f"{here}:repository/{name}" if name else "*"

@@ -18,6 +18,7 @@ from toolkit.codebuild.context import folder_context
 from toolkit.codebuild.project import PREFIX, Settings
 from toolkit.codebuild.remote_build import Listener, Order, run
 from toolkit.errors import ToolkitError
+from toolkit.registry.ecr import Ecr, Wishes, enabled_regions
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/opt-ml-codebuild"
 
@@ -201,6 +202,21 @@ def test_the_policy_of_builds_allows_what_codebuild_does_with_it(printed):
     assert {action.partition(":")[0] for action in rest} == {"ecr"}
     plain = printed("build-role")
     assert [use.action for use in NETWORK if allows(plain, use)] == []
+
+
+def test_the_policy_of_push_allows_what_its_options_do_and_nothing_more(account, printed, aws):
+    document = printed("push")
+    account.policies = {USER: [document]}
+    ecr = Ecr(aws, REGION)
+    ecr.log_in()
+    ecr.ensure("sagemaker/tiny", Wishes(accounts=("111111111111",), with_sagemaker=True))
+    assert REGION in enabled_regions(aws)
+    rest = {action for action, _ in unused(document, account.uses)}
+    # What the registry itself is asked; test_remote_command.py has it.
+    assert rest == {
+        *("ecr:BatchCheckLayerAvailability", "ecr:InitiateLayerUpload", "ecr:UploadLayerPart"),
+        *("ecr:CompleteLayerUpload", "ecr:PutImage", "ecr:BatchGetImage"),
+    }
 
 
 def test_the_template_has_no_finding_of_cfn_lint(tmp_path, capsys):

@@ -117,10 +117,20 @@ def of_check(place: Place) -> list[Need]:
 
 
 def of_push(place: Place) -> list[Need]:
-    """Of whoever runs `build.py push`, here or in the build."""
+    """Of `build.py push` as a build runs it."""
     return [
         Need("Login", ["ecr:GetAuthorizationToken"], ["*"]),
         Need("Push", _of("ecr", _PUSH), [place.arn("ecr", f"repository/{place.repositories}")]),
+    ]
+
+
+def of_push_by_hand(place: Place) -> list[Need]:
+    """Of whoever runs `build.py push` with all of its options: other accounts, all regions."""
+    repositories = place.arn("ecr", f"repository/{place.repositories}")
+    return [
+        *of_push(place),
+        Need("Share", _of("ecr", ("GetRepositoryPolicy", "SetRepositoryPolicy")), [repositories]),
+        Need("Regions", ["ec2:DescribeRegions"], ["*"]),
     ]
 
 

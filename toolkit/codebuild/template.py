@@ -32,7 +32,11 @@ def make(
         role="${BuildRole.Arn}",
         bucket=bucket or storage.default_bucket("${AWS::Region}", "${AWS::AccountId}"),
     )
-    caller = [*permissions.of_caller(place), *permissions.of_check(place), *permissions.of_push(place)]
+    caller = [
+        *permissions.of_caller(place),
+        *permissions.of_check(place),
+        *permissions.of_push_by_hand(place),
+    ]
     build = permissions.of_build(place, vpc=vpc, secrets=secrets, parameters=parameters)
     return {
         "AWSTemplateFormatVersion": "2010-09-09",

@@ -59,7 +59,7 @@ def _document(arguments: argparse.Namespace) -> dict[str, Any]:
         "caller": permissions.policy([*permissions.of_caller(place), *permissions.of_check(place)]),
         "build-role": permissions.policy(permissions.of_build(place, **more)),
         "trust": permissions.trust_policy(),
-        "push": permissions.policy(permissions.of_push(place)),
+        "push": permissions.policy(permissions.of_push_by_hand(place)),
     }
     return policies[arguments.part] if arguments.part else policies
 
