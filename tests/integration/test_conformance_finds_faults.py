@@ -102,6 +102,7 @@ def test_the_suite_passes_on_an_image_that_keeps_the_contract(tiny: str) -> None
     reasons = set(re.findall(r"^SKIPPED .*?: (.+)$", result.stdout, re.MULTILINE))
     assert reasons <= {
         "could not tell: the job left nothing in /opt/ml/model, which a stopped job may",
+        "could not tell: the job was done before it could be taken away",
         "could not tell: the image is in no registry yet, and its manifest is made by the push",
     }
 
