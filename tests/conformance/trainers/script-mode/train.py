@@ -1,4 +1,4 @@
-"""A training script for every image with Python: learns little more than the mean label, and saves its handler."""
+"""A script that every image with Python can run: learns little more than a mean, and saves its handler."""
 
 import csv
 import json
