@@ -21,10 +21,10 @@ def containerd_engine() -> Iterator[str]:
         configuration = directory / "daemon.json"
         configuration.write_text(json.dumps({"features": {"containerd-snapshotter": True}}))
         host = f"unix://{directory / 'docker.sock'}"
-        command = ["dockerd", "--config-file", str(configuration), "--host", host]
+        # With a network of its own: an engine without a bridge takes docker0 away from the one that is there.
+        command = ["unshare", "--net", "dockerd", "--config-file", str(configuration), "--host", host]
         for option, name in (("data-root", "root"), ("exec-root", "run"), ("pidfile", "pid")):
             command += [f"--{option}", str(directory / name)]
-        # Nothing of it meets the networks of the engine that is there.
         command += ["--bridge", "none", "--iptables=false", "--ip6tables=false"]
         with (directory / "log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log)

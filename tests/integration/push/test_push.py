@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
+import io
 import json
 import subprocess
+import tarfile
 
 import pytest
 
@@ -14,7 +17,6 @@ from tests.integration.push.pushing import (
     assert_schema_2,
     build,
     fetch,
-    manifest,
     push,
 )
 from tests.integration.push.second_engine import containerd_engine
@@ -49,10 +51,12 @@ def test_an_engine_that_keeps_oci_pushes_schema_2_too(aws, tmp_path, capsys, mon
         build(directory, "text", docker_host, "pushed:latest")
         monkeypatch.setenv("DOCKER_HOST", docker_host)
         assert engine.find_engine().storage == "overlayfs"
-        theirs = f"{aws.backend}/{REGION}/{FOUND}:theirs"
-        subprocess.run(["docker", "tag", "pushed:latest", theirs], check=True)
-        subprocess.run(["docker", "push", "--quiet", theirs], check=True, capture_output=True)
-        assert manifest(aws.backend, f"{REGION}/{FOUND}", "theirs")[0] == OCI_INDEX
+        archive = subprocess.run(["docker", "save", "pushed:latest"], check=True, capture_output=True).stdout
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            index = json.load(tar.extractfile("index.json"))
+        assert [one["mediaType"] for one in index["manifests"]] == [
+            OCI_INDEX
+        ]  # what `docker push` would send
 
         assert push(capsys, "pushed:latest")[0] == 0
         body = assert_schema_2(aws.backend, f"{REGION}/{FOUND}", "latest")
@@ -60,7 +64,15 @@ def test_an_engine_that_keeps_oci_pushes_schema_2_too(aws, tmp_path, capsys, mon
         assert saved["rootfs"]["diff_ids"] == engine.inspect_image("pushed:latest")["RootFS"]["Layers"]
         assert push(capsys, "pushed:latest")[1].count(" 0.0 of them sent") == 1
 
-        code, _, said = push(capsys, "pushed:latest", "--tag", "theirs")
+
+def test_a_tag_of_something_that_sagemaker_would_refuse_is_told(image, aws, capsys):
+    assert push(capsys, image)[0] == 0
+    index = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []})
+    connection = http.client.HTTPConnection(aws.backend)
+    place = f"/v2/{REGION}/{FOUND}/manifests/theirs"
+    connection.request("PUT", place, index, {"Content-Type": OCI_INDEX})
+    assert connection.getresponse().status == 201
+    code, _, said = push(capsys, image, "--tag", "theirs")
     assert code == 2
     assert f"SageMaker would refuse it: the manifest is an OCI index ({OCI_INDEX})" in said
     assert "--tag" in said
