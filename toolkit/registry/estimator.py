@@ -21,6 +21,7 @@ estimator = Estimator(
     role="{role}",
     instance_count=1,
     instance_type="{instance_type}",
+    output_path="s3://{bucket}/models",
     hyperparameters={{}},
     sagemaker_session=Session(boto3.Session(region_name="{region}")),
 )
@@ -38,7 +39,7 @@ from sagemaker.core.helper.session_helper import Session
 from sagemaker.core.resources import Endpoint, EndpointConfig, Model
 from sagemaker.core.shapes import ContainerDefinition, ProductionVariant
 from sagemaker.train import ModelTrainer
-from sagemaker.train.configs import Compute, InputData
+from sagemaker.train.configs import Compute, InputData, OutputDataConfig
 
 IMAGE_URI = "{image_uri}"
 ROLE = "{role}"
@@ -50,6 +51,7 @@ trainer = ModelTrainer(
     role=ROLE,
     base_job_name=NAME,
     compute=Compute(instance_type="{instance_type}", instance_count=1),
+    output_data_config=OutputDataConfig(s3_output_path="s3://{bucket}/models"),
     hyperparameters={{}},
     sagemaker_session=Session(boto_session),
 )

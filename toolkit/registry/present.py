@@ -30,7 +30,7 @@ def tag_present(target: Target, facts: Mapping[str, Any]) -> Pushed | None:
         found = target.registry.get_manifest(target.repository, tag)
         if found is None:
             continue
-        problem = _problem(target, found, facts)
+        problem = _problem(target, found, facts, tag in target.fixed)
         if problem is None:
             same = same or found
         elif tag in target.fixed:
@@ -45,13 +45,17 @@ def tag_present(target: Target, facts: Mapping[str, Any]) -> Pushed | None:
     return Pushed(target, give_tags(target, same.body), size, 0)
 
 
-def _problem(target: Target, found: Manifest, facts: Mapping[str, Any]) -> str | None:
+def _problem(target: Target, found: Manifest, facts: Mapping[str, Any], is_fixed: bool) -> str | None:
     """Why a manifest does not do for the local image."""
     refusals = find_refusals(found.media_type, found.body)
     if refusals:
         return f"SageMaker would refuse it: {refusals[0].cause.removesuffix('.')}"
     digest = json.loads(found.body)["config"]["digest"]
-    configuration = target.registry.get_blob(target.repository, digest)
+    if digest == facts["Id"]:
+        return None
+    # An engine that keeps images in containerd names them otherwise. A tag that moves is given anew without a
+    # look, which takes a permission of its own (ecr:GetDownloadUrlForLayer).
+    configuration = target.registry.get_blob(target.repository, digest) if is_fixed else None
     if configuration is None or not _is_same(json.loads(configuration), facts):
         return "it is another image"
     return None

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
+from moto.core.exceptions import AccessDeniedError
+from moto.iam.responses import IamResponse
 from moto.server import ThreadedMotoServer
 
+from tests import sdks
+from tests.ecr import reset_moto
 from toolkit import cli
 from toolkit.registry import shipment
+from toolkit.registry.estimator import BUCKET
 from toolkit.registry.shipment import Shipped
 
 REGION = "eu-west-1"
@@ -31,19 +39,66 @@ def pushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def sagemaker() -> Iterator[str]:
-    """The address of moto's SageMaker, S3 and STS."""
+def sagemaker(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of moto's SageMaker, S3 and STS, for somebody who may not ask what a role may."""
+
+    def deny(self: IamResponse) -> None:
+        raise AccessDeniedError(ROLE, "iam:SimulatePrincipalPolicy")
+
+    monkeypatch.setattr(IamResponse, "simulate_principal_policy", deny, raising=False)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
+    address = "http://{}:{}".format(*server.get_host_and_port())
+    reset_moto(address)
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sagemaker.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
     try:
-        yield "http://{}:{}".format(*server.get_host_and_port())
+        client(address, "iam").create_role(RoleName="execution", AssumeRolePolicyDocument=policy)
+        yield address
     finally:
         server.stop()
+
+
+def client(address: str, service: str) -> Any:
+    names = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+    return boto3.client(service, region_name=REGION, endpoint_url=address, **names)
 
 
 def program(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     assert cli.main(["estimator", *arguments]) == 0
     return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.contract("IMG-13")
+def test_a_program_trains_the_image_and_that_of_sdk_2_deploys_it(
+    pushed, sagemaker, version, tmp_path, capsys
+):
+    made = client(sagemaker, "sagemaker")
+    script = tmp_path / "program.py"
+    options = ["--sdk", str(version), "--role", ROLE, "--instance-type", "ml.g4dn.xlarge"]
+    text = program(capsys, pushed, *options).replace(BUCKET, "data")
+    if version == 3:  # moto describes models with an empty VpcConfig, which SDK 3 does not take
+        text = text.partition("\nplace = ")[0]
+    script.write_text(text)
+    outcome = sdks.find(f"v{version}", tmp_path).run(script, {}, AWS_ENDPOINT_URL=sagemaker)
+    assert outcome.exit_code == 0, outcome.log[-3000:]
+    (job,) = made.list_training_jobs()["TrainingJobSummaries"]
+    trained = made.describe_training_job(TrainingJobName=job["TrainingJobName"])
+    assert trained["AlgorithmSpecification"]["TrainingImage"] == IMAGE_URI
+    assert trained["RoleArn"] == ROLE
+    if version == 3:
+        return
+    (model,) = made.list_models()["Models"]
+    served = made.describe_model(ModelName=model["ModelName"])["PrimaryContainer"]
+    assert served["Image"] == IMAGE_URI
+    assert served["ModelDataUrl"] == trained["ModelArtifacts"]["S3ModelArtifacts"]
+    (endpoint,) = made.list_endpoints()["Endpoints"]
+    assert made.describe_endpoint(EndpointName=endpoint["EndpointName"])["EndpointStatus"] == "InService"
 
 
 @pytest.mark.parametrize("version", [2, 3])
