@@ -18,7 +18,8 @@ from toolkit.jobs.job import JobResult
 from toolkit.serving.endpoint import Bind, Endpoint, EndpointError, Surroundings
 
 PORT = 8080
-SETTLED = 10.0  # seconds for which a server that is up must stay wrong before nobody waits for it any more
+SETTLED = 10.0  # seconds for which an idle server must stay wrong before nobody waits for it any more
+IDLE = 0.5  # seconds of CPU in that time
 LAST_LINES = 12
 LISTENING = "0A"  # the state in /proc/net/tcp
 LOOPBACK = ("0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F")
@@ -62,22 +63,29 @@ def wait_until_healthy(endpoint: Endpoint, start_limit: float) -> None:
     Raises:
         UnusableError: with the rules that it breaks, as far as they can be seen.
     """
-    began, wrong_since, last = time.monotonic(), time.monotonic(), ""
+    began, last = time.monotonic(), ""
+    wrong_since, worked = began, _cpu_seconds(endpoint)
     while (waited := time.monotonic() - began) < start_limit:
         if not endpoint.container.is_running():
             raise _unusable(endpoint, _ended(endpoint))
         seen = _probe(endpoint)
         if not seen:
             return
-        if seen != last:
-            last, wrong_since = seen, time.monotonic()
-        elsewhere = _elsewhere(endpoint)
-        is_final = bool(elsewhere) or "status 4" in seen
-        if is_final and time.monotonic() - wrong_since > SETTLED:
-            break
+        if seen != last or time.monotonic() - wrong_since > SETTLED:
+            # A server that loads may listen elsewhere until it has: only an idle one is done.
+            works = _cpu_seconds(endpoint) - worked
+            if seen == last and works < IDLE and ("status 4" in seen or _elsewhere(endpoint)):
+                break
+            last, wrong_since, worked = seen, time.monotonic(), worked + works
         time.sleep(0.2)
     broken = _elsewhere(endpoint) or {_rule_of(last): f"GET /ping: {last}, for {waited:.0f} s."}
     raise _unusable(endpoint, broken | _routes(endpoint))
+
+
+def _cpu_seconds(endpoint: Endpoint) -> float:
+    """What the container has used of the CPUs so far."""
+    usage = endpoint.container.stats().get("cpu_stats", {}).get("cpu_usage", {})
+    return float(usage.get("total_usage", 0)) / 1e9
 
 
 def _probe(endpoint: Endpoint) -> str:
