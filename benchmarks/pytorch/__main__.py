@@ -18,6 +18,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,7 +33,15 @@ _CHECKED = 20  # answers of each visit that are compared
 _TOLERANCE = 1e-4
 _WIDTHS = {"cnn": 8, "larger-cnn": 28}  # as in apps/networks.py, which imports PyTorch
 
-Loads = dict[tuple[str, str, int], list[Load]]
+
+class Cost(NamedTuple):
+    """One load, and the CPU time of all the server's processes for a request of it, in microseconds."""
+
+    load: Load
+    cpu: float
+
+
+Costs = dict[tuple[str, str, int], list[Cost]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--peers", default=",".join(PEERS), help=f"of {','.join(PEERS)}")
     options = parser.parse_args(arguments)
     environments.ensure(ENVIRONMENT)
-    found: Loads = {}
+    found: Costs = {}
     limits: dict[str, list[float]] = {}
     failed = 0
     with tempfile.TemporaryDirectory(prefix="pytorch-") as scratch:
@@ -64,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         place = Place(model, weights, sample, free_port(), Path(directory))
                         failed += _visit(name, place, bodies, expected, options.seconds, found)
     print(tell(found, limits))
-    bad = sum(load.failures for loads in found.values() for load in loads)
+    bad = sum(one.load.failures for costs in found.values() for one in costs)
     print(f"\n{bad} requests failed, {failed} answers were wrong.")
     return 1 if bad or failed else 0
 
@@ -106,7 +115,7 @@ def _visit(
     bodies: Sequence[bytes],
     expected: list[list[float]],
     seconds: float,
-    found: Loads,
+    found: Costs,
 ) -> int:
     """Measure one server once; how many answers differ from those of the first server."""
     with Server(PEERS[name][1](place), place.port, place.directory) as server:
@@ -116,9 +125,12 @@ def _visit(
         path = place.weights.with_suffix(".bodies")
         run_load(server, path, max(_CONNECTIONS), _WARM_UP)
         for connections in _CONNECTIONS:
+            before = server.cpu_seconds()
             load = run_load(server, path, connections, seconds)
-            found.setdefault((place.model, name, connections), []).append(load)
-            print(f"{place.model} {name} {connections}: {load.rate:.0f}/s", file=sys.stderr, flush=True)
+            cost = (server.cpu_seconds() - before) / max(load.requests, 1) * 1e6
+            found.setdefault((place.model, name, connections), []).append(Cost(load, cost))
+            told = f"{place.model} {name} {connections}: {load.rate:.0f}/s, {cost:.0f} us"
+            print(told, file=sys.stderr, flush=True)
     return sum(not _are_close(*pair) for pair in zip(answers, expected, strict=True))
 
 
@@ -134,7 +146,7 @@ def _are_close(ours: Sequence[float], theirs: Sequence[float]) -> bool:
     )
 
 
-def tell(found: Loads, limits: dict[str, list[float]]) -> str:
+def tell(found: Costs, limits: dict[str, list[float]]) -> str:
     """Tables of medians as Markdown."""
     lines = []
     for model, rates in limits.items():
@@ -144,17 +156,20 @@ def tell(found: Loads, limits: dict[str, list[float]]) -> str:
             "",
         ]
         lines += [
-            "| server | 1 connection | 64 | 64: p50/p99 ms | 64, of the loop |",
-            "|---|---|---|---|---|",
+            "| server | 1 connection | 64 | 64: p50/p99 ms | 64: CPU us a request | 64, of the loop |",
+            "|---|---|---|---|---|---|",
         ]
         for name in (name for name in PEERS if (model, name, 1) in found):
-            loads = [found[model, name, connections] for connections in _CONNECTIONS]
-            figures = [_median(one, "rate") for one in loads]
+            costs = [found[model, name, connections] for connections in _CONNECTIONS]
+            loads = [[one.load for one in some] for some in costs]
+            figures = [_median(some, "rate") for some in loads]
             times = f"{_median(loads[-1], 'p50'):.1f}/{_median(loads[-1], 'p99'):.1f}"
+            cpu = f"{statistics.median(one.cpu for one in costs[-1]):.0f}"
             cells = [
                 PEERS[name][0],
                 *(f"{figure:.0f}" for figure in figures),
                 times,
+                cpu,
                 f"{figures[-1] / limit:.2f}",
             ]
             lines.append(f"| {' | '.join(cells)} |")

@@ -122,6 +122,15 @@ class Server:
                     found.append(process)
         return found
 
+    def cpu_seconds(self) -> float:
+        """CPU time that its living processes have used, in user and kernel mode."""
+        ticks = 0
+        for process in self.processes():
+            with suppress(OSError):
+                fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+                ticks += int(fields[11]) + int(fields[12])  # utime and stime, proc(5)
+        return ticks / os.sysconf("SC_CLK_TCK")
+
     def memory(self) -> float:
         """Their proportional set size (PSS) in MB: pages that several share count once."""
         total = 0
