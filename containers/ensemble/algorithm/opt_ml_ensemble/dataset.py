@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from opt_ml.errors import UserError
-from opt_ml.nearest import nearest
-from opt_ml.tables.columns import find_column, find_label
 from opt_ml.tables.files import Rows, as_categories, as_numbers, is_text
 from opt_ml.tables.text import have_decimal_commas, quoted
+from opt_ml.training.table_columns import label_and_weight, lacks_column, numbers_as_trained, read_weights
 
 from opt_ml_ensemble.label import MOSTLY_NUMBERS, encode_label, find_task
 from opt_ml_ensemble.schema import Data, Feature, Matrix, Schema, category_codes, finite_float32
@@ -27,12 +26,7 @@ def build_schema(rows: Rows, settings: Settings) -> Schema:
         UserError: a label or weight column that is not there, a label that does not fit the task, or no
             column that could tell anything.
     """
-    label = find_label(rows, settings["label"])
-    weight = (
-        find_column(rows, settings["weight_column"], "weight_column") if settings["weight_column"] else None
-    )
-    if weight == label:
-        raise UserError(f"The column {label!r} cannot be both label and weight_column. Name another one.")
+    label, weight = label_and_weight(rows, settings["label"], settings["weight_column"])
     task, classes = find_task(rows, label, settings)
     names = [name for name in rows.frame.columns if name not in (label, weight)]
     features = tuple(_feature(rows, name) for name in names)
@@ -59,12 +53,9 @@ def encode(rows: Rows, schema: Schema) -> Data:
         if name and name not in present
     ]
     if lost:
-        raise UserError(
-            f"The channel {rows.channel} has no column {lost[0]!r}, which the train channel has."
-            f"{nearest(lost[0], present)} Give both the same columns."
-        )
+        raise lacks_column(rows, lost[0])
     label, known = encode_label(rows, schema)
-    weight = _weights(rows, schema.weight) if schema.weight else None
+    weight = read_weights(rows, schema.weight) if schema.weight else None
     kept = _kept(rows, schema, known, weight)
     data = Data(_matrix(rows, schema), label, weight)
     return data if kept.all() else data.take(np.flatnonzero(kept))
@@ -100,28 +91,8 @@ def _matrix(rows: Rows, schema: Schema) -> Matrix:
         if feature.kind == "category":
             matrix[:, position] = category_codes(as_categories(column).to_numpy(), feature.categories)
             continue
-        numbers, text_row = as_numbers(column)
-        if text_row is not None:
-            raise UserError(
-                f"{rows.where(text_row)}: column {feature.name!r} holds {quoted(column.iloc[text_row])}, "
-                "but held only numbers in the train channel. Correct the field or leave it empty."
-            )
-        matrix[:, position] = finite_float32(numbers)
+        matrix[:, position] = finite_float32(numbers_as_trained(rows, feature.name))
     return matrix
-
-
-def _weights(rows: Rows, name: str) -> NDArray[np.float64]:
-    weight, text_row = as_numbers(rows.frame[name])
-    wrong = ~np.isfinite(weight) | (weight < 0)
-    if text_row is not None or wrong.any():
-        row = int(np.argmax(wrong)) if text_row is None else text_row
-        raise UserError(
-            f"{rows.where(row)}: the weight in column {name!r} is {quoted(rows.frame[name].iloc[row])}. "
-            "Every row needs a weight of 0 or more."
-        )
-    if not weight.any():
-        raise UserError(f"Every weight in column {name!r} of the channel {rows.channel} is 0.")
-    return weight
 
 
 def _feature(rows: Rows, name: str) -> Feature:

@@ -8,6 +8,7 @@ names are those of XGBoost and of the published SageMaker sample where these hav
 from __future__ import annotations
 
 from opt_ml.training.hyperparameters import Hyperparameter, Kind
+from opt_ml.training.table_hyperparameters import HEADER, LABEL, WEIGHT_COLUMN
 
 OBJECTIVES = {
     "auto": None,
@@ -44,23 +45,9 @@ _JOB = (
     Hyperparameter(
         "objective", "choice", "auto", "The task, or found from the label.", choices=tuple(OBJECTIVES)
     ),
-    Hyperparameter(
-        "label",
-        "text",
-        None,
-        "Label column: a name, or a position counted from 0 (-1 is the last). Default: see Channels.",
-        aliases=("label_column", "target"),
-    ),
-    Hyperparameter(
-        "weight_column", "text", None, "Column of sample weights, by name or position. Default: none."
-    ),
-    Hyperparameter(
-        "header",
-        "choice",
-        "auto",
-        "Whether CSV files begin with column names.",
-        choices=("auto", "true", "false"),
-    ),
+    LABEL,
+    WEIGHT_COLUMN,
+    HEADER,
     Hyperparameter(
         "num_class", "integer", None, "For jobs written for XGBoost: checked against the label.", 0
     ),

@@ -9,12 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from opt_ml.errors import UserError
 from opt_ml.tables.files import Rows, as_numbers
-from opt_ml.tables.text import category, have_decimal_commas, quoted
+from opt_ml.tables.text import category, quoted
+from opt_ml.training.table_columns import FEW_CLASSES, check_class_texts
 
 from opt_ml_ensemble.schema import Schema, Task
 from opt_ml_ensemble.settings import Settings
 
-MOST_NUMERIC_CLASSES = 20
 MOST_CLASSES = 1000
 ROWS_A_CLASS = 5
 MOSTLY_NUMBERS = 0.9  # of a column's values, to take its texts for mistakes
@@ -54,7 +54,7 @@ def find_task(rows: Rows, label: str, settings: Settings) -> tuple[Task, Classes
         return "regression", ()
     classes = _classes(column, values, numeric)
     if not numeric:
-        _check_texts(label, classes, int(column.notna().sum()))
+        check_class_texts(label, _class_texts(column), int(column.notna().sum()))
     _check_classes(label, task, classes, settings)
     return task, classes  # type: ignore[return-value]
 
@@ -64,7 +64,7 @@ def _suggested(values: NDArray[Any], numeric: bool, column: pd.Series) -> str:
     if not numeric or kinds <= 2:
         return "binary" if kinds <= 2 else "multiclass"
     whole = bool((values == np.round(values)).all())
-    few = kinds <= MOST_NUMERIC_CLASSES and len(values) >= ROWS_A_CLASS * kinds
+    few = kinds <= FEW_CLASSES and len(values) >= ROWS_A_CLASS * kinds
     return "multiclass" if whole and few else "regression"
 
 
@@ -72,7 +72,7 @@ def _is_mostly_numbers(numbers: NDArray[Any], column: pd.Series) -> bool:
     """True for a column of numbers with a slip of the pen, rather than for classes named by numbers."""
     kinds = len(np.unique(numbers[np.isfinite(numbers)]))
     share = np.isfinite(numbers).sum() / int(column.notna().sum())
-    return bool(kinds > MOST_NUMERIC_CLASSES and share >= MOSTLY_NUMBERS)
+    return bool(kinds > FEW_CLASSES and share >= MOSTLY_NUMBERS)
 
 
 def _class_texts(column: pd.Series) -> list[str]:
@@ -83,18 +83,6 @@ def _classes(column: pd.Series, values: NDArray[Any], numeric: bool) -> Classes:
     if not numeric:
         return tuple(_class_texts(column))
     return tuple(int(value) if float(value).is_integer() else float(value) for value in np.unique(values))
-
-
-def _check_texts(label: str, classes: Classes, rows: int) -> None:
-    """Texts of which nearly every row has its own are no classes; a job on them would not end for hours."""
-    if len(classes) > MOST_NUMERIC_CLASSES and len(classes) > rows / 2:
-        cure = "Name another label."
-        if have_decimal_commas(classes):
-            cure = "They are numbers with a decimal comma: write a decimal point."
-        raise UserError(
-            f"The label {label!r} has {len(classes)} different texts in {rows} rows, too many for "
-            f"classes. {cure}"
-        )
 
 
 def _check_classes(label: str, task: str, classes: Classes, settings: Settings) -> None:

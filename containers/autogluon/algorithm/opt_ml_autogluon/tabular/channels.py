@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from opt_ml.environment import Channel
 from opt_ml.errors import UserError
-from opt_ml.tables.columns import find_column, find_label
-from opt_ml.tables.files import Rows, as_numbers, read_channel
+from opt_ml.tables.files import Rows, read_channel
 from opt_ml.tables.text import quoted
+from opt_ml.training.table_columns import label_and_weight, read_weights
 
 from opt_ml_autogluon.tabular.columns import Columns, feature_frame, find_columns
 from opt_ml_autogluon.tabular.label import CLASSIFICATIONS, find_problem_type, label_column, without_missing
@@ -46,10 +46,7 @@ def read_tables(channels: Mapping[str, Channel], settings: Settings) -> Tables:
         UserError: data that does not fit.
     """
     train = read_channel(channels["train"], settings["header"], settings["label"])
-    label = find_label(train, settings["label"])
-    weight = settings["weight_column"] and find_column(train, settings["weight_column"], "weight_column")
-    if weight == label:
-        raise UserError(f"The column {label!r} cannot be both label and weight_column. Name another one.")
+    label, weight = label_and_weight(train, settings["label"], settings["weight_column"])
     values = label_column(train, label, settings["problem_type"])
     problem_type = find_problem_type(label, values, settings["problem_type"])
     columns = find_columns(train, label, weight)
@@ -84,7 +81,7 @@ def _frame(rows: Rows, columns: Columns, label: pd.Series) -> pd.DataFrame:
     frame[columns.label] = label
     kept = label.notna().to_numpy()
     if columns.weight:
-        frame[columns.weight] = _weights(rows, columns.weight)
+        frame[columns.weight] = read_weights(rows, columns.weight)
         kept &= (frame[columns.weight] > 0).to_numpy()
     if not kept.any():
         raise UserError(f"No row of the channel {rows.channel} has a label and a weight above 0.")
@@ -95,20 +92,6 @@ def _frame(rows: Rows, columns: Columns, label: pd.Series) -> pd.DataFrame:
     frame = frame[kept].reset_index(drop=True)
     frame[columns.label] = without_missing(frame[columns.label])
     return frame
-
-
-def _weights(rows: Rows, name: str) -> np.ndarray:
-    if name not in rows.frame:
-        raise UserError(f"The channel {rows.channel} has no column {name!r}, which is weight_column. Add it.")
-    weight, text_row = as_numbers(rows.frame[name])
-    wrong = ~np.isfinite(weight) | (weight < 0)
-    if text_row is not None or wrong.any():
-        row = int(np.argmax(wrong)) if text_row is None else text_row
-        raise UserError(
-            f"{rows.where(row)}: the weight in column {name!r} is {quoted(rows.frame[name].iloc[row])}. "
-            "Every row needs a weight of 0 or more."
-        )
-    return weight
 
 
 def _check_classes(rows: Rows, label: str, values: pd.Series, known: pd.Series) -> None:

@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from opt_ml.errors import RequestError, UserError
-from opt_ml.nearest import nearest
 from opt_ml.serving.table import Table
 from opt_ml.tables.files import Rows, as_categories, as_numbers
 from opt_ml.tables.request import Expected, numbers
-from opt_ml.tables.text import category, quoted
+from opt_ml.tables.text import category
+from opt_ml.training.table_columns import lacks_column, numbers_as_trained
 
 
 @dataclass(frozen=True)
@@ -165,19 +165,11 @@ def feature_frame(rows: Rows, columns: Columns) -> pd.DataFrame:
     made = {}
     for feature in columns.features:
         if feature.name not in rows.frame:
-            raise UserError(
-                f"The channel {rows.channel} has no column {feature.name!r}, which the train channel has."
-                f"{nearest(feature.name, rows.frame.columns)} Give both the same columns."
-            )
+            raise lacks_column(rows, feature.name)
         column = rows.frame[feature.name]
         if feature.kind == "text":
             made[feature.name] = as_categories(column)
             continue
-        values, text_row = as_numbers(column)
-        if text_row is not None:
-            raise UserError(
-                f"{rows.where(text_row)}: column {feature.name!r} holds {quoted(column.iloc[text_row])}, "
-                "but held only numbers in the train channel. Correct the field or leave it empty."
-            )
+        values = numbers_as_trained(rows, feature.name)
         made[feature.name] = pd.Series(np.where(np.isinf(values), np.nan, values))
     return pd.DataFrame(made)

@@ -7,6 +7,7 @@ AutoGluon and its presets.
 from __future__ import annotations
 
 from opt_ml.training.hyperparameters import Hyperparameter
+from opt_ml.training.table_hyperparameters import HEADER, LABEL, WEIGHT_COLUMN
 
 from opt_ml_autogluon.tasks import TASK
 
@@ -54,27 +55,9 @@ EVAL_METRICS = (
 
 _DATA = (
     TASK,
-    Hyperparameter(
-        "label",
-        "text",
-        None,
-        "Label column: a name, or a position counted from 0 (-1 is the last). Default: see Channels.",
-        aliases=("label_column", "target"),
-    ),
-    Hyperparameter(
-        "weight_column",
-        "text",
-        None,
-        "Column of sample weights, by name or position. Default: none.",
-        aliases=("sample_weight",),
-    ),
-    Hyperparameter(
-        "header",
-        "choice",
-        "auto",
-        "Whether CSV files begin with column names.",
-        choices=("auto", "true", "false"),
-    ),
+    LABEL,
+    WEIGHT_COLUMN,
+    HEADER,
     Hyperparameter(
         "problem_type",
         "choice",

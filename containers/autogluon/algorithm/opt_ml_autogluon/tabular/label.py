@@ -7,11 +7,11 @@ import pandas as pd
 from autogluon.core.utils import infer_problem_type
 from opt_ml.errors import UserError
 from opt_ml.tables.files import Rows, as_categories, as_numbers
-from opt_ml.tables.text import have_decimal_commas, quoted
+from opt_ml.tables.text import quoted
+from opt_ml.training.table_columns import FEW_CLASSES, check_class_texts
 
 CLASSIFICATIONS = ("binary", "multiclass")
 MOST_TEXT_CLASSES = 1000
-MOST_NUMERIC_CLASSES = 20
 MOSTLY_NUMBERS = 0.9  # of a column's values, to take its texts for mistakes
 
 
@@ -36,7 +36,8 @@ def label_column(rows: Rows, label: str, problem_type: str) -> pd.Series:
             "numbers. Correct it, name another label, or set problem_type to binary or multiclass."
         )
     texts = as_categories(column)
-    _check_texts(label, texts)
+    known = texts.dropna()
+    check_class_texts(label, known.unique(), len(known), MOST_TEXT_CLASSES)
     return texts
 
 
@@ -76,19 +77,5 @@ def _needs_numbers(problem_type: str, column: pd.Series, values: np.ndarray) -> 
         return True
     finite = values[np.isfinite(values)]
     return bool(
-        len(np.unique(finite)) > MOST_NUMERIC_CLASSES
-        and len(finite) >= MOSTLY_NUMBERS * int(column.notna().sum())
+        len(np.unique(finite)) > FEW_CLASSES and len(finite) >= MOSTLY_NUMBERS * int(column.notna().sum())
     )
-
-
-def _check_texts(label: str, texts: pd.Series) -> None:
-    """Texts of which nearly every row has its own are no classes."""
-    classes, rows = texts.dropna().unique(), int(texts.notna().sum())
-    if len(classes) > MOST_TEXT_CLASSES or (len(classes) > MOST_NUMERIC_CLASSES and len(classes) > rows / 2):
-        cure = "Name another label."
-        if have_decimal_commas(classes):
-            cure = "They are numbers with a decimal comma: write a decimal point."
-        raise UserError(
-            f"The label {label!r} has {len(classes)} different texts in {rows} rows, too many for "
-            f"classes. {cure}"
-        )

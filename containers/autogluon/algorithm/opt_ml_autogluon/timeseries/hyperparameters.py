@@ -6,6 +6,7 @@ The names are those of AutoGluon's `TimeSeriesPredictor` and its `fit`.
 from __future__ import annotations
 
 from opt_ml.training.hyperparameters import Hyperparameter
+from opt_ml.training.table_hyperparameters import HEADER
 
 from opt_ml_autogluon.tasks import TASK
 
@@ -102,13 +103,7 @@ TABLE: tuple[Hyperparameter, ...] = (
     ),
     Hyperparameter("refit_full", "truth", False, "Fit once more with the last window, which was held out."),
     Hyperparameter("random_seed", "integer", 123, "Seed of all models.", 0),
-    Hyperparameter(
-        "header",
-        "choice",
-        "auto",
-        "Whether CSV files begin with column names.",
-        choices=("auto", "true", "false"),
-    ),
+    HEADER,
     Hyperparameter("save_space", "truth", True, "Keep the best model and what it is made of, and no data."),
     Hyperparameter("verbosity", "integer", 2, "How much AutoGluon says.", 0, 4),
 )
