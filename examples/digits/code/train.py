@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,7 @@ def main() -> None:
         save(network)
     if world > 1:
         dist.barrier()
+        time.sleep(2)  # Gloo leaves a rank hanging that is still reading when a quicker one's connection goes
         dist.destroy_process_group()
 
 
