@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +28,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--job-limit", type=float, help="seconds until the usual job must have ended")
     group.addoption("--results", metavar="FILE", help="write what becomes of each test, as JSON lines")
     group.addoption("--start-limit", type=float, help="seconds until /ping must be 200 (default: 480)")
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C: a shell tells what it starts in the background to pass over it, and tests send it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
