@@ -56,7 +56,13 @@ def main() -> None:
 
 def copy_checkout(folder: Path) -> Path:
     """A copy of this checkout, whose files can be changed."""
-    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".git", ".venv", "jobs", ".build"))
+    for part in ("build.py", "toolkit", "containers", "entrypoints"):
+        source, target = ROOT / part, folder / part
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            folder.mkdir()
+            shutil.copy2(source, target)
     (folder / ".venv").symlink_to(ROOT / ".venv")
     return folder
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 
@@ -137,10 +138,7 @@ def test_what_is_up_to_date_is_not_built_and_a_changed_file_is_why_it_is(tmp_pat
 
     def build_py(*arguments):
         command = [str(checkout / "build.py"), *arguments]
-        environment = {
-            "OPT_ML_NAMESPACE": "opt-ml-ledger-test",
-            "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin",
-        }
+        environment = {**os.environ, "OPT_ML_NAMESPACE": "opt-ml-ledger-test"}
         result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
         assert result.returncode == 0, result.stderr
         return result.stdout
