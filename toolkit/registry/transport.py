@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -65,6 +66,7 @@ class Transport:
         self._credentials: Credentials | None = None
         self._asked = False
         self._tokens: dict[str, str] = {}
+        self._renewing = threading.Lock()
         self._session = requests.Session()
         adapter = requests.adapters.HTTPAdapter(pool_maxsize=16)
         self._session.mount("http://", adapter)
@@ -101,12 +103,16 @@ class Transport:
             Cut: the network or the registry failed.
             ToolkitError: the registry refuses.
         """
+        used = self._logged_in(scope)
         response = self._request(method, path, scope, options)
         if response.status_code == 401 or _has_expired(response):
             body = options.get("data")
             if body is not None and hasattr(body, "seek"):
                 body.seek(0)
-            self._renew(response, scope)
+            with self._renewing:
+                # Layers go up side by side, and all hear of the end of one login: the first gets another.
+                if self._logged_in(scope) == used:
+                    self._renew(response, scope)
             response = self._request(method, path, scope, options)
         if response.status_code == 429 or response.status_code >= 500:
             raise Cut(f"{method} answered {response.status_code} {_words(response)}".strip())
@@ -155,6 +161,11 @@ class Transport:
         if self._credentials is None:
             return _Nobody()
         return HTTPBasicAuth(self._credentials.username, self._credentials.password)
+
+    def _logged_in(self, scope: str) -> tuple[Credentials | None, str | None]:
+        """What requests are sent with."""
+        self._authorization(scope)
+        return self._credentials, self._tokens.get(scope)
 
     def _renew(self, response: requests.Response, scope: str) -> None:
         """Log in anew, or get the token that the registry asks for."""
