@@ -10,7 +10,8 @@ import zipfile
 
 import pytest
 
-from toolkit.codebuild.context import TAR_NAME, checkout_context, folder_context, pack
+from toolkit.building.build_context import sent_files
+from toolkit.codebuild.context import TAR_NAME, checkout_context, pack
 from toolkit.errors import ToolkitError
 
 
@@ -42,7 +43,7 @@ def files_of(root, names):
 def test_a_folder_is_sent_without_what_docker_ignores(folder):
     (folder / ".dockerignore").write_text("# data\ndata\n!data/kept.txt\n**/__pycache__\nDockerfile\n")
     (folder / ".gitignore").write_text("model.bin\n")
-    assert files_of(folder, folder_context(folder)) == [
+    assert files_of(folder, sent_files(folder)) == [
         ".dockerignore",
         ".gitignore",
         "Dockerfile",
@@ -56,7 +57,7 @@ def test_the_ignore_file_of_a_dockerfile_counts_before_the_common_one(folder):
     (folder / "gpu.Dockerfile").write_text("FROM scratch\n")
     (folder / ".dockerignore").write_text("data\n")
     (folder / "gpu.Dockerfile.dockerignore").write_text("deep\n*.bin\n")
-    names = files_of(folder, folder_context(folder, "gpu.Dockerfile"))
+    names = files_of(folder, sent_files(folder, "gpu.Dockerfile"))
     assert {"data/big.bin", "gpu.Dockerfile", "gpu.Dockerfile.dockerignore"} <= set(names)
     assert {"model.bin", "deep/er/__pycache__/x.pyc"}.isdisjoint(names)
 
@@ -86,19 +87,19 @@ def test_a_folder_that_is_no_checkout_is_an_error_with_a_cure(folder):
 
 
 def test_the_same_files_are_the_same_archive_whenever_and_by_whomever_they_are_packed(folder, tmp_path):
-    first = pack(folder, folder_context(folder), tmp_path / "1.zip")
+    first = pack(folder, sent_files(folder), tmp_path / "1.zip")
     later = time.time() + 1000
     for path in folder.rglob("*"):
         os.utime(path, (later, later))
         path.chmod(path.stat().st_mode | 0o020)
-    second = pack(folder, reversed(folder_context(folder)), tmp_path / "2.zip")
+    second = pack(folder, reversed(sent_files(folder)), tmp_path / "2.zip")
     assert first.digest == second.digest
     assert first.path.read_bytes() == second.path.read_bytes()
 
 
 @pytest.mark.parametrize("change", ["content", "mode", "name", "link", "empty directory"])
 def test_what_a_build_can_see_is_in_the_hash(folder, tmp_path, change):
-    before = pack(folder, folder_context(folder), tmp_path / "1.zip").digest
+    before = pack(folder, sent_files(folder), tmp_path / "1.zip").digest
     path = folder / "model.bin"
     if change == "content":
         path.write_text("fife")
@@ -111,14 +112,14 @@ def test_what_a_build_can_see_is_in_the_hash(folder, tmp_path, change):
         path.symlink_to("data/big.bin")
     else:
         (folder / "empty").mkdir()
-    assert pack(folder, folder_context(folder), tmp_path / "2.zip").digest != before
+    assert pack(folder, sent_files(folder), tmp_path / "2.zip").digest != before
 
 
 def test_modes_links_and_empty_directories_arrive(folder, tmp_path):
     (folder / "model.bin").chmod(0o700)
     (folder / "link").symlink_to("nowhere")
     (folder / "empty").mkdir()
-    archive = pack(folder, folder_context(folder), tmp_path / "1.zip")
+    archive = pack(folder, sent_files(folder), tmp_path / "1.zip")
     with zipfile.ZipFile(archive.path) as zipped:
         zipped.extract(TAR_NAME, tmp_path)
     with tarfile.open(tmp_path / TAR_NAME) as tar:
@@ -127,4 +128,4 @@ def test_modes_links_and_empty_directories_arrive(folder, tmp_path):
     assert (out / "model.bin").stat().st_mode & 0o777 == 0o755
     assert (out / "link").readlink().as_posix() == "nowhere"
     assert list((out / "empty").iterdir()) == []
-    assert folder_context(out) == folder_context(folder)
+    assert sent_files(out) == sent_files(folder)

@@ -13,8 +13,8 @@ import pytest
 from tests.codebuild.account import USER, Use, allows, listed, matches
 from tests.codebuild.fake_aws import ACCOUNT, REGION
 from toolkit import cli
+from toolkit.building.build_context import sent_files
 from toolkit.codebuild import buildspec
-from toolkit.codebuild.context import folder_context
 from toolkit.codebuild.project import PREFIX, Settings
 from toolkit.codebuild.remote_build import Listener, Order, run
 from toolkit.errors import ToolkitError
@@ -41,7 +41,7 @@ def build(runner, aws, folder, heard):
     def run_build(listener=heard.listener, **changes):
         order = Order(
             root=folder,
-            names=folder_context(folder),
+            names=sent_files(folder),
             buildspec=buildspec.write({"build": ["true"]}),
             settings=Settings(ROLE),
             repositories=["sagemaker/tiny"],

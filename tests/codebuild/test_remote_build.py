@@ -9,8 +9,8 @@ import threading
 import pytest
 
 from tests.codebuild.fake_aws import ACCOUNT, REGION, AwsError
+from toolkit.building.build_context import sent_files
 from toolkit.codebuild import buildspec
-from toolkit.codebuild.context import folder_context
 from toolkit.codebuild.project import PREFIX, Settings
 from toolkit.codebuild.remote_build import Order, run
 from toolkit.errors import ToolkitError, WorkError
@@ -21,7 +21,7 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/opt-ml-codebuild"
 def order(folder, *, exported=(), temporary=None, bucket=None, settings=None, **phases):
     return Order(
         root=folder,
-        names=folder_context(folder),
+        names=sent_files(folder),
         buildspec=buildspec.write({"install": buildspec.unpack(), **phases}, exported=exported),
         settings=settings or Settings(ROLE),
         bucket=bucket,
@@ -86,7 +86,7 @@ def test_without_on_failure_post_build_would_run_after_a_failed_build(runner, aw
     """What the buildspecs guard against: the runner does as CodeBuild does."""
     text = json.loads(order(folder, build=["false"], post_build=["echo pushed"]).buildspec)
     del text["phases"]["build"]["on-failure"]
-    careless = Order(folder, folder_context(folder), json.dumps(text), Settings(ROLE))
+    careless = Order(folder, sent_files(folder), json.dumps(text), Settings(ROLE))
     assert run(careless, aws, heard.listener).status == "FAILED"
     assert heard.printed() == ["pushed"]
 
@@ -99,7 +99,7 @@ def test_text_of_a_user_reaches_the_program_as_it_is(runner, aws, folder, heard)
     spec = json.loads(buildspec.of_images(["tiny"], build=texts, push=[], curated=False))
     spec["phases"]["install"]["commands"] = buildspec.unpack()
     del spec["phases"]["post_build"]
-    run(Order(folder, folder_context(folder), json.dumps(spec), Settings(ROLE)), aws, heard.listener)
+    run(Order(folder, sent_files(folder), json.dumps(spec), Settings(ROLE)), aws, heard.listener)
     assert heard.printed() == [ascii(["build", "tiny", *texts])]
 
 

@@ -18,12 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from docker.utils.build import exclude_paths
-
+from toolkit.building.build_context import IGNORE_FILE, sent_files
 from toolkit.errors import ToolkitError
 
 TAR_NAME = "source.tar"
-_IGNORE_FILE = ".dockerignore"
 _MODIFIED = 315532800  # 1980-01-01, the first day that a zip knows
 _BLOCK = 1 << 20
 
@@ -61,24 +59,12 @@ def checkout_context(root: Path) -> list[str]:
             f"git -C {root} init && git -C {root} add --all",
         )
     names = {name for name in listing.stdout.split("\0") if name and _exists(root / name)}
-    for ignore in sorted(name for name in names if PurePosixPath(name).name == _IGNORE_FILE):
+    for ignore in sorted(name for name in names if PurePosixPath(name).name == IGNORE_FILE):
         folder = PurePosixPath(ignore).parent
-        kept = folder_context(root / folder)
+        kept = sent_files(root / folder)
         below = {name for name in names if folder in PurePosixPath(name).parents}
         names -= below - {str(folder / name) for name in kept}
     return sorted(names)
-
-
-def folder_context(folder: Path, dockerfile: str = "Dockerfile") -> list[str]:
-    """The files and directories of a build context, as `docker build` sends them.
-
-    `DOCKERFILE.dockerignore` counts before `.dockerignore`, as with BuildKit. Both stay, and the Dockerfile.
-    """
-    own = folder / f"{dockerfile}{_IGNORE_FILE}"
-    ignore = own if own.exists() else folder / _IGNORE_FILE
-    lines = ignore.read_text(encoding="utf-8").splitlines() if ignore.exists() else []
-    patterns = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    return sorted(exclude_paths(str(folder), [*patterns, f"!{ignore.name}"], dockerfile))
 
 
 def pack(root: Path, names: Iterable[str], target: Path) -> Archive:
@@ -135,7 +121,7 @@ def _add(tar: tarfile.TarFile, root: Path, name: str) -> None:
     except OSError as error:
         raise ToolkitError(
             f"{path} cannot be packed: {error.strerror or error}.",
-            f"Make it readable, or name it in {_IGNORE_FILE}.",
+            f"Make it readable, or name it in {IGNORE_FILE}.",
         ) from None
 
 

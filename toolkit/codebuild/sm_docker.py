@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from toolkit.building.build_context import sent_files
 from toolkit.codebuild import buildspec, ecr, project
-from toolkit.codebuild.context import folder_context
 from toolkit.codebuild.studio import Studio
 from toolkit.errors import ToolkitError
 
@@ -42,7 +42,7 @@ class DockerBuild:
         """The files to send: the context as docker sees it; the whole folder where it lies deeper."""
         if self.context != ".":
             return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*"))
-        return folder_context(self.folder, self.dockerfile)
+        return sent_files(self.folder, self.dockerfile)
 
     def registries(self) -> list[str]:
         """Hosts of ECR that the Dockerfile or the arguments name: bases are pulled from there."""

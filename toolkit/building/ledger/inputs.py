@@ -15,8 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from docker.utils.build import exclude_paths
-
+from toolkit.building.build_context import hidden_files, sent_files
 from toolkit.building.ledger.dockerfile import Stage, stages
 from toolkit.errors import ToolkitError
 
@@ -124,16 +123,9 @@ def _files(folder: Path, patterns: tuple[str, ...], root: Path) -> dict[str, str
 
 
 def _context_files(folder: Path) -> list[str]:
-    """What a build is sent of a context: everything that its .dockerignore leaves."""
-    ignore = folder / ".dockerignore"
-    lines = ignore.read_text(encoding="utf-8").splitlines() if ignore.is_file() else []
-    patterns = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    # Dockerfile and .dockerignore themselves are always sent, but no step sees them that is told not to.
-    paths = exclude_paths(str(folder), patterns, dockerfile="Dockerfile")
-    own = {"Dockerfile", ".dockerignore"} & set(patterns)
-    return sorted(
-        path for path in paths if path not in own and not (folder / path).is_dir() | (path == os.curdir)
-    )
+    """The files of a context that its steps can see."""
+    hidden = hidden_files(folder)
+    return [path for path in sent_files(folder) if path not in hidden and not (folder / path).is_dir()]
 
 
 def _matches(path: str, pattern: str) -> bool:
