@@ -76,8 +76,8 @@ def test_an_interrupted_job_starts_again_with_its_checkpoints_and_an_empty_model
             sys.exit(1)
         signal.signal(signal.SIGTERM, stop)
         print("ready")
-        if step < 12:
-            time.sleep(600)
+        while step < 12:
+            time.sleep(0.05)
         """,
         checkpoint_dir=tmp_path / "checkpoints",
         checkpoint_path="/opt/ml/elsewhere",
@@ -138,7 +138,8 @@ def test_ctrl_c_during_an_interruption_ends_the_job(run_script: RunScript) -> No
             time.sleep(1)
             sys.exit(0)
         signal.signal(signal.SIGTERM, stop)
-        time.sleep(600)
+        while True:
+            time.sleep(0.05)
         """,
         spot_interrupt_after=(2.0,),
         on_line=interrupt,

@@ -17,6 +17,7 @@ from tests.unit.serving.conftest import PATIENCE, Server, Start, eventually
 WORKERS = 3
 CLIENTS = 8
 KILLS = 4
+MOST_KILLS = 30
 
 HANDLER = """
 import time
@@ -110,16 +111,18 @@ def test_a_killed_worker_fails_its_own_requests_alone(start: Start, handler: str
     server = start(handler, SAGEMAKER_MODEL_SERVER_WORKERS=WORKERS).wait_until_ready()
     eventually(lambda: ready_workers(server) == WORKERS, "all workers have loaded")
     with Clients(server) as clients:
-        for _ in range(KILLS):
+        for kills in range(1, MOST_KILLS + 1):
             before = clients.outcomes["right"]
             eventually(lambda before=before: clients.outcomes["right"] > before + 50, "answers come")
             victim = min(server.workers)
             os.kill(victim, signal.SIGKILL)
             eventually(lambda victim=victim: victim not in server.workers, "the worker has gone")
             eventually(lambda: ready_workers(server) == WORKERS, "there is another one")
+            if kills >= KILLS and clients.outcomes["503"]:  # an idle one that dies fails nobody
+                break
     outcomes = clients.outcomes
     assert set(outcomes) <= {"right", "503", "healthy"}, outcomes
-    assert 0 < outcomes["503"] <= KILLS * at_most, outcomes
+    assert 0 < outcomes["503"] <= kills * at_most, outcomes
     assert server.ping() == 200
     assert len(server.workers) == WORKERS
     assert zombies(server) == []

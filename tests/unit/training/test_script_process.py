@@ -73,7 +73,8 @@ def stop(number, frame):
 for number in (signal.SIGTERM, signal.SIGINT):
     signal.signal(number, stop)
 print("ready")
-time.sleep(60)
+while True:  # a signal just before a long sleep would be heard after it
+    time.sleep(0.05)
 """
     process = job.start(text)
     while process.stdout.readline() != b"ready\n":
