@@ -14,7 +14,7 @@ SDKS := .venv/sdk-v2.stamp .venv/sdk-v3.stamp
 # The fuzzers, and what an image reads requests with.
 FUZZ := .venv/fuzz.stamp
 
-.PHONY: help demo test fuzz bench-serving setup sdks doctor lint lock clean
+.PHONY: help demo test fuzz bench-serving peers setup sdks doctor lint lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,10 @@ fuzz: $(FUZZ) ## 100000 malformed requests, then coverage-guided ones (ARGUMENTS
 
 bench-serving: $(DEV) ## Measure our server beside others (ARGUMENTS="--quick"; benchmarks/serving/README.md)
 	@$(PYTHON) -m benchmarks.serving $(ARGUMENTS)
+
+peers: doctor $(DEV) ## Verify the images of others beside ours (docs/peers.md; ARGUMENTS="mlserver")
+	@$(PYTHON) -m tests.peers $(ARGUMENTS)
+	@./build.py generate
 
 setup: $(SETUP) ## Make the Python environment of build.py (.venv)
 

@@ -158,12 +158,12 @@ def read_profile(name: str) -> Profile:
         known = ", ".join(sorted(found.stem for found in PROFILES.glob("*.toml")))
         raise FileNotFoundError(f"There is no {path}. Name one of {known} with --profile, or write it.")
     text = path.read_text(encoding="utf-8")
-    return _profile_of(json.loads(text) if path.suffix == ".json" else tomllib.loads(text))
+    return _profile_of(json.loads(text) if path.suffix == ".json" else tomllib.loads(text), path.parent)
 
 
-def _profile_of(document: Mapping[str, Any]) -> Profile:
+def _profile_of(document: Mapping[str, Any], folder: Path) -> Profile:
     training, serving = document.get("training", {}), document.get("serving", {})
-    values = {**training, **serving, **_converted({**training, **serving})}
+    values = {**training, **serving, **_converted({**training, **serving}, folder)}
     if "differences" in document:
         differences = [Difference(**row) for row in document["differences"]]
         values |= {"differences": differences, **{row.lacks: False for row in differences if row.lacks}}
@@ -176,15 +176,15 @@ def _profile_of(document: Mapping[str, Any]) -> Profile:
     return Profile(**values)
 
 
-def _converted(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Those values of a document that are more than text and numbers."""
+def _converted(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Those values of a document that are more than text and numbers; its paths are below its own folder."""
     convert: dict[str, Callable[[Any], Any]] = {
         "faults": lambda faults: {name: Fault(**fault) for name, fault in faults.items()},
         "wrong_requests": lambda requests: {name: Request(**one) for name, one in requests.items()},
-        "channels": lambda channels: {name: Path(path) for name, path in channels.items()},
+        "channels": lambda channels: {name: folder / path for name, path in channels.items()},
         "program": lambda program: TRAINERS / program,
-        "model": Path,
-        "body": lambda path: Path(path).read_bytes(),
+        "model": lambda path: folder / path,
+        "body": lambda path: (folder / path).read_bytes(),
     }
     return {name: convert[name](value) for name, value in values.items() if name in convert}
 

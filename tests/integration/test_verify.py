@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pickle
 import subprocess
 import sys
+import tarfile
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ import pytest
 import yaml
 
 from tests.integration import tiny_image
+from tests.registry import registry
 from toolkit.building.images import ROOT
 from toolkit.namespace import LOCAL_NAMESPACE
 
@@ -128,3 +132,56 @@ def test_an_image_that_is_nowhere_is_a_fault_of_the_call() -> None:
     result = verify("nobody/has-this:1")
     assert result.returncode == 2
     assert "There is no image nobody/has-this:1 on this machine" in result.stderr
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Iterator[str]:
+    """An image that the engine has pushed to a registry, and has no more; it neither trains nor serves."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("some-file"))
+    with registry(tmp_path) as address:
+        reference = f"{address}/looked-at:1"
+        docker("import", "-", reference, given=content.getvalue())
+        docker("push", reference)
+        docker("rmi", reference)
+        yield reference
+        docker("rmi", "--force", reference)
+
+
+def docker(*arguments: str, given: bytes = b"") -> None:
+    subprocess.run(["docker", *arguments], input=given, check=True, capture_output=True)
+
+
+def as_oci(reference: str) -> None:
+    """Give the image the manifest that buildx writes by default: the same blobs under OCI's media types."""
+    address, _, rest = reference.partition("/")
+    name, _, tag = rest.partition(":")
+    docker_type = "application/vnd.docker.distribution.manifest.v2+json"
+    oci_type = "application/vnd.oci.image.manifest.v1+json"
+    url = f"http://{address}/v2/{name}/manifests/{tag}"
+    with urllib.request.urlopen(urllib.request.Request(url, headers={"Accept": docker_type})) as answer:
+        manifest = json.load(answer)
+    manifest["mediaType"] = oci_type
+    manifest["config"]["mediaType"] = "application/vnd.oci.image.config.v1+json"
+    for layer in manifest["layers"]:
+        layer["mediaType"] = "application/vnd.oci.image.layer.v1.tar+gzip"
+    body, headers = json.dumps(manifest).encode(), {"Content-Type": oci_type}
+    with urllib.request.urlopen(urllib.request.Request(url, body, headers, method="PUT")) as answer:
+        assert answer.status == 201
+
+
+MANIFEST = ("--only", "IMG-01", "--only", "IMG-03", "--only", "IMG-04")
+
+
+def test_the_manifest_of_an_image_in_a_registry_is_judged(remote: str) -> None:
+    code, document = verified(remote, *MANIFEST)
+    assert (code, by_status(document, "passed")) == (0, {"IMG-01", "IMG-03", "IMG-04"})
+
+
+def test_an_image_that_was_pushed_with_an_oci_manifest_is_told_how_to_push_it(remote: str) -> None:
+    as_oci(remote)
+    result = verify(remote, *MANIFEST)
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "media type application/vnd.oci.image.manifest.v1+json" in " ".join(result.stdout.split())
+    assert "oci-mediatypes=false" in result.stdout

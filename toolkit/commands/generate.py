@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-HELP = "Write what is made from declarations: the images' JSON Schema and tables, the page of the contract."
+HELP = "Write what is made from declarations: the images' JSON Schema and tables, the pages in docs/."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,9 +17,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Write each file that is not as it should be, and name it."""
     from toolkit.building import generated
     from toolkit.building.images import matrix, shown
-    from toolkit.verify import rules_page
+    from toolkit.verify import peers_page, rules_page
 
-    files = {**generated.generate(matrix()), **rules_page.generate()}
+    files = {**generated.generate(matrix()), **rules_page.generate(), **peers_page.generate()}
     stale = {path: text for path, text in files.items() if not _has(path, text)}
     for path, text in stale.items():
         if arguments.check:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import datetime
 from html import escape
 from pathlib import Path
@@ -11,7 +10,15 @@ from pathlib import Path
 from toolkit.pages import page
 from toolkit.verify.claims import NAMES
 from toolkit.verify.findings import Finding, findings, left_open, verdict
-from toolkit.verify.results import COULD_NOT_TELL, FAILED, NOT_CLAIMED, PASSED, STATUSES, Verification
+from toolkit.verify.results import (
+    COULD_NOT_TELL,
+    FAILED,
+    NOT_CLAIMED,
+    PASSED,
+    STATUSES,
+    RuleResult,
+    Verification,
+)
 from toolkit.verify.rules_page import SECTIONS
 
 _CSS = Path(__file__).parent.parent / "data" / "verify.css"
@@ -32,7 +39,7 @@ def write_report(path: Path, verification: Verification) -> None:
             _findings(verification),
             _claims(verification),
             _open(verification),
-            *_sections(verification),
+            _sections(verification),
             page.table("The image", (), [[name, text] for name, text in verification.facts.items()], 2),
         ),
     )
@@ -104,22 +111,26 @@ def _open(verification: Verification) -> str:
     return page.table("What was not tried", ("because", "", "rules"), rows, 3)
 
 
-def _sections(verification: Verification) -> Iterator[str]:
+def _sections(verification: Verification) -> str:
     """All rules, section by section, folded."""
-    for section, title in SECTIONS.items():
-        results = [result for result in verification.rules if result.rule.section == section]
-        if not results:
-            continue
-        counted = ", ".join(
-            f"{count} {status}" for status in STATUSES if (count := sum(r.status == status for r in results))
-        )
-        items = "".join(
-            f'<li class="{_MARKS[result.status]}"><b>{result.rule.id}</b> '
-            f'<span class="muted">{result.rule.level.upper()}, {result.status}</span>'
-            f"<br>{_marked(result.rule.text)}</li>"
-            for result in results
-        )
-        yield (
-            f"<h2>{escape(title)}</h2><details><summary>{counted}</summary>"
-            f'<ul class="rules">{items}</ul></details>'
-        )
+    return "<h2>All rules</h2>" + "".join(
+        _section(title, results)
+        for section, title in SECTIONS.items()
+        if (results := [result for result in verification.rules if result.rule.section == section])
+    )
+
+
+def _section(title: str, results: list[RuleResult]) -> str:
+    counted = ", ".join(
+        f"{count} {status}" for status in STATUSES if (count := sum(r.status == status for r in results))
+    )
+    items = "".join(
+        f'<li class="{_MARKS[result.status]}"><b>{result.rule.id}</b> '
+        f'<span class="muted">{result.rule.level.upper()}, {result.status}</span>'
+        f"<br>{_marked(result.rule.text)}</li>"
+        for result in results
+    )
+    return (
+        f"<details><summary><b>{escape(title)}</b>: {counted}</summary>"
+        f'<ul class="rules">{items}</ul></details>'
+    )
