@@ -17,7 +17,7 @@ from tests.conformance.profile import read_profile
 from toolkit.building.images import ROOT
 from toolkit.commands import verify
 from toolkit.errors import ToolkitError
-from toolkit.verify import rules_page
+from toolkit.verify import peers_page, rules_page
 from toolkit.verify.contract import chosen, rules, within
 from toolkit.verify.documents import write_badge, write_junit
 from toolkit.verify.findings import findings, left_open, verdict
@@ -149,9 +149,18 @@ def test_a_profile_that_is_like_another_changes_what_it_names(tmp_path):
     assert (profile.faults, profile.wrong_requests) == (tiny.faults, tiny.wrong_requests)
 
 
-def test_the_page_of_the_contract_is_up_to_date():
-    for path, text in rules_page.generate().items():
+@pytest.mark.parametrize("made", [rules_page, peers_page])
+def test_the_pages_of_contract_and_peers_are_up_to_date(made):
+    for path, text in made.generate().items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name} is out of date: ./build.py generate"
+
+
+def test_of_a_verification_is_kept_what_the_page_of_peers_says():
+    tests = passed("one", "HOST-30", "HOST-31"), failed("two", "HOST-31", seen="status 500\ninstead of 200")
+    kept = peers_page.shortened(verification(*tests).as_document())
+    assert kept["sections"] == {"HOST": {"must": {"passed": 1, "failed": 1}}}
+    assert kept["broken"] == {"HOST-31": "status 500 instead of 200"}
+    assert (kept["date"], kept["tests"]) == ("2026-11-21", 2)
 
 
 def test_the_page_has_every_rule():

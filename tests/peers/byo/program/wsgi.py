@@ -1,0 +1,5 @@
+"""What gunicorn imports."""
+
+import predictor
+
+app = predictor.app
