@@ -107,19 +107,25 @@ def outcome(reports: list[pytest.TestReport]) -> dict[str, Any]:
 
 def _judged(report: pytest.TestReport) -> tuple[str, str]:
     if hasattr(report, "wasxfail") and report.skipped:
-        return "failed", str(report.wasxfail)
+        reason = str(report.wasxfail)
+        return _named(reason) or ("failed", reason)
     if report.skipped:
         reason = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
         reason = reason.removeprefix("Skipped: ")
-        for status in (NOT_CLAIMED, COULD_NOT_TELL):
-            if reason.startswith(f"{status}: "):
-                return status, reason.removeprefix(f"{status}: ")
+        if named := _named(reason):
+            return named
         if "empty parameter set" in reason:
             return COULD_NOT_TELL, "the profile names nothing to try it with"
         return COULD_NOT_TELL, reason
     if report.failed and report.when == "setup":
         return COULD_NOT_TELL, _seen(report)
     return ("failed", _seen(report)) if report.failed else ("passed", "")
+
+
+def _named(reason: str) -> tuple[str, str] | None:
+    """Status and reason, where the reason begins with a status."""
+    status, _, text = reason.partition(": ")
+    return (status, text) if status in (NOT_CLAIMED, COULD_NOT_TELL) else None
 
 
 def _seen(report: pytest.TestReport) -> str:

@@ -36,7 +36,7 @@ NO_REQUESTS = {
 }
 
 
-@pytest.mark.contract("HOST-31", "HOST-35", "HOST-55")
+@pytest.mark.contract("HOST-55")
 @pytest.mark.parametrize("bytes_sent", NO_REQUESTS.values(), ids=NO_REQUESTS)
 def test_what_is_no_request_is_refused_or_passed_over(bytes_sent: bytes, endpoint: Endpoint) -> None:
     with raw_connection(endpoint) as connection:

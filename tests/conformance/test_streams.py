@@ -51,7 +51,7 @@ def test_each_part_is_a_chunk_and_an_event_of_its_own(streaming: Endpoint) -> No
     assert chunks(body) == EVENTS
 
 
-@pytest.mark.contract("HOST-66", "HOST-67", "HOST-45")
+@pytest.mark.contract("HOST-66", "HOST-67")
 def test_the_first_part_comes_while_the_others_are_made_and_ping_is_answered(streaming: Endpoint) -> None:
     with raw_connection(streaming) as connection:
         connection.sendall(request("go", pause=1))

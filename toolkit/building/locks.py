@@ -75,7 +75,7 @@ def find_locks() -> list[Lock]:
     ]
     wheelhouse = find_wheelhouse()
     locks += [_image_lock(image, wheelhouse) for image in all_images().values() if image.lock]
-    return [*locks, *_benchmark_locks()]
+    return [*locks, *_benchmark_locks(), *_peer_locks()]
 
 
 def _image_lock(image: Image, wheelhouse: Path | None) -> Lock:
@@ -133,6 +133,14 @@ def _benchmark_locks() -> list[Lock]:
         more = ["--override", str(overrides)] if (ROOT / overrides).exists() else []
         locks.append(_lock(f"{folder}/{path.stem}.txt", f"{folder}/{path.name}", *options, *more))
     return locks
+
+
+def _peer_locks() -> list[Lock]:
+    """Those of the images of others that the conformance suite is tried on."""
+    below = matrix()["ensemble-cpu"]
+    options = ["--python-version", below.python, "--python-platform", UV_PLATFORMS[below.variant.platform]]
+    folders = sorted(path.parent.relative_to(ROOT) for path in ROOT.glob("tests/peers/*/requirements.in"))
+    return [_lock(f"{folder}/requirements.txt", f"{folder}/requirements.in", *options) for folder in folders]
 
 
 def resolve(lock: Lock) -> None:
