@@ -41,7 +41,7 @@ class Values(NamedTuple):
     numbers: NDArray[np.float64]
     texts: NDArray[np.object_]
 
-    def part(self, rows: slice) -> Values:
+    def part(self, rows: slice | NDArray[np.int64]) -> Values:
         """Some of the rows."""
         return Values(self.numbers[rows], self.texts[rows])
 

@@ -102,18 +102,18 @@ def _mixed(columns: Columns, values: Values, background: Values, is_new: NDArray
 
 
 def _explained(
-    served: Served, values: Values, shown: pd.DataFrame
+    served: Served, values: Values, shown: NDArray[Any]
 ) -> tuple[dict[str, NDArray[Any]], NDArray[np.float64]]:
     """What the answer says of the prediction itself, and of each step the number that is explained."""
     predictor, rows = served.predictor, len(values.numbers)
-    numbers = shown.to_numpy(dtype=np.float64)
+    numbers = shown.astype(np.float64)
     last = slice(len(shown) // rows - 1, None, len(shown) // rows)  # the row of the request itself
     if not predictor.can_predict_proba:
         levels = predictor.quantile_levels
         place = 0 if levels is None else int(np.argmin(np.abs(np.asarray(levels, dtype=float) - 0.5)))
-        return {"prediction": shown.to_numpy()[last, place]}, numbers[:, place]
-    labels = predictor.predict_from_proba(shown.iloc[last]).to_numpy()
-    places = np.repeat(shown.columns.get_indexer(labels), len(shown) // rows)
+        return {"prediction": np.ascontiguousarray(shown[last, place])}, numbers[:, place]
+    labels = served.labels(shown[last])
+    places = np.repeat([served.names.index(label) for label in labels], len(shown) // rows)
     explained = numbers[np.arange(len(shown)), places]
     return {"label": labels, "probability": np.ascontiguousarray(explained[last])}, explained
 

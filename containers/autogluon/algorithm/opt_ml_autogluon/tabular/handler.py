@@ -1,7 +1,7 @@
 """The image's handler: the functions of `opt_ml.serving.handler` for a trained predictor.
 
-Requests that wait together are predicted together (`predict_batch_fn`): AutoGluon takes about as long for one
-row as for hundreds.
+Requests that wait together are predicted together (`predict_batch_fn`), on arrays where the predictor can be
+compiled (see `compiled`).
 
 What an answer holds, by the Accept parameter `output` or the environment variable AUTOGLUON_OUTPUT:
 
@@ -26,9 +26,11 @@ from autogluon.tabular import TabularPredictor
 from opt_ml.errors import RequestError, UserError
 from opt_ml.serving.codecs import decode_table, encode_columns
 from opt_ml.serving.outputs import choose_output, default_output
+from opt_ml.serving.quick import is_wanted
 from opt_ml.serving.table import Table
 
 from opt_ml_autogluon.tabular.columns import Columns, Values
+from opt_ml_autogluon.tabular.compiled.program import compile_predictor
 from opt_ml_autogluon.tabular.description import read_description
 from opt_ml_autogluon.tabular.explaining import BACKGROUND, explain, read_background
 from opt_ml_autogluon.tabular.served import Prediction, Served, bound_threads, join
@@ -63,7 +65,8 @@ def model_fn(model_dir: str) -> Served:
     bound_threads(predictor)
     # Each call warns that the number of rows differs from that of the fit, and the like.
     logging.getLogger("autogluon").setLevel(logging.ERROR)
-    served = Served(predictor, description.columns, outputs, output, background)
+    program = compile_predictor(predictor, description.columns, background) if is_wanted() else None
+    served = Served(predictor, description.columns, outputs, output, background, program)
     _warm_up(served)
     return served
 

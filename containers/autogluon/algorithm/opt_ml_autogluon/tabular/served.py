@@ -6,7 +6,7 @@ import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from autogluon.tabular import TabularPredictor
 from numpy.typing import NDArray
 
 from opt_ml_autogluon.tabular.columns import Columns, Values
+from opt_ml_autogluon.tabular.compiled.program import Program
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Served:
         outputs: the values of `output` that it can give.
         output: what an answer holds that nobody asked for otherwise.
         background: rows of the training that explanations compare with; None for a model without them.
+        program: the predictor on arrays; None where AutoGluon predicts itself.
     """
 
     predictor: TabularPredictor
@@ -32,13 +34,38 @@ class Served:
     outputs: tuple[str, ...]
     output: str
     background: Values | None = None
+    program: Program | None = None
 
-    def predict(self, values: Values) -> pd.DataFrame:
-        """Probabilities by class, quantiles by level, or one column of numbers; a row for each row."""
-        frame = self.columns.frame(values)
+    @cached_property
+    def names(self) -> list[Any]:
+        """Of the columns of a prediction: classes, levels of quantiles, or the one of a regression."""
         if self.predictor.can_predict_proba:
-            return self.predictor.predict_proba(frame, as_multiclass=True)
-        return pd.DataFrame(self.predictor.predict(frame))
+            return list(self.predictor.class_labels)
+        levels: list[Any] | None = self.predictor.quantile_levels
+        return ["prediction"] if levels is None else list(levels)
+
+    def predict(self, values: Values) -> NDArray[Any]:
+        """Probabilities by class, quantiles by level, or numbers: shape (rows, names)."""
+        if self.program is not None:
+            found = self.program.predict(values)
+        else:
+            predictor, frame = self.predictor, self.columns.frame(values)
+            predict = predictor.predict_proba if predictor.can_predict_proba else predictor.predict
+            found = np.asarray(predict(frame))
+        return found.reshape(-1, len(self.names))
+
+    def labels(self, probabilities: NDArray[Any]) -> NDArray[Any]:
+        """The class of each row, of two by the threshold that AutoGluon has found."""
+        if self.predictor.problem_type == "binary":
+            chosen = (probabilities[:, 1] > self.predictor.decision_threshold).astype(np.int64)
+        else:
+            chosen = probabilities.argmax(axis=1)
+        labels: NDArray[Any] = self._classes[chosen]
+        return labels
+
+    @cached_property
+    def _classes(self) -> NDArray[Any]:
+        return np.asarray(pd.Series(self.names))
 
 
 class Joined:
@@ -57,18 +84,13 @@ class Joined:
         return self._made[output]
 
     def _make(self, output: str) -> Mapping[str, NDArray[Any]]:
-        predictor, found = self.served.predictor, self.found
-        if not predictor.can_predict_proba:
-            is_single = found.shape[1] == 1
-            return {
-                "prediction" if is_single else str(name): np.ascontiguousarray(found[name].to_numpy())
-                for name in found.columns
-            }
+        served, found = self.served, self.found
         if output == "probability":
-            return {"probability": np.ascontiguousarray(found[predictor.positive_class].to_numpy())}
-        if output == "probabilities":
-            return {str(name): np.ascontiguousarray(found[name].to_numpy()) for name in found.columns}
-        return {"label": predictor.predict_from_proba(found).to_numpy()}
+            return {"probability": np.ascontiguousarray(found[:, 1])}  # AutoGluon's positive class
+        if output == "probabilities" or not served.predictor.can_predict_proba:
+            columns = np.ascontiguousarray(found.T)
+            return {str(name): column for name, column in zip(served.names, columns, strict=True)}
+        return {"label": served.labels(found)}
 
 
 @dataclass(frozen=True)
