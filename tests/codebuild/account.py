@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from types import SimpleNamespace
 from typing import Any
 
-from tests.codebuild.fake_aws import ACCOUNT, REGION
+from tests.codebuild.fake_aws import ACCOUNT
 
 USER = f"arn:aws:iam::{ACCOUNT}:user/me"
 NO_PERMISSION_NEEDED = {"GetCallerIdentity"}
@@ -49,7 +49,9 @@ class Account:
 
     def _judge(self, model: Any, context: Mapping[str, Any], **_: Any) -> Any:
         name = model.name
-        uses = list(uses_of(model.service_model.signing_name, name, context["asked"]))
+        uses = list(
+            uses_of(model.service_model.signing_name, name, context["asked"], context["client_region"])
+        )
         self.uses += uses
         denied = next((use for use in uses if not self.allows(USER, use)), None)
         if denied is not None:
@@ -110,14 +112,14 @@ def listed(value: str | Sequence[str]) -> Sequence[str]:
     return [value] if isinstance(value, str) else value
 
 
-def uses_of(service: str, operation: str, asked: Mapping[str, Any]) -> Iterator[Use]:
+def uses_of(service: str, operation: str, asked: Mapping[str, Any], region: str) -> Iterator[Use]:
     """What a call needs, by AWS's service authorization reference."""
     if operation in NO_PERMISSION_NEEDED:
         return
     if service == "s3":
         yield from uses_of_s3(operation, asked)
         return
-    yield Use(f"{service}:{operation}", resource_of(service, operation, asked))
+    yield Use(f"{service}:{operation}", resource_of(service, operation, asked, region))
     if operation == "CreateProject":
         passed = (("iam:PassedToService", "codebuild.amazonaws.com"),)
         yield Use("iam:PassRole", asked["serviceRole"], passed)
@@ -134,8 +136,8 @@ def uses_of_s3(operation: str, asked: Mapping[str, Any]) -> Iterator[Use]:
         yield Use(f"s3:{operation}", f"{bucket}/{asked['Key']}" if "Key" in asked else bucket)
 
 
-def resource_of(service: str, operation: str, asked: Mapping[str, Any]) -> str:
-    here = f"arn:aws:{service}:{REGION}:{ACCOUNT}"
+def resource_of(service: str, operation: str, asked: Mapping[str, Any], region: str) -> str:
+    here = f"arn:aws:{service}:{region}:{asked.get('registryId', ACCOUNT)}"
     if service == "codebuild":
         name = asked.get("name") or asked.get("projectName") or asked.get("id") or asked["ids"][0]
         return f"{here}:project/{name.partition(':')[0]}"

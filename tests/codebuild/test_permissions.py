@@ -204,19 +204,70 @@ def test_the_policy_of_builds_allows_what_codebuild_does_with_it(printed):
     assert [use.action for use in NETWORK if allows(plain, use)] == []
 
 
-def test_the_policy_of_push_allows_what_its_options_do_and_nothing_more(account, printed, aws):
-    document = printed("push")
+# What the registry itself is asked; test_remote_command.py has it, call by call.
+REGISTRY = {
+    *("ecr:BatchCheckLayerAvailability", "ecr:InitiateLayerUpload", "ecr:UploadLayerPart"),
+    *("ecr:CompleteLayerUpload", "ecr:PutImage", "ecr:BatchGetImage"),
+}
+COMPARE = "ecr:GetDownloadUrlForLayer"  # what a tag that cannot move has: `tag_present` asks for a blob
+SHARED = Wishes(accounts=("111111111111",), with_sagemaker=True)
+OTHER = "222222222222"
+
+
+def push_to(aws, regions, wishes=Wishes(), owner=None):  # noqa: B008 - it is frozen
+    """What `push` calls of the API before it sends anything."""
+    for region in regions:
+        ecr = Ecr(aws, region, owner)
+        ecr.log_in()
+        ecr.ensure("sagemaker/tiny", wishes)
+
+
+@pytest.mark.parametrize(
+    ("options", "regions", "wishes"),
+    [
+        ([], [REGION], Wishes()),
+        (["--share"], [REGION], SHARED),
+        (["--all-regions"], [REGION, "eu-west-1"], Wishes()),
+        (["--share", "--all-regions"], [REGION, "eu-west-1"], SHARED),
+    ],
+)
+def test_the_policy_of_push_allows_what_its_options_do_and_nothing_more(
+    account, printed, aws, options, regions, wishes
+):
+    document = printed("push", *options)
     account.policies = {USER: [document]}
-    ecr = Ecr(aws, REGION)
-    ecr.log_in()
-    ecr.ensure("sagemaker/tiny", Wishes(accounts=("111111111111",), with_sagemaker=True))
-    assert REGION in enabled_regions(aws)
-    rest = {action for action, _ in unused(document, account.uses)}
-    # What the registry itself is asked; test_remote_command.py has it.
-    assert rest == {
-        *("ecr:BatchCheckLayerAvailability", "ecr:InitiateLayerUpload", "ecr:UploadLayerPart"),
-        *("ecr:CompleteLayerUpload", "ecr:PutImage", "ecr:BatchGetImage"),
-    }
+    if "--all-regions" in options:
+        assert set(regions) <= set(enabled_regions(aws))
+    push_to(aws, regions, wishes)
+    assert {action for action, _ in unused(document, account.uses)} == REGISTRY | {COMPARE}
+
+
+@pytest.mark.parametrize(
+    ("regions", "wishes", "missing"),
+    [(["eu-west-1"], Wishes(), "ecr:DescribeRepositories"), ([REGION], SHARED, "ecr:GetRepositoryPolicy")],
+)
+def test_the_policy_of_a_plain_push_allows_none_of_the_options(
+    account, printed, aws, regions, wishes, missing
+):
+    account.policies = {USER: [printed("push")]}
+    with pytest.raises(ToolkitError, match=f"the permission {missing} is missing"):
+        push_to(aws, regions, wishes)
+
+
+def test_a_push_into_another_account_is_allowed_by_both_policies_and_makes_no_repository(
+    account, printed, aws
+):
+    document, theirs = printed("push", "--to-account", OTHER), printed("repository")
+    account.policies = {USER: [document]}
+    with pytest.raises(ToolkitError, match=f"account {OTHER} has no repository sagemaker/tiny") as caught:
+        push_to(aws, [REGION], owner=OTHER)
+    assert "iam repository" in caught.value.cure
+    assert {action for action, _ in unused(document, account.uses)} == REGISTRY | {COMPARE}
+    (statement,) = theirs["Statement"]
+    assert statement["Principal"] == {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+    asked = {use.action for use in account.uses} - {"ecr:GetAuthorizationToken"}
+    assert set(statement["Action"]) == REGISTRY | {COMPARE} | asked
+    assert cli.main(["iam", "push", "--to-account", OTHER, "--share"]) == 2
 
 
 def test_the_template_has_no_finding_of_cfn_lint(tmp_path, capsys):
@@ -243,8 +294,9 @@ def test_the_template_says_what_the_policies_say(printed, capsys):
     role = resources["BuildRole"]["Properties"]
     assert role["AssumeRolePolicyDocument"] == printed("trust")
     assert plain(role["Policies"][0]["PolicyDocument"]) == printed("build-role")
+    everything = printed("push", "--share", "--all-regions")
     caller = plain(resources["CallerPolicy"]["Properties"]["PolicyDocument"])
-    assert caller["Statement"] == [*printed("caller")["Statement"], *printed("push")["Statement"]]
+    assert caller["Statement"] == [*printed("caller")["Statement"], *everything["Statement"]]
 
 
 def plain(document):
@@ -259,4 +311,4 @@ def test_policies_need_a_region_and_the_template_nothing(aws, monkeypatch, capsy
 
 
 def test_all_parts_are_printed_together(printed):
-    assert list(printed()) == ["caller", "build-role", "trust", "push"]
+    assert list(printed()) == ["caller", "build-role", "trust", "push", "repository"]

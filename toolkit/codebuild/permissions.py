@@ -6,7 +6,7 @@ The one list behind what `build.py iam` prints, the CloudFormation template and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from toolkit.codebuild import project, storage
@@ -16,10 +16,12 @@ _DLC_ACCOUNTS = (
     *("763104351884", "217643126080", "727897471807", "626614931356"),
     *("683313688378", "520713654638", "462105765813"),
 )
-_PUSH = (
+_WRITE = (
     *("BatchCheckLayerAvailability", "InitiateLayerUpload", "UploadLayerPart", "CompleteLayerUpload"),
-    *("PutImage", "BatchGetImage", "DescribeRepositories", "CreateRepository", "PutLifecyclePolicy"),
+    *("PutImage", "BatchGetImage", "DescribeRepositories"),
 )
+_PUSH = (*_WRITE, "CreateRepository", "PutLifecyclePolicy")
+_SHARE = ("GetRepositoryPolicy", "SetRepositoryPolicy")
 _PULL = ("BatchGetImage", "GetDownloadUrlForLayer")
 _SERVICE = "codebuild.amazonaws.com"
 
@@ -124,14 +126,46 @@ def of_push(place: Place) -> list[Need]:
     ]
 
 
-def of_push_by_hand(place: Place) -> list[Need]:
-    """Of whoever runs `build.py push` with all of its options: other accounts, all regions."""
-    repositories = place.arn("ecr", f"repository/{place.repositories}")
-    return [
-        *of_push(place),
-        Need("Share", _of("ecr", ("GetRepositoryPolicy", "SetRepositoryPolicy")), [repositories]),
-        Need("Regions", ["ec2:DescribeRegions"], ["*"]),
+def of_push_by_hand(
+    place: Place, *, share: bool = False, all_regions: bool = False, owner: str | None = None
+) -> list[Need]:
+    """Of whoever runs `build.py push`.
+
+    Args:
+        place: where the repositories are.
+        share: with --allow-account or --allow-sagemaker.
+        all_regions: with --all-regions.
+        owner: with --account OWNER, whose `repository_policy` has to allow it, too. Only the owner makes
+            repositories.
+    """
+    there = replace(place, region="*" if all_regions else place.region, account=owner or place.account)
+    repositories = [there.arn("ecr", f"repository/{place.repositories}")]
+    needs = [
+        Need("Login", ["ecr:GetAuthorizationToken"], ["*"]),
+        Need("Push", _of("ecr", _WRITE if owner else _PUSH), repositories),
+        # A tag that is there already, and cannot move, may be the same image: its configuration tells.
+        Need("Compare", ["ecr:GetDownloadUrlForLayer"], repositories),
     ]
+    if share:
+        needs.append(Need("Share", _of("ecr", _SHARE), repositories))
+    if all_regions:
+        needs.append(Need("Regions", ["ec2:DescribeRegions"], ["*"]))
+    return needs
+
+
+def repository_policy(partition: str, account: str) -> dict[str, Any]:
+    """The policy of a repository that another account pushes to, for `aws ecr set-repository-policy`."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "OptMlPushAccount",
+                "Effect": "Allow",
+                "Principal": {"AWS": f"arn:{partition}:iam::{account}:root"},
+                "Action": sorted(_of("ecr", (*_WRITE, "GetDownloadUrlForLayer"))),
+            },
+        ],
+    }
 
 
 def of_build(

@@ -35,7 +35,7 @@ def make(
     caller = [
         *permissions.of_caller(place),
         *permissions.of_check(place),
-        *permissions.of_push_by_hand(place),
+        *permissions.of_push_by_hand(place, share=True, all_regions=True),
     ]
     build = permissions.of_build(place, vpc=vpc, secrets=secrets, parameters=parameters)
     return {

@@ -6,10 +6,10 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from toolkit.codebuild.permissions import Place
+    from toolkit.codebuild.permissions import Need, Place
 
 HELP = "Print the IAM policies that push and remote need, or a CloudFormation stack."
-PARTS = ("caller", "build-role", "trust", "push")
+PARTS = ("caller", "build-role", "trust", "push", "repository")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         choices=PARTS,
         help="caller: of whoever runs `remote`; build-role: of the role that builds have; trust: that role's "
-        "trust policy; push: of whoever runs `push` here (all of them)",
+        "trust policy; push: of whoever runs `push` here; repository: what --to-account says of its own, for "
+        "pushes from here (all of them)",
     )
     parser.add_argument(
         "--cloudformation",
@@ -29,6 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--vpc", action="store_true", help="builds run in a VPC")
     parser.add_argument("--secret", action="append", default=[], metavar="NAME", help="see `remote`")
     parser.add_argument("--parameter", action="append", default=[], metavar="NAME", help="see `remote`")
+    parser.add_argument("--share", action="store_true", help="`push` with --allow-account, --allow-sagemaker")
+    parser.add_argument("--all-regions", action="store_true", help="`push` with --all-regions")
+    parser.add_argument("--to-account", metavar="ID", help="`push` with --account ID: into its registry")
     parser.add_argument("--region", help="of AWS (AWS_REGION, or that of your profile)")
     parser.add_argument("--account", metavar="ID", help="twelve digits (the caller's, by AWS STS)")
     parser.add_argument("--role", help="name or ARN of the build's role (opt-ml-codebuild)")
@@ -59,9 +63,27 @@ def _document(arguments: argparse.Namespace) -> dict[str, Any]:
         "caller": permissions.policy([*permissions.of_caller(place), *permissions.of_check(place)]),
         "build-role": permissions.policy(permissions.of_build(place, **more)),
         "trust": permissions.trust_policy(),
-        "push": permissions.policy(permissions.of_push_by_hand(place)),
+        "push": permissions.policy(_push(arguments, place)),
+        "repository": permissions.repository_policy(place.partition, place.account),
     }
     return policies[arguments.part] if arguments.part else policies
+
+
+def _push(arguments: argparse.Namespace, place: Place) -> list[Need]:
+    from toolkit.codebuild import permissions
+    from toolkit.errors import ToolkitError
+    from toolkit.registry.names import check_account
+
+    if arguments.to_account and arguments.share:
+        raise ToolkitError(
+            "only the owner of a repository says who else may pull.", "Leave out --to-account, or --share."
+        )
+    return permissions.of_push_by_hand(
+        place,
+        share=arguments.share,
+        all_regions=arguments.all_regions,
+        owner=check_account(arguments.to_account) if arguments.to_account else None,
+    )
 
 
 def _place(arguments: argparse.Namespace) -> Place:

@@ -30,7 +30,8 @@ __all__ = ["LABEL", "Container", "Engine", "engine"]
 
 LABEL = "opt-ml.started-by"
 START_ATTEMPTS = 3
-# The engine sometimes loses its own new network interface while other containers come and go.
+# The engine sometimes loses its own new network interface while other containers come and go. Each start
+# makes another one, so that the next attempt need not wait.
 _LOST_RACE = re.compile(r"adding interface \S+ to bridge \S+ failed")
 
 

@@ -123,7 +123,8 @@ class Ecr:
             account = self._registry["registryId"]
             raise ToolkitError(
                 f"account {account} has no repository {name} in {self.region}, and only it can make one.",
-                f"With its credentials: ./build.py push IMAGE --repository {name} --allow-account YOURS",
+                f"With its credentials: aws ecr create-repository --repository-name {name}, and "
+                "set-repository-policy with what `./build.py iam repository` prints.",
             )
         settings: dict[str, Any] = {"imageTagMutability": "IMMUTABLE"}
         if wishes.moving_tags:

@@ -43,7 +43,7 @@ def pushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def without_empty_parts(
     describe: Callable[[SageMakerResponse], ActionResult],
 ) -> Callable[[SageMakerResponse], ActionResult]:
-    """AWS leaves out what was not given, such as a VpcConfig, where moto has an empty one: SDK 3 takes none."""
+    """AWS leaves out what was not given, such as a VpcConfig. moto has an empty one, which SDK 3 refuses."""
 
     def described(self: SageMakerResponse) -> ActionResult:
         parts: Any = describe(self).result
