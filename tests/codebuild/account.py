@@ -108,6 +108,17 @@ def matches(statement: Mapping[str, Any], use: Use) -> bool:
     )
 
 
+def unused(document: Mapping[str, Any], uses: Sequence[Use]) -> list[tuple[str, str]]:
+    """(Action, resource) pairs of the policy that none of the uses is covered by."""
+    return [
+        (action, resource)
+        for statement in document["Statement"]
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+        if not any(matches({**statement, "Action": action, "Resource": resource}, use) for use in uses)
+    ]
+
+
 def listed(value: str | Sequence[str]) -> Sequence[str]:
     return [value] if isinstance(value, str) else value
 

@@ -14,8 +14,9 @@ from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
 from tests.codebuild.account import Account
-from tests.codebuild.fake_aws import REGION, FakeAws, serve
+from tests.codebuild.fake_aws import ACCOUNT, REGION, FakeAws, serve
 from tests.codebuild.runner import Runner
+from toolkit import cli
 from toolkit.aws.session import Session
 from toolkit.codebuild import build_watch
 from toolkit.codebuild.permissions import trust_policy
@@ -146,3 +147,14 @@ def folder(tmp_path: Path) -> Path:
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build_watch, "POLL_SECONDS", 0.05)
     monkeypatch.setattr(build_watch, "QUIET_SECONDS", 0.02)
+
+
+@pytest.fixture
+def printed(aws, capsys):
+    """A policy as `build.py iam` prints it."""
+
+    def print_policy(*arguments):
+        assert cli.main(["iam", *arguments, "--account", ACCOUNT]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    return print_policy

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.codebuild.account import USER, Use, allows, listed, matches
+from tests.codebuild.account import USER, Use, allows, unused
 from tests.codebuild.fake_aws import ACCOUNT, REGION
 from toolkit import cli
 from toolkit.building.build_context import sent_files
@@ -18,20 +18,8 @@ from toolkit.codebuild import buildspec
 from toolkit.codebuild.project import PREFIX, Settings
 from toolkit.codebuild.remote_build import Listener, Order, run
 from toolkit.errors import ToolkitError
-from toolkit.registry.ecr import Ecr, Wishes, enabled_regions
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/opt-ml-codebuild"
-
-
-@pytest.fixture
-def printed(aws, capsys):
-    """A policy as `build.py iam` prints it."""
-
-    def print_policy(*arguments):
-        assert cli.main(["iam", *arguments, "--account", ACCOUNT]) == 0
-        return json.loads(capsys.readouterr().out)
-
-    return print_policy
 
 
 @pytest.fixture
@@ -69,17 +57,6 @@ def all_walks(build, heard):
     build(temporary=f"{PREFIX}temporary-1")
     with pytest.raises(KeyboardInterrupt):
         build(buildspec=buildspec.write({"build": ["sleep 60"]}), listener=interrupting(heard.listener))
-
-
-def unused(document, uses):
-    """(Action, resource) pairs of the policy that none of the uses is covered by."""
-    return [
-        (action, resource)
-        for statement in document["Statement"]
-        for action in listed(statement["Action"])
-        for resource in listed(statement["Resource"])
-        if not any(matches({**statement, "Action": action, "Resource": resource}, use) for use in uses)
-    ]
 
 
 @pytest.mark.contract("CB-21")
@@ -202,72 +179,6 @@ def test_the_policy_of_builds_allows_what_codebuild_does_with_it(printed):
     assert {action.partition(":")[0] for action in rest} == {"ecr"}
     plain = printed("build-role")
     assert [use.action for use in NETWORK if allows(plain, use)] == []
-
-
-# What the registry itself is asked; test_remote_command.py has it, call by call.
-REGISTRY = {
-    *("ecr:BatchCheckLayerAvailability", "ecr:InitiateLayerUpload", "ecr:UploadLayerPart"),
-    *("ecr:CompleteLayerUpload", "ecr:PutImage", "ecr:BatchGetImage"),
-}
-COMPARE = "ecr:GetDownloadUrlForLayer"  # what a tag that cannot move has: `tag_present` asks for a blob
-SHARED = Wishes(accounts=("111111111111",), with_sagemaker=True)
-OTHER = "222222222222"
-
-
-def push_to(aws, regions, wishes=Wishes(), owner=None):  # noqa: B008 - it is frozen
-    """What `push` calls of the API before it sends anything."""
-    for region in regions:
-        ecr = Ecr(aws, region, owner)
-        ecr.log_in()
-        ecr.ensure("sagemaker/tiny", wishes)
-
-
-@pytest.mark.parametrize(
-    ("options", "regions", "wishes"),
-    [
-        ([], [REGION], Wishes()),
-        (["--share"], [REGION], SHARED),
-        (["--all-regions"], [REGION, "eu-west-1"], Wishes()),
-        (["--share", "--all-regions"], [REGION, "eu-west-1"], SHARED),
-    ],
-)
-def test_the_policy_of_push_allows_what_its_options_do_and_nothing_more(
-    account, printed, aws, options, regions, wishes
-):
-    document = printed("push", *options)
-    account.policies = {USER: [document]}
-    if "--all-regions" in options:
-        assert set(regions) <= set(enabled_regions(aws))
-    push_to(aws, regions, wishes)
-    assert {action for action, _ in unused(document, account.uses)} == REGISTRY | {COMPARE}
-
-
-@pytest.mark.parametrize(
-    ("regions", "wishes", "missing"),
-    [(["eu-west-1"], Wishes(), "ecr:DescribeRepositories"), ([REGION], SHARED, "ecr:GetRepositoryPolicy")],
-)
-def test_the_policy_of_a_plain_push_allows_none_of_the_options(
-    account, printed, aws, regions, wishes, missing
-):
-    account.policies = {USER: [printed("push")]}
-    with pytest.raises(ToolkitError, match=f"the permission {missing} is missing"):
-        push_to(aws, regions, wishes)
-
-
-def test_a_push_into_another_account_is_allowed_by_both_policies_and_makes_no_repository(
-    account, printed, aws
-):
-    document, theirs = printed("push", "--to-account", OTHER), printed("repository")
-    account.policies = {USER: [document]}
-    with pytest.raises(ToolkitError, match=f"account {OTHER} has no repository sagemaker/tiny") as caught:
-        push_to(aws, [REGION], owner=OTHER)
-    assert "iam repository" in caught.value.cure
-    assert {action for action, _ in unused(document, account.uses)} == REGISTRY | {COMPARE}
-    (statement,) = theirs["Statement"]
-    assert statement["Principal"] == {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
-    asked = {use.action for use in account.uses} - {"ecr:GetAuthorizationToken"}
-    assert set(statement["Action"]) == REGISTRY | {COMPARE} | asked
-    assert cli.main(["iam", "push", "--to-account", OTHER, "--share"]) == 2
 
 
 def test_the_template_has_no_finding_of_cfn_lint(tmp_path, capsys):
