@@ -13,6 +13,7 @@ from opt_ml.serving.answers import Answer, error_answer
 from opt_ml.serving.http.deadlines import Overdue, overdue
 from opt_ml.serving.packages import Packages
 from opt_ml.serving.settings import Settings
+from opt_ml.serving.workers.dispatch import Dispatch
 from opt_ml.serving.workers.job_queue import JobQueue
 from opt_ml.serving.workers.jobs import Call, Job
 from opt_ml.serving.workers.processes import Children, Starts, describe_end
@@ -39,8 +40,8 @@ class Pool:
         self._on_fatal = on_fatal
         self._loop = asyncio.get_running_loop()
         self._links: set[WorkerLink] = set()
-        self._idle: list[WorkerLink] = []
         self._queue = JobQueue(settings.queue_size, settings.body_memory)
+        self._dispatch = Dispatch(self._queue)
         self._children = children
         self._packages = Packages(settings.model_dir, children)
         self._starts = Starts()
@@ -101,18 +102,15 @@ class Pool:
         }
 
     def submit(self, job: Job) -> None:
-        """Run `job` on a worker now, or when one is free; it always gets an answer.
-
-        Of the free workers the one with the least to do gets it, of equals the one that was busy last.
-        """
+        """Run `job` on a worker now, or when one is free; it always gets an answer."""
         job.since = self._loop.time()
-        if self._idle:
-            self._queue.add(job)
-            self._give_work(min(reversed(self._idle), key=_load))
-        elif not self._was_ready:
+        has_worker = self._dispatch.has_worker
+        if not has_worker and not self._was_ready:
             job.finish(error_answer(503, "The model is still loading. Try again later.", retry_after=1))
-        elif self._queue.has_room_for(job):
+        elif (has_worker and not self._queue) or self._queue.has_room_for(job):
             self._queue.add(job)
+            if has_worker:
+                self._dispatch.on_job()
         else:
             cause = f"All workers are busy and {len(self._queue)} requests wait. Try again later."
             job.finish(error_answer(503, cause, retry_after=1))
@@ -160,7 +158,7 @@ class Pool:
         """See `Owner`."""
         link.ready_at = self._loop.time()
         self._was_ready = True
-        self._give_work(link)
+        self._dispatch.offer(link)
 
     def on_failed(self, link: WorkerLink, cause: str, details: str) -> None:
         """See `Owner`."""
@@ -170,9 +168,9 @@ class Pool:
         """See `Owner`."""
         self._predictions += 1
         link.company.note(len(call.jobs), call.began, self._loop.time())
-        self._give_work(link)  # before the answers are written: the worker need not wait for that
+        self._dispatch.offer(link)  # before the answers are written: the worker need not wait for that
         if len(call.jobs) > 1:
-            self._loop.call_at(link.company.until, self._give_work, link)
+            self._loop.call_at(link.company.until, self._dispatch.offer, link)
         for job, answer in zip(call.jobs, answers, strict=True):
             job.finish(answer)
 
@@ -180,7 +178,7 @@ class Pool:
         """See `Owner`."""
         self._predictions += 1
         self._streams += call.is_streaming
-        self._give_work(link)
+        self._dispatch.offer(link)
         if cause is None:
             for job in call.jobs:
                 job.end()
@@ -189,8 +187,7 @@ class Pool:
 
     def on_lost(self, link: WorkerLink) -> None:
         """See `Owner`."""
-        if link in self._idle:
-            self._idle.remove(link)
+        self._dispatch.forget(link)
         if not self._is_closing:
             link.kill()  # nothing of it may linger, whichever way it lost its socket
         self._keep(self._bury(link))
@@ -245,8 +242,7 @@ class Pool:
                 self._fail(call, 503, cause, retry_after=1)
             else:
                 self._try_apart(call)
-        for idle in list(self._idle):
-            self._give_work(idle)
+        self._dispatch.share_out()
 
     def _try_apart(self, call: Call) -> None:
         """Its worker died of one of them. Each goes again by itself, so that its neighbours never notice."""
@@ -279,21 +275,7 @@ class Pool:
                 job.finish(error_answer(503, f"No worker could be started: {cause}", retry_after=1))
             self._on_fatal(cause, details)
 
-    def _give_work(self, link: WorkerLink) -> None:
-        """Let a worker that may have room take what waits, unless more is about to come."""
-        now = self._loop.time()
-        while self._queue and link.has_room and not link.company.is_awaited(len(self._queue), now):
-            link.run(self._queue.take(link.joins), now)
-        if link.has_room and link not in self._idle:
-            self._idle.append(link)
-        elif not link.has_room and link in self._idle:
-            self._idle.remove(link)
-
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _load(link: WorkerLink) -> int:
-    return len(link.calls)
