@@ -7,10 +7,13 @@ They fit any module, so they also stand in for what a model's own inference.py l
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
+from opt_ml.errors import RequestError
+from opt_ml.serving.warm_up import read_samples
 
 from opt_ml_pytorch.batching import predict_together
 from opt_ml_pytorch.compiling import compile_in_place
@@ -18,7 +21,8 @@ from opt_ml_pytorch.device import chosen_device
 from opt_ml_pytorch.language.chatting import chat
 from opt_ml_pytorch.language.pretrained import is_language_model, load_language_model
 from opt_ml_pytorch.loading import load_model
-from opt_ml_pytorch.predicting import predict
+from opt_ml_pytorch.memory import keep_freed_memory
+from opt_ml_pytorch.predicting import predict, prepare
 from opt_ml_pytorch.settings import read_settings
 from opt_ml_pytorch.tensors import decode_tensor, encode_prediction
 
@@ -39,13 +43,18 @@ def model_fn(model_dir: str) -> Any:
 
 
 def model_warmup_fn(model_dir: str, model: Any) -> None:
-    """Have the model compiled where that was asked for, one of a `model_fn` of the user's too.
+    """Have the model in its fastest form, one of a `model_fn` of the user's too.
 
     Raises:
-        UserError: see `compile_in_place`.
+        UserError: see `compile_in_place` and `read_samples`.
     """
+    keep_freed_memory()
+    sample = next(read_samples(Path(model_dir)), None)
     if _SETTINGS.compiler:
         compile_in_place(model, _SETTINGS)
+    elif sample is not None:
+        with suppress(RequestError, ValueError):  # a sample for an input_fn of the user's
+            prepare(model, decode_tensor(sample.body, sample.content_type), _SETTINGS.most_rows)
 
 
 def input_fn(body: bytes, content_type: str) -> Any:

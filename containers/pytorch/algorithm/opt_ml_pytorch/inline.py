@@ -20,6 +20,8 @@ from opt_ml.serving.warm_up import Sample
 from opt_ml_pytorch.batching import predict_together
 from opt_ml_pytorch.device import chosen_device
 from opt_ml_pytorch.loading import load_model
+from opt_ml_pytorch.memory import keep_freed_memory
+from opt_ml_pytorch.predicting import prepare
 from opt_ml_pytorch.settings import Settings
 from opt_ml_pytorch.tensors import decode_tensor, encode_prediction
 
@@ -46,6 +48,8 @@ def load_inline(model_dir: Path, settings: Settings, sample: Sample) -> InlineMo
     if not isinstance(row, torch.Tensor) or row.ndim < 2 or not row.shape[0]:
         return None
     model = load_model(model_dir, settings, chosen_device())
+    keep_freed_memory()
+    prepare(model, row, settings.most_rows)
     most_rows = _most_rows(model, row[:1], settings)
     if not most_rows:
         limit = f"{LONGEST * 1000:.0f} ms"

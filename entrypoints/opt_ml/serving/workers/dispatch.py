@@ -62,7 +62,9 @@ class Dispatch:
 
     def _by_load(self) -> list[WorkerLink]:
         """The workers with room: first who has the least to do, of equals who was busy last."""
-        return sorted(self._idle[::-1], key=_load)
+        links = self._idle[::-1]
+        links.sort(key=_load)
+        return links
 
 
 def _load(link: WorkerLink) -> int:
