@@ -15,7 +15,8 @@
 `predict_batch_fn` says that the handler can predict several requests at once: it gets the result of
 `input_fn` of each, and returns as many predictions in the same order. One of them may be an exception,
 which then is the answer to that request alone. Requests that arrive at once or while the worker is busy are
-joined; none is kept waiting for others to come, but for a few milliseconds after a call of several (`company`).
+joined; none is kept waiting for others to come, but for a few milliseconds after a call of several
+(`company`).
 
 Each function may take `context` as one argument more (HANDLER-05); see `serving.context`.
 
