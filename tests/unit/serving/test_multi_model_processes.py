@@ -82,8 +82,8 @@ def test_a_prediction_that_takes_too_long_gets_504_and_the_others_come_back(star
     many.load("one")
     many.load("two")
     assert many.invoke("one", "wait-for-ever").status == 504
-    assert many.invoke("two").status == 200
-    assert many.invoke("one").status == 200
+    for name in ("two", "one"):  # 503 while a new process starts, which takes as long as the machine is busy
+        eventually(lambda name=name: many.invoke(name).status == 200, f"{name} is back")
 
 
 def test_a_model_of_its_own_process_comes_back_after_that_died(one):
