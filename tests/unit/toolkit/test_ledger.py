@@ -105,6 +105,26 @@ def test_one_byte_of_a_file_makes_exactly_its_images_stale(copy, data):
     }
 
 
+def test_baked_weights_are_part_of_the_images_that_take_them_and_of_no_other(tmp_path, monkeypatch):
+    def made_of(folder):
+        monkeypatch.setenv("PRETRAINED", str(folder))
+        definition = neutral_definition(images.matrix().values())
+        return {name: inputs_of(name, definition, ROOT, {}.get) for name in images.matrix()}
+
+    for folder, content in (("a", "one"), ("b", "one"), ("c", "two")):
+        (tmp_path / folder / "google" / "electra").mkdir(parents=True)
+        (tmp_path / folder / "google" / "electra" / "config.json").write_text(content)
+    without, first, same, other = inputs(), *(made_of(tmp_path / folder) for folder in "abc")
+    assert first == same  # wherever they lie
+    taking = {name for name in without if [*input_changes(without[name], first[name])]}
+    assert taking == {name for name in without if name.startswith("autogluon-")}
+    for name in taking:
+        assert [*input_changes(first[name], other[name])] == [
+            "changed: pretrained: google/electra/config.json"
+        ]
+        assert [*input_changes(first[name], without[name])] == ["gone: pretrained: google/electra/config.json"]
+
+
 @pytest.fixture
 def ledger(tmp_path, monkeypatch):
     monkeypatch.setattr(entries, "LEDGER", tmp_path)

@@ -16,7 +16,7 @@ from toolkit.building.ledger.inputs import inputs_of
 from toolkit.building.plan import Step
 from toolkit.building.sources import Sources
 from toolkit.errors import ToolkitError
-from toolkit.machine import docker
+from toolkit.machine import docker, network
 from toolkit.machine.docker import LocalImage
 
 Condition = Literal["fresh", "stale", "not built", "unknown"]
@@ -74,8 +74,14 @@ def built_entry(image: Image) -> Entry:
 
 
 def neutral_definition(images: Iterable[Image]) -> dict[str, Any]:
-    """The bake definition of `images`, as it would be on any machine: a mirror of a base is no other base."""
-    anywhere = Surroundings(sources=Sources(registry="registry"))
+    """The bake definition of `images`, as it would be on any machine: a mirror of a base is no other base.
+
+    Weights that are to be baked in are content, wherever they lie.
+
+    Raises:
+        ToolkitError: PRETRAINED names something that is not a folder.
+    """
+    anywhere = Surroundings(weights=network.find_weights(), sources=Sources(registry="registry"))
     return make_definition([Step(image, "", True) for image in images], anywhere)
 
 

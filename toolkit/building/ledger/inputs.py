@@ -3,6 +3,7 @@
 It is made from the bake definition and the Dockerfiles themselves, so that no second list has to be kept. The
 definition is that of a machine without proxy, wheelhouse and source revision: what is installed is pinned by
 hash wherever it comes from, and a commit that touches none of an image's files leaves the image as it is.
+Weights that PRETRAINED bakes in are part of it.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ def inputs_of(
         image_digest: tells the hash of an image that a target stands on and no target makes.
 
     Returns:
-        Name to hash: `containers/ensemble/Dockerfile`, `base-slim: platform`, `image opt-ml/os:bookworm`.
+        Name to hash: `containers/ensemble/Dockerfile`, `base-slim: platform`, `image opt-ml/os:bookworm`; a
+        file outside of the checkout by its named context: `pretrained: google/electra/config.json`.
 
     Raises:
         ToolkitError: a Dockerfile cannot be read, or names a stage that is not there.
@@ -70,7 +72,7 @@ def _visit(
     for origin, paths in _reachable(stages(text, target.get("args", {})), target.get("target"), contexts):
         place = None if origin is None else contexts.get(origin)
         if origin is None:
-            found |= _files(context, paths, root)
+            found |= _files(context, paths, _folder_name(context, root, name))
         elif place is None:
             found[f"image {origin}"] = image_digest(origin) or "absent"
         elif place.startswith("target:"):
@@ -79,7 +81,7 @@ def _visit(
             reference = place.removeprefix("docker-image://")
             found[f"image {reference}"] = image_digest(reference) or "absent"
         else:
-            found |= _files(Path(place), paths, root)
+            found |= _files(Path(place), paths, _folder_name(Path(place), root, origin))
 
 
 def _settings(target: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -113,10 +115,15 @@ def _reachable(
                 yield use.origin, use.paths
 
 
-def _files(folder: Path, patterns: tuple[str, ...], root: Path) -> dict[str, str]:
-    """The files of a context that `patterns` match, by name relative to `root`."""
+def _folder_name(folder: Path, root: Path, context: str) -> str:
+    """What the names of a context's files begin with: where it lies in the checkout, else its own name."""
+    return f"{_name(folder, root)}/" if folder.is_relative_to(root) else f"{context}: "
+
+
+def _files(folder: Path, patterns: tuple[str, ...], prefix: str) -> dict[str, str]:
+    """The files of a context that `patterns` match, by their names after `prefix`."""
     return {
-        _name(folder / path, root): _hash_of(folder / path)
+        f"{prefix}{path}": _hash_of(folder / path)
         for path in _context_files(folder)
         if any(_matches(path, pattern) for pattern in patterns)
     }
