@@ -122,7 +122,9 @@ def test_baked_weights_are_part_of_the_images_that_take_them_and_of_no_other(tmp
         assert [*input_changes(first[name], other[name])] == [
             "changed: pretrained: google/electra/config.json"
         ]
-        assert [*input_changes(first[name], without[name])] == ["gone: pretrained: google/electra/config.json"]
+        assert [*input_changes(first[name], without[name])] == [
+            "gone: pretrained: google/electra/config.json"
+        ]
 
 
 @pytest.fixture

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
 from opt_ml.environment import Environment
+from opt_ml.training import stopping
 
 from opt_ml_autogluon.tasks import read_task, task_module
 
@@ -14,4 +17,8 @@ def train(environment: Environment) -> None:
         UserError: data or hyperparameters that do not fit, with the cause and the cure in one line.
         Stopped: the job was told to stop; what could be served is in the model directory (TRAIN-95).
     """
-    task_module(read_task(environment.hyperparameters), "train").train(environment)
+    started = time.monotonic()
+    task = task_module(read_task(environment.hyperparameters), "train")
+    if not task.train(environment):
+        raise stopping.Stopped
+    print(f"Done in {time.monotonic() - started:.1f} s.")

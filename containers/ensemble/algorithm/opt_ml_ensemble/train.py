@@ -35,7 +35,7 @@ from opt_ml_ensemble.models import Problem
 from opt_ml_ensemble.progress import Progress, identity
 from opt_ml_ensemble.report.page import write_report
 from opt_ml_ensemble.schema import Data, Schema
-from opt_ml_ensemble.settings import Settings, read_settings
+from opt_ml_ensemble.settings import Settings
 from opt_ml_ensemble.trainer import Outcome, train_ensemble
 
 CHANNELS = ("train", "training", "validation", "test", "model")
@@ -50,7 +50,7 @@ def train(environment: Environment) -> None:
         Stopped: the job was told to stop; what could be served is in the model directory (TRAIN-95).
     """
     started = time.monotonic()
-    settings = read_settings(environment.hyperparameters, environment.raw_hyperparameters)
+    settings = Settings.read(environment.hyperparameters, environment.raw_hyperparameters)
     if not environment.is_leader:
         # Two hosts would write one model (TRAIN-74).
         follow(environment, settings["host_timeout"], "xgboost" in settings["models"])

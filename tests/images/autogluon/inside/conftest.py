@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from opt_ml_autogluon.tabular.train import train
+from opt_ml_autogluon.train import train
 
 from tests.images import jobs
 

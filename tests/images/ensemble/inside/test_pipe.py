@@ -19,7 +19,7 @@ from opt_ml.errors import UserError
 from opt_ml.tables import blocks
 from opt_ml.tables.files import read_channel
 from opt_ml_ensemble.dataset import build_schema
-from opt_ml_ensemble.settings import read_settings
+from opt_ml_ensemble.settings import Settings
 
 CSV = b"a,b,y\n1,red,1.5\n2,blue,2.5\n"
 
@@ -168,7 +168,7 @@ def test_a_file_in_blocks_is_the_table_that_it_is_in_one_piece(tmp_path, size, e
     whole = read_channel(channel, "auto", None)
     monkeypatch.setattr(blocks, "BLOCK", size)
     rows = read_channel(channel, "auto", None)
-    schemas = [build_schema(one, read_settings({"label": "y"})) for one in (whole, rows)]
+    schemas = [build_schema(one, Settings.read({"label": "y"})) for one in (whole, rows)]
     assert schemas[0] == schemas[1]
     assert list(rows.frame.columns) == list(whole.frame.columns)
     assert [rows.where(row) for row in range(6)] == [whole.where(row) for row in range(6)]

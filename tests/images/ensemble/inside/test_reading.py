@@ -18,7 +18,7 @@ from opt_ml.tables.columns import find_label
 from opt_ml.tables.files import read_channel
 from opt_ml.tables.text import category, number
 from opt_ml_ensemble.dataset import build_schema, encode
-from opt_ml_ensemble.settings import read_settings
+from opt_ml_ensemble.settings import Settings
 
 
 def rows_of(tmp_path, label=None, header="auto", content_type=None, **files):
@@ -114,7 +114,7 @@ def test_parquet_and_csv_of_one_table_give_one_matrix(tmp_path, mixed):
         else:
             fastparquet.write(str(directory / "f.parquet"), frame)
         rows = read_channel(Channel("train", directory), "auto", None)
-        schema = build_schema(rows, read_settings({"label": "band"}))
+        schema = build_schema(rows, Settings.read({"label": "band"}))
         data = encode(rows, schema)
         matrices.append((schema, data.matrix, data.label))
     assert matrices[0][0] == matrices[1][0]
@@ -126,14 +126,14 @@ def test_every_sign_of_a_missing_value_is_one(tmp_path):
     rows = rows_of(
         tmp_path, f__csv="a,b,y\n1,x,1\nNA,NA,2\n,,3\nnull,None,4\nnan,N/A,5\n2,z,6\n1,x,7\n4,z,8\n"
     )
-    data = encode(rows, build_schema(rows, read_settings({})))
+    data = encode(rows, build_schema(rows, Settings.read({})))
     assert np.isnan(data.matrix[1:5]).all()
     assert not np.isnan(data.matrix[5:]).any()
 
 
 def test_an_infinite_number_counts_as_missing(tmp_path):
     rows = rows_of(tmp_path, f__csv="a,y\n1,1\ninf,2\n-inf,3\n1e300,4\n2,5\n")
-    data = encode(rows, build_schema(rows, read_settings({})))
+    data = encode(rows, build_schema(rows, Settings.read({})))
     assert list(np.isnan(data.matrix[:, 0])) == [False, True, True, True, False]
 
 
@@ -176,7 +176,7 @@ def test_the_label_is_named_or_the_usual_one_or_the_last_column(
 def test_the_label_tells_the_task(tmp_path, values, task, classes):
     frame = pd.DataFrame({"a": range(20), "y": values})
     rows = rows_of(tmp_path, f__csv=frame.to_csv(index=False))
-    schema = build_schema(rows, read_settings({}))
+    schema = build_schema(rows, Settings.read({}))
     assert (schema.task, schema.classes) == (task, classes)
 
 

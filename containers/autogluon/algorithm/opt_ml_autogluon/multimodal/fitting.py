@@ -6,7 +6,6 @@ import logging
 import os
 import shutil
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +21,7 @@ from opt_ml.training import stopping
 from opt_ml.training.checkpoints import Checkpoints
 from opt_ml.training.metric_lines import print_metrics
 
+from opt_ml_autogluon import fits
 from opt_ml_autogluon.multimodal.channels import Data
 from opt_ml_autogluon.multimodal.settings import Settings
 
@@ -31,19 +31,13 @@ ENOUGH_SHARED_MEMORY = 1 << 30  # bytes for processes that load images beside th
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """A fitted predictor.
+class Fitted(fits.Fitted[MultiModalPredictor]):
+    """A fitted network.
 
     Attributes:
-        predictor: in its own directory.
-        is_whole: False where the job was stopped before the last epoch.
-        seconds: that the fit took, those before an interruption included.
         epochs: the deciding metric on the validation rows, after each epoch.
     """
 
-    predictor: MultiModalPredictor
-    is_whole: bool
-    seconds: float
     epochs: list[float]
 
 
@@ -122,7 +116,7 @@ def fit(
     limit = settings["time_limit"]
     if limit is not None:
         limit = max(limit - epochs.earlier_seconds, LEAST_SECONDS)
-    try:
+    with fits.refusals(KeyError):
         predictor = MultiModalPredictor(
             label=data.label,
             problem_type=data.problem_type,
@@ -144,10 +138,6 @@ def fit(
             time_limit=limit,
             seed=settings["seed"],
         )
-    except (ValueError, AssertionError, TypeError, KeyError) as error:
-        stopping.check()
-        traceback.print_exc()
-        raise UserError(f"AutoGluon refuses this job: {_first_line(error)}") from None
     if not (directory / "model.ckpt").exists():
         stopping.check()
         raise UserError("AutoGluon made no step. Give it more time by time_limit, or more rows.")
@@ -227,7 +217,3 @@ def _begin_with_random_weights(predictor: MultiModalPredictor) -> None:
         )
 
     learner.get_model_per_run = network
-
-
-def _first_line(cause: object) -> str:
-    return next((line.strip() for line in str(cause).splitlines() if line.strip()), "no cause given")[:600]

@@ -10,21 +10,18 @@ from opt_ml.report.page import bar, row, short, sources, table, tiles, write_pag
 from opt_ml_autogluon.multimodal.channels import Data
 from opt_ml_autogluon.multimodal.evaluation import Evaluation
 from opt_ml_autogluon.multimodal.fitting import Fitted
-from opt_ml_autogluon.multimodal.progress import versions
-from opt_ml_autogluon.tabular.report import predictions
+from opt_ml_autogluon.multimodal.progress import LIBRARIES
+from opt_ml_autogluon.progress import versions
+from opt_ml_autogluon.report import lead, predictions
 
 
 def write_report(path: Path, job_name: str, data: Data, fitted: Fitted, found: Evaluation) -> None:
     """Write report.html."""
-    text = f"Job {job_name}. " if job_name else ""
-    if not fitted.is_whole:
-        text += "Stopped early. "
     epochs = len(fitted.epochs)
-    text += f"{epochs} epoch{'s' * (epochs != 1)} in {fitted.seconds:,.0f} s."
     write_page(
         path,
         f"AutoGluon for {'images' if data.columns is None else data.label} ({data.problem_type})",
-        text,
+        lead(job_name, fitted, f"{epochs} epoch{'s' * (epochs != 1)}") + ".",
         (
             tiles(_facts(data, found)),
             _epochs(fitted, found),
@@ -76,6 +73,6 @@ def _classes(data: Data) -> str:
 
 def _origin(data: Data) -> str:
     if data.rows:
-        return sources({name: rows.sources for name, rows in data.rows.items()}, versions())
-    libraries = ", ".join(f"{name} {number}" for name, number in versions().items())
+        return sources({name: rows.sources for name, rows in data.rows.items()}, versions(LIBRARIES))
+    libraries = ", ".join(f"{name} {number}" for name, number in versions(LIBRARIES).items())
     return f'<p class="muted">{escape(libraries)}</p>'

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from opt_ml.errors import UserError
-from opt_ml.training.hyperparameters import read_given
+from opt_ml.training.settings import TableSettings
 
 from opt_ml_autogluon.multimodal.hyperparameters import TABLE
 
@@ -24,18 +23,10 @@ _OVERRIDES = {
 }
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The values of a job, every default filled in.
+class Settings(TableSettings):
+    """The values of a job, every default filled in; None where AutoGluon or the data decide."""
 
-    Attributes:
-        values: name to value for every row of the table; None where AutoGluon or the data decide.
-    """
-
-    values: Mapping[str, Any]
-
-    def __getitem__(self, name: str) -> Any:
-        return self.values[name]
+    table = TABLE
 
     def overrides(self, models: list[str]) -> dict[str, Any]:
         """AutoGluon's configuration beyond the preset's.
@@ -51,28 +42,18 @@ class Settings:
             if not name.startswith("model.") or name.split(".")[1] in models
         }
 
-
-def read_settings(raw: Mapping[str, Any], texts: Mapping[str, Any] | None = None) -> Settings:
-    """Type, check and complete the hyperparameters of a job.
-
-    Args:
-        raw: name to value, as strings or JSON-decoded (TRAIN-30 to TRAIN-32).
-        texts: the same as they came, for rows of kind `text`; by default those of `raw`.
-
-    Raises:
-        UserError: an unknown name (with the nearest known), a value of the wrong type or out of range,
-            or one thing said twice under two names.
-    """
-    given = read_given(TABLE, raw, texts)
-    values = {row.name: given.get(row.name, row.default) for row in TABLE}
-    more = values["hyperparameters"]
-    if more is not None and not (isinstance(more, dict) and all("." in name for name in more)):
-        raise UserError(
-            "Hyperparameter hyperparameters must be a JSON object of AutoGluon's names, such as "
-            f'{{"optim.patience": 3}}, but is {str(more)[:100]}.'
-        )
-    columns = values["image_columns"]
-    if columns is not None:
-        listed = columns if isinstance(columns, list) else str(columns).split(",")
-        values["image_columns"] = [str(name).strip() for name in listed]
-    return Settings(values)
+    @classmethod
+    def completed(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """As with every table; AutoGluon's own names need their dots, and columns of images are a list."""
+        values = super().completed(given)
+        more = values["hyperparameters"]
+        if more is not None and not (isinstance(more, dict) and all("." in name for name in more)):
+            raise UserError(
+                "Hyperparameter hyperparameters must be a JSON object of AutoGluon's names, such as "
+                f'{{"optim.patience": 3}}, but is {str(more)[:100]}.'
+            )
+        columns = values["image_columns"]
+        if columns is not None:
+            listed = columns if isinstance(columns, list) else str(columns).split(",")
+            values["image_columns"] = [str(name).strip() for name in listed]
+        return values

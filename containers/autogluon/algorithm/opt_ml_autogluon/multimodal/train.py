@@ -6,33 +6,28 @@ The order of things: read, fit, measure, report, save.
 from __future__ import annotations
 
 import tempfile
-import time
 from pathlib import Path
 
 from opt_ml.environment import Environment
 from opt_ml.training import stopping
 from opt_ml.training.checkpoints import Checkpoints
 
-from opt_ml_autogluon.job_channels import find_channels
-from opt_ml_autogluon.multimodal.settings import read_settings
+from opt_ml_autogluon.job_channels import find_channels, fits_here
+from opt_ml_autogluon.multimodal.settings import Settings
 from opt_ml_autogluon.pretrained import CHANNEL, offered
 
 
-def train(environment: Environment) -> None:
-    """Run a training job of task=image, text or multimodal.
+def train(environment: Environment) -> bool:
+    """Fit and write the model; False where the job was stopped, and what could be served is written.
 
     Raises:
-        UserError: data or hyperparameters that do not fit, with the cause and the cure in one line.
-        Stopped: the job was told to stop; what could be served is in the model directory (TRAIN-95).
+        UserError, Stopped: see `opt_ml_autogluon.train.train`.
     """
-    started = time.monotonic()
-    settings = read_settings(environment.hyperparameters, environment.raw_hyperparameters)
+    settings = Settings.read(environment.hyperparameters, environment.raw_hyperparameters)
     content = "a folder of images for each class" if settings["task"] == "image" else "CSV or Parquet files"
     found = find_channels(environment, content, (CHANNEL,))
-    if not environment.is_leader:
-        # One host fits, with all of its GPUs; two would write one model (TRAIN-74).
-        print("AutoGluon trains on one host; this one has nothing to do.", flush=True)
-        return
+    if not fits_here(environment):
+        return True
     with offered(found.get(CHANNEL)) as weights:
         print("Loading AutoGluon.", flush=True)
         from opt_ml_autogluon.vision import make_importable, refuse_truncated
@@ -49,6 +44,4 @@ def train(environment: Environment) -> None:
             fitted = fitting.fit(data, settings, network, Path(scratch) / "predictor", checkpoints)
             evaluated = evaluation.evaluate(fitted, data)
             writing.write(environment, settings, data, fitted, evaluated)
-    if not fitted.is_whole:
-        raise stopping.Stopped
-    print(f"Done in {time.monotonic() - started:.1f} s.")
+    return fitted.is_whole

@@ -9,15 +9,16 @@ from typing import Any
 
 from autogluon.multimodal import MultiModalPredictor
 from opt_ml.environment import Environment
-from opt_ml.training.staging import staged_model
 
-from opt_ml_autogluon.model_json import DESCRIPTION, FORMAT, write_json
+from opt_ml_autogluon.model_json import DESCRIPTION, write_json
 from opt_ml_autogluon.multimodal.channels import Data
 from opt_ml_autogluon.multimodal.evaluation import Evaluation
 from opt_ml_autogluon.multimodal.fitting import Fitted
-from opt_ml_autogluon.multimodal.progress import versions
+from opt_ml_autogluon.multimodal.progress import LIBRARIES
 from opt_ml_autogluon.multimodal.report import write_report
 from opt_ml_autogluon.multimodal.settings import Settings
+from opt_ml_autogluon.progress import versions
+from opt_ml_autogluon.writing import description, model_directory
 
 # Files about the model, in the model directory and in output/data (TRAIN-73).
 REPORTS = ("FitSummary.json", "metrics.json", "report.html")
@@ -29,20 +30,16 @@ def write(
     environment: Environment, settings: Settings, data: Data, fitted: Fitted, found: Evaluation
 ) -> None:
     """Write all of it, or nothing."""
-    with staged_model(environment.model_dir) as staging:
+    with model_directory(environment, REPORTS, f"for {data.label}") as staging:
         shutil.copytree(
             fitted.predictor.path, staging, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*_LEFT_OUT)
         )
-        write_json(staging / DESCRIPTION, _description(environment, settings, data, fitted))
+        libraries = versions(LIBRARIES)
+        described = description(environment, settings, data.rows, fitted, libraries, **_facts(data))
+        write_json(staging / DESCRIPTION, described)
         write_json(staging / "metrics.json", found.metrics)
         write_json(staging / "FitSummary.json", _fit_summary(fitted.predictor))
         write_report(staging / "report.html", environment.job_name, data, fitted, found)
-        target = environment.output_data_dir
-        target.mkdir(parents=True, exist_ok=True)
-        for name in REPORTS:
-            shutil.copyfile(staging / name, target / name)
-        size = sum(path.stat().st_size for path in staging.rglob("*") if path.is_file()) / 1e6
-    print(f"Model of {size:.1f} MB in {environment.model_dir}, report.html beside it.")
 
 
 def _fit_summary(predictor: MultiModalPredictor) -> dict[str, Any]:
@@ -51,27 +48,14 @@ def _fit_summary(predictor: MultiModalPredictor) -> dict[str, Any]:
         return dict(predictor.fit_summary(verbosity=0))
 
 
-def _description(environment: Environment, settings: Settings, data: Data, fitted: Fitted) -> dict[str, Any]:
+def _facts(data: Data) -> dict[str, Any]:
+    """What the handler has to know."""
     labels = data.frames["train"][data.label]
-    classes = [] if data.problem_type == "regression" else sorted(labels.unique().tolist(), key=str)
     return {
-        "format": FORMAT,
-        "task": settings["task"],
         "problem_type": data.problem_type,
         "label": data.label,
-        "classes": classes,
+        "classes": [] if data.problem_type == "regression" else sorted(labels.unique().tolist(), key=str),
         "columns": None if data.columns is None else data.columns.to_json(),
         "kinds": dict(data.kinds),
-        "hyperparameters": {name: value for name, value in settings.values.items() if value is not None},
-        "channels": {
-            name: [
-                {"file": source.path.name, "rows": source.rows, "sha256": source.sha256}
-                for source in rows.sources
-            ]
-            for name, rows in data.rows.items()
-        },
         "rows": {name: len(frame) for name, frame in data.frames.items()},
-        "versions": versions(),
-        "job": environment.job_name,
-        "stopped": not fitted.is_whole,
     }

@@ -5,9 +5,6 @@ from __future__ import annotations
 import sys
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ from autogluon.tabular.configs.presets_configs import tabular_presets_dict
 from opt_ml.errors import UserError
 from opt_ml.training import stopping
 
+from opt_ml_autogluon import fits
 from opt_ml_autogluon.tabular.channels import Tables
 from opt_ml_autogluon.tabular.progress import Progress
 from opt_ml_autogluon.tabular.settings import Settings
@@ -24,19 +22,7 @@ LEAST_SECONDS = 10.0  # for the ensemble of a job that goes on when its time is 
 ENSEMBLE_SECONDS = 30.0  # of the 120 that a stopped job has
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """A predictor with at least one model.
-
-    Attributes:
-        predictor: in its own directory, with everything that AutoGluon keeps.
-        is_whole: False where the job was stopped before all models were fitted.
-        seconds: that the fit took, those before an interruption included.
-    """
-
-    predictor: TabularPredictor
-    is_whole: bool
-    seconds: float
+Fitted = fits.Fitted[TabularPredictor]
 
 
 def fit(tables: Tables, settings: Settings, directory: Path, progress: Progress) -> Fitted:
@@ -72,7 +58,7 @@ def _predictor(tables: Tables, settings: Settings, directory: Path) -> TabularPr
     if tables.problem_type == "quantile" and settings["quantile_levels"]:
         levels = settings["quantile_levels"]
         more["quantile_levels"] = sorted(levels if isinstance(levels, list) else [levels])
-    with _refusals():
+    with fits.refusals():
         return TabularPredictor(
             label=columns.label,
             problem_type=tables.problem_type,
@@ -100,7 +86,7 @@ def _fit(predictor: TabularPredictor, tables: Tables, settings: Settings, progre
         if stopping.requested():
             raise stopping.Stopped from None
         if "Not enough time left" in str(error):  # what AutoGluon says before the first model
-            raise UserError(_none_fitted(settings)) from None
+            raise fits.no_model(settings["time_limit"]) from None
         if progress.fits_begun:
             raise _no_model(predictor, settings, error) from error
         if "already fit" in str(error):  # what AutoGluon says after a failure in the trial of stacking
@@ -108,8 +94,7 @@ def _fit(predictor: TabularPredictor, tables: Tables, settings: Settings, progre
                 "AutoGluon could fit no model in the quarter of time_limit in which it tries stacking out. "
                 "Give it more time, or set dynamic_stacking to false."
             ) from None
-        traceback.print_exc()
-        raise UserError(f"AutoGluon refuses this job: {_first_line(error)}") from None
+        raise fits.refusal(error) from None
 
 
 def _callbacks_of(presets: list[str]) -> list[Any]:
@@ -143,7 +128,9 @@ def _rescued(directory: Path) -> TabularPredictor:
         predictor = TabularPredictor.load(str(directory))
         models = predictor.model_names(can_infer=True)
     except Exception as error:
-        print(f"While stopping: {type(error).__name__}: {_first_line(error)}", file=sys.stderr, flush=True)
+        print(
+            f"While stopping: {type(error).__name__}: {fits.first_line(error)}", file=sys.stderr, flush=True
+        )
         raise stopping.Stopped from None
     if not models:
         raise stopping.Stopped
@@ -162,33 +149,15 @@ def _add_ensemble(predictor: TabularPredictor) -> None:
         traceback.print_exc()  # the best single model will do
 
 
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """AutoGluon's complaint about an argument is the user's to see, in one line."""
-    try:
-        yield
-    except (ValueError, AssertionError, TypeError) as error:
-        traceback.print_exc()
-        raise UserError(f"AutoGluon refuses this job: {_first_line(error)}") from None
-
-
 def _no_model(predictor: TabularPredictor, settings: Settings, error: Exception) -> Exception:
     """What to say of a fit that failed on its way: the models' own errors, or the bug as it is."""
     if not isinstance(error, RuntimeError) or "No models were trained" not in str(error):
         return error
     try:
         failures = predictor.model_failures()
-        causes = [f"{row.model}: {row.exc_type}: {_first_line(row.exc_str)}" for row in failures.itertuples()]
+        causes = [
+            f"{row.model}: {row.exc_type}: {fits.first_line(row.exc_str)}" for row in failures.itertuples()
+        ]
     except Exception:
         causes = []
-    return UserError(f"{_none_fitted(settings)} {'; '.join(causes)}".strip())
-
-
-def _none_fitted(settings: Settings) -> str:
-    limit = settings["time_limit"]
-    cure = f"Give it more than time_limit {limit:g} s." if limit else "See the job's log."
-    return f"AutoGluon could fit no model. {cure}"
-
-
-def _first_line(cause: object) -> str:
-    return next((line.strip() for line in str(cause).splitlines() if line.strip()), "no cause given")[:600]
+    return fits.no_model(settings["time_limit"], causes)

@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from opt_ml.report import charts
-from opt_ml.report.page import bar, confusion, figures, row, short, sources, table, tiles, write_page
+from opt_ml.report.page import bar, figures, row, short, sources, table, tiles, write_page
 
+from opt_ml_autogluon.progress import versions
+from opt_ml_autogluon.report import lead, predictions, scores
 from opt_ml_autogluon.tabular.channels import Tables
-from opt_ml_autogluon.tabular.evaluation import Evaluation, HeldOut
+from opt_ml_autogluon.tabular.evaluation import Evaluation
 from opt_ml_autogluon.tabular.fitting import Fitted
-from opt_ml_autogluon.tabular.progress import versions
+from opt_ml_autogluon.tabular.progress import LIBRARIES
 
 MOST_FEATURES = 15
-MOST_CLASSES = 12
-_SOURCES = {
-    "test": "the test channel",
-    "validation": "the validation channel",
-    "split": "rows held out of the train channel",
-    "out-of-fold": "out-of-fold predictions for the train channel",
-}
 
 
 def write_report(path: Path, job_name: str, tables: Tables, fitted: Fitted, found: Evaluation) -> None:
     """Write report.html."""
     metrics = found.metrics
-    text = f"Job {job_name}. " if job_name else ""
-    if not fitted.is_whole:
-        text += "Stopped early. "
-    text += f"{len(found.leaderboard)} models in {fitted.seconds:,.0f} s; {metrics['model']} is served."
-    versions_and_files = sources({name: rows.sources for name, rows in tables.rows.items()}, versions())
+    fits = lead(job_name, fitted, f"{len(found.leaderboard)} models")
+    text = f"{fits}; {metrics['model']} is served."
+    files = {name: rows.sources for name, rows in tables.rows.items()}
     write_page(
         path,
         f"AutoGluon for {tables.columns.label} ({tables.problem_type})",
@@ -41,7 +33,7 @@ def write_report(path: Path, job_name: str, tables: Tables, fitted: Fitted, foun
             _leaderboard(tables, found),
             predictions(found.held_out),
             _importance(found),
-            versions_and_files,
+            sources(files, versions(LIBRARIES)),
         ),
     )
 
@@ -54,13 +46,7 @@ def write_summary(path: Path, tables: Tables, found: Evaluation) -> None:
 
 
 def _facts(tables: Tables, found: Evaluation) -> list[tuple[str, str]]:
-    metrics = found.metrics
-    metric = metrics["metric"]
-    facts = [
-        (f"{part} {metric}", short(metrics[part][metric]))
-        for part in ("validation", "test")
-        if metric in metrics.get(part, {})
-    ]
+    facts = scores(found.metrics)
     facts.append(("train rows", f"{len(tables.frames['train']):,}"))
     facts.append(("columns", str(len(tables.columns.features))))
     return facts
@@ -103,37 +89,6 @@ def _milliseconds(model: dict[str, Any], part: str, tables: Tables, found: Evalu
     validation_rows = found.metrics.get("validation_rows", {}).get("rows", 0)
     rows = len(tables.frames["test"]) if part == "test" else validation_rows
     return None if seconds is None or not rows else 1e6 * float(seconds) / rows
-
-
-def predictions(rows: HeldOut | None) -> str:
-    """Confusion and ROC of classes, or residuals of numbers; nothing for quantiles."""
-    if rows is None or (rows.predicted is None and rows.probabilities is None):
-        return ""
-    plots = _of_classes(rows) if rows.probabilities is not None else _of_numbers(rows)
-    heading = f"Predictions for {_SOURCES[rows.source]}"
-    return f"<h2>{heading}</h2>{figures(plots)}"
-
-
-def _of_numbers(rows: HeldOut) -> list[tuple[str, str]]:
-    truth, predicted = rows.truth.to_numpy(dtype=float), rows.predicted.to_numpy(dtype=float)  # type: ignore[union-attr]
-    return [
-        ("Predicted against true", charts.predicted_against_true(truth, predicted)),
-        ("Residuals", charts.residuals(truth, predicted)),
-    ]
-
-
-def _of_classes(rows: HeldOut) -> list[tuple[str, str]]:
-    if rows.probabilities is None or rows.predicted is None:
-        raise AssertionError("only of a classification")
-    classes: Sequence[Any] = list(rows.probabilities.columns)
-    codes = {name: code for code, name in enumerate(classes)}
-    truth = rows.truth.map(codes).to_numpy()
-    heading = f"ROC of {classes[1]!r}" if len(classes) == 2 else "ROC, each class against the rest"
-    plots = [(heading, charts.roc(classes, truth, rows.probabilities.to_numpy()))]
-    if len(classes) <= MOST_CLASSES:
-        chosen = rows.predicted.map(codes).to_numpy()
-        plots.append(("Confusion matrix, in rows", confusion(classes, truth, chosen)))
-    return plots
 
 
 def _importance(found: Evaluation) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
 from opt_ml.errors import UserError
 from opt_ml.nearest import nearest
-from opt_ml.training.hyperparameters import read_given
+from opt_ml.training.settings import TableSettings
 
 from opt_ml_autogluon.tabular.hyperparameters import CONFIGURATIONS, MODEL_TYPES, PRESET_ALIASES, TABLE
 
@@ -35,18 +34,10 @@ _FIT_ARGUMENTS = (
 _LIBRARIES = {"FASTAI": "fastai"}
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The values of a job, every default filled in.
+class Settings(TableSettings):
+    """The values of a job, every default filled in; None where AutoGluon decides."""
 
-    Attributes:
-        values: name to value for every row of the table; None where AutoGluon decides.
-    """
-
-    values: Mapping[str, Any]
-
-    def __getitem__(self, name: str) -> Any:
-        return self.values[name]
+    table = TABLE
 
     @property
     def fit_arguments(self) -> dict[str, Any]:
@@ -62,23 +53,13 @@ class Settings:
         given["excluded_model_types"] = [*(self["excluded_model_types"] or ()), *_missing_models()]
         return given
 
-
-def read_settings(raw: Mapping[str, Any], texts: Mapping[str, Any] | None = None) -> Settings:
-    """Type, check and complete the hyperparameters of a job.
-
-    Args:
-        raw: name to value, as strings or JSON-decoded (TRAIN-30 to TRAIN-32).
-        texts: the same as they came, for rows of kind `text`; by default those of `raw`.
-
-    Raises:
-        UserError: an unknown name (with the nearest known), a value of the wrong type or out of range,
-            or one thing said twice under two names.
-    """
-    given = read_given(TABLE, raw, texts)
-    settings = Settings({row.name: given.get(row.name, row.default) for row in TABLE})
-    _check_models(settings["hyperparameters"])
-    _check_quantiles(settings)
-    return settings
+    @classmethod
+    def completed(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """As with every table; models and quantiles that AutoGluon would not take are refused."""
+        values = super().completed(given)
+        _check_models(values["hyperparameters"])
+        _check_quantiles(values)
+        return values
 
 
 def _check_models(models: Any) -> None:
@@ -110,8 +91,8 @@ def _check_models(models: Any) -> None:
                 )
 
 
-def _check_quantiles(settings: Settings) -> None:
-    levels, problem_type = settings["quantile_levels"], settings["problem_type"]
+def _check_quantiles(values: Mapping[str, Any]) -> None:
+    levels, problem_type = values["quantile_levels"], values["problem_type"]
     if levels is None:
         return
     if problem_type != "quantile":

@@ -4,41 +4,26 @@ from __future__ import annotations
 
 import logging
 import time
-import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from autogluon.timeseries import TimeSeriesPredictor
 from autogluon.timeseries.trainer import TimeSeriesTrainer
-from opt_ml.errors import UserError
 from opt_ml.training import stopping
 from opt_ml.training.metric_lines import print_metrics
 
+from opt_ml_autogluon import fits
+from opt_ml_autogluon.progress import ModelCheckpoints
 from opt_ml_autogluon.timeseries.channels import Data
-from opt_ml_autogluon.timeseries.progress import Progress
 from opt_ml_autogluon.timeseries.settings import Settings
 
-
-@dataclass(frozen=True)
-class Fitted:
-    """A predictor with at least one model.
-
-    Attributes:
-        predictor: in its own directory, with everything that AutoGluon keeps.
-        is_whole: False where the job was stopped before all models were fitted.
-        seconds: that the fit took, those before an interruption included.
-    """
-
-    predictor: TimeSeriesPredictor
-    is_whole: bool
-    seconds: float
+Fitted = fits.Fitted[TimeSeriesPredictor]
 
 
 def fit(
-    data: Data, settings: Settings, models: Mapping[str, Any], directory: Path, progress: Progress
+    data: Data, settings: Settings, models: Mapping[str, Any], directory: Path, progress: ModelCheckpoints
 ) -> Fitted:
     """Fit AutoGluon's models in `directory`, an empty one.
 
@@ -64,7 +49,7 @@ def fit(
             arguments[name] = list(settings[name]) if isinstance(settings[name], tuple) else settings[name]
     if settings["time_limit"] is not None:
         arguments["time_limit"] = max(settings["time_limit"] - progress.earlier_seconds, 1.0)
-    with _refusals():
+    with fits.refusals():
         predictor = TimeSeriesPredictor(
             target=data.columns.target,
             known_covariates_names=list(data.columns.known),
@@ -76,7 +61,7 @@ def fit(
             verbosity=settings["verbosity"],
             log_to_file=False,
         )
-    with _refusals(), _noted() as failures, _each_model(progress):
+    with fits.refusals(), _noted() as failures, _each_model(progress):
         predictor.fit(
             data.series["train"],
             refit_full=settings["refit_full"],
@@ -85,12 +70,12 @@ def fit(
         )
     if not predictor.model_names():
         stopping.check()
-        raise UserError(_no_model(settings, failures.causes))
+        raise fits.no_model(None if failures.causes else settings["time_limit"], failures.causes)
     return Fitted(predictor, not stopping.requested(), progress.earlier_seconds + time.monotonic() - started)
 
 
 @contextmanager
-def _each_model(progress: Progress) -> Iterator[None]:
+def _each_model(progress: ModelCheckpoints) -> Iterator[None]:
     """Where AutoGluon fits a model: taken from a checkpoint, stopped by a signal, told in the log.
 
     Its trainer for series has no callbacks. What is left of the fit when a signal has come is the ensemble of
@@ -135,7 +120,7 @@ class _Failures(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage().strip()
         if text.startswith("Traceback"):
-            self.causes.append(text.splitlines()[-1][:600])
+            self.causes.append(text.splitlines()[-1][: fits.LONGEST_CAUSE])
 
 
 @contextmanager
@@ -146,24 +131,3 @@ def _noted() -> Iterator[_Failures]:
         yield failures
     finally:
         logger.removeHandler(failures)
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """AutoGluon's complaint about an argument or the data is the user's to see, in one line."""
-    try:
-        yield
-    except (ValueError, AssertionError, TypeError) as error:
-        stopping.check()
-        traceback.print_exc()
-        raise UserError(f"AutoGluon refuses this job: {_first_line(error)}") from None
-
-
-def _no_model(settings: Settings, causes: list[str]) -> str:
-    limit = settings["time_limit"]
-    cure = f"Give it more than time_limit {limit:g} s." if limit and not causes else "See the job's log."
-    return f"AutoGluon could fit no model. {cure} {'; '.join(dict.fromkeys(causes))}".strip()
-
-
-def _first_line(cause: object) -> str:
-    return next((line.strip() for line in str(cause).splitlines() if line.strip()), "no cause given")[:600]

@@ -1,96 +1,17 @@
-"""Checkpoints of the models of series, that an interrupted job goes on from.
-
-A checkpoint is what AutoGluon itself writes of one model, in AutoGluon's own format, which is pickle: it is
-as trustworthy as the job's own bucket, where it comes from, and so is every model that AutoGluon loads.
-"""
+"""What a fit of series depends on: checkpoints serve a job of the same of all this only."""
 
 from __future__ import annotations
 
-import re
-import time
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
-from opt_ml.training.checkpoints import Checkpoints
-
+from opt_ml_autogluon import progress
 from opt_ml_autogluon.timeseries.channels import Data
 from opt_ml_autogluon.timeseries.settings import Settings
 
 LIBRARIES = ("autogluon.timeseries", "gluonts", "lightgbm", "mlforecast", "statsforecast", "torch")
-# These change how long a job lasts, and what it writes beside the model, but not what comes out.
-_WITHOUT_EFFECT = frozenset({"verbosity", "save_space", "time_limit"})
-
-
-def versions() -> dict[str, str]:
-    """The libraries that a model depends on."""
-    return {name: version(name) for name in LIBRARIES}
 
 
 def identity(settings: Settings, data: Data) -> dict[str, Any]:
-    """What the models of a job depend on, in parts that a person can name."""
-    values = {
-        name: value
-        for name, value in settings.values.items()
-        if value is not None and name not in _WITHOUT_EFFECT
-    }
-    files = {
-        name: [source.sha256 for source in rows.sources] for name, rows in data.rows.items() if name != "test"
-    }
-    return {
-        "hyperparameters": values,
-        "columns": data.columns.to_json(),
-        "data": files,
-        "versions": versions(),
-    }
-
-
-class Progress:
-    """What is fitted already.
-
-    Args:
-        checkpoints: None for a job that keeps none.
-
-    Attributes:
-        earlier_seconds: that the fits before an interruption took.
-    """
-
-    def __init__(self, checkpoints: Checkpoints | None) -> None:
-        self._checkpoints = checkpoints
-        self._started = time.monotonic()
-        found = checkpoints.load("seconds") if checkpoints else None
-        self.earlier_seconds = float(found.facts["seconds"]) if found else 0.0
-        if found:
-            print(f"Goes on after {self.earlier_seconds:.0f} s of fitting, from its checkpoints.", flush=True)
-
-    def restored(self, model: Any) -> Any | None:
-        """The model of that name as an earlier run of the job fitted it, or None."""
-        found = self._checkpoints.load(_key(model.name)) if self._checkpoints else None
-        if found is None:
-            return None
-        directory = Path(model.path)
-        for name, content in found.files.items():
-            path = directory / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        print(f"{model.name}: from its checkpoint.", flush=True)
-        return type(model).load(path=str(directory))
-
-    def keep(self, trainer: Any, name: str) -> None:
-        """Write a checkpoint of a model that was fitted now."""
-        if self._checkpoints is None:
-            return
-        directory = Path(trainer.path) / trainer.get_model_attribute(name, "path")
-        files = {
-            str(path.relative_to(directory)): path.read_bytes()
-            for path in sorted(directory.rglob("*"))
-            if path.is_file()
-        }
-        self._checkpoints.save(_key(name), {"model": name}, files)
-        spent = self.earlier_seconds + time.monotonic() - self._started
-        self._checkpoints.save("seconds", {"seconds": spent})
-
-
-def _key(name: str) -> str:
-    """A model's name as that of a checkpoint."""
-    return "model-" + re.sub(r"[^A-Za-z0-9_-]", "-", name)
+    """In parts that a person can name."""
+    files = progress.contents(data.rows)
+    return progress.identity(settings, LIBRARIES, columns=data.columns.to_json(), data=files)

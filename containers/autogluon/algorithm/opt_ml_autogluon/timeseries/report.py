@@ -9,19 +9,19 @@ from typing import Any
 from opt_ml.report import charts
 from opt_ml.report.page import bar, figures, row, short, sources, table, tiles, write_page
 
+from opt_ml_autogluon.progress import versions
+from opt_ml_autogluon.report import lead, scores
 from opt_ml_autogluon.timeseries.channels import Data
 from opt_ml_autogluon.timeseries.evaluation import Evaluation, Shown
 from opt_ml_autogluon.timeseries.fitting import Fitted
-from opt_ml_autogluon.timeseries.progress import versions
+from opt_ml_autogluon.timeseries.progress import LIBRARIES
 
 
 def write_report(path: Path, job_name: str, data: Data, fitted: Fitted, found: Evaluation) -> None:
     """Write report.html."""
     metrics = found.metrics
-    text = f"Job {job_name}. " if job_name else ""
-    if not fitted.is_whole:
-        text += "Stopped early. "
-    text += f"{len(found.leaderboard)} models in {fitted.seconds:,.0f} s; {metrics['model']} is served."
+    fits = lead(job_name, fitted, f"{len(found.leaderboard)} models")
+    text = f"{fits}; {metrics['model']} is served."
     steps = metrics["prediction_length"]
     write_page(
         path,
@@ -31,19 +31,13 @@ def write_report(path: Path, job_name: str, data: Data, fitted: Fitted, found: E
             tiles(_facts(data, found)),
             _leaderboard(metrics),
             _forecasts(found.shown, "test" if "test" in data.series else "train"),
-            sources({name: rows.sources for name, rows in data.rows.items()}, versions()),
+            sources({name: rows.sources for name, rows in data.rows.items()}, versions(LIBRARIES)),
         ),
     )
 
 
 def _facts(data: Data, found: Evaluation) -> list[tuple[str, str]]:
-    metrics = found.metrics
-    metric = metrics["metric"]
-    facts = [
-        (f"{part} {metric}", short(metrics[part][metric]))
-        for part in ("validation", "test")
-        if metric in metrics.get(part, {})
-    ]
+    facts = scores(found.metrics)
     facts.append(("series", f"{data.series['train'].num_items:,}"))
     facts.append(("frequency", data.freq))
     return facts

@@ -3,53 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from opt_ml.errors import UserError
 from opt_ml.nearest import nearest
-from opt_ml.training.hyperparameters import read_given
+from opt_ml.training.settings import TableSettings
 
 from opt_ml_autogluon.timeseries.hyperparameters import CONFIGURATIONS, MODEL_TYPES, PRESET_ALIASES, TABLE
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The values of a job, every default filled in.
+class Settings(TableSettings):
+    """The values of a job, every default filled in; None where AutoGluon or the data decide."""
 
-    Attributes:
-        values: name to value for every row of the table; None where AutoGluon or the data decide.
-    """
-
-    values: Mapping[str, Any]
-
-    def __getitem__(self, name: str) -> Any:
-        return self.values[name]
+    table = TABLE
 
     @property
     def preset(self) -> str:
         """The preset by AutoGluon's own name."""
         return PRESET_ALIASES.get(self["presets"], str(self["presets"]))
 
-
-def read_settings(raw: Mapping[str, Any], texts: Mapping[str, Any] | None = None) -> Settings:
-    """Type, check and complete the hyperparameters of a job.
-
-    Args:
-        raw: name to value, as strings or JSON-decoded (TRAIN-30 to TRAIN-32).
-        texts: the same as they came, for rows of kind `text`; by default those of `raw`.
-
-    Raises:
-        UserError: an unknown name (with the nearest known), a value of the wrong type or out of range,
-            or one thing said twice under two names.
-    """
-    given = read_given(TABLE, raw, texts)
-    values = {row.name: given.get(row.name, row.default) for row in TABLE}
-    for name in ("known_covariates", "static_features"):
-        values[name] = _names(name, values[name])
-    values["quantile_levels"] = _levels(values["quantile_levels"])
-    _check_models(values["hyperparameters"])
-    return Settings(values)
+    @classmethod
+    def completed(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """As with every table; names and levels as tuples, and models that AutoGluon lacks are refused."""
+        values = super().completed(given)
+        for name in ("known_covariates", "static_features"):
+            values[name] = _names(name, values[name])
+        values["quantile_levels"] = _levels(values["quantile_levels"])
+        _check_models(values["hyperparameters"])
+        return values
 
 
 def _names(name: str, value: Any) -> tuple[str, ...]:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 from autogluon.timeseries import TimeSeriesPredictor
 from opt_ml.environment import Environment
-from opt_ml.training.staging import staged_model
 
-from opt_ml_autogluon.model_json import DESCRIPTION, FORMAT, write_json
+from opt_ml_autogluon.model_json import DESCRIPTION, write_json
 from opt_ml_autogluon.pretrained import Weights
+from opt_ml_autogluon.progress import versions
 from opt_ml_autogluon.timeseries.channels import Data
 from opt_ml_autogluon.timeseries.evaluation import Evaluation
 from opt_ml_autogluon.timeseries.fitting import Fitted
 from opt_ml_autogluon.timeseries.models import weights_of
-from opt_ml_autogluon.timeseries.progress import versions
+from opt_ml_autogluon.timeseries.progress import LIBRARIES
 from opt_ml_autogluon.timeseries.report import write_report
 from opt_ml_autogluon.timeseries.settings import Settings
+from opt_ml_autogluon.writing import description, model_directory
 
 # Files about the model, in the model directory and in output/data (TRAIN-73).
 REPORTS = ("Leaderboard.csv", "metrics.json", "report.html")
@@ -33,21 +33,20 @@ def write(
     weights: Weights,
 ) -> None:
     """Write all of it, or nothing."""
-    with staged_model(environment.model_dir) as staging:
+    with model_directory(environment, REPORTS, found.metrics["model"]) as staging:
         used = _save_predictor(fitted.predictor, staging, settings["save_space"])
         weights.keep([name for name in used if name in weights], staging)
-        write_json(staging / DESCRIPTION, _description(environment, settings, data, fitted))
+        facts = {
+            "columns": data.columns.to_json(),
+            "freq": data.freq,
+            "fill_gaps": settings["fill_gaps"],
+            "prediction_length": settings["prediction_length"],
+        }
+        described = description(environment, settings, data.rows, fitted, versions(LIBRARIES), **facts)
+        write_json(staging / DESCRIPTION, described)
         write_json(staging / "metrics.json", found.metrics)
         found.leaderboard.to_csv(staging / "Leaderboard.csv", index=False)
         write_report(staging / "report.html", environment.job_name, data, fitted, found)
-        target = environment.output_data_dir
-        target.mkdir(parents=True, exist_ok=True)
-        for name in REPORTS:
-            shutil.copyfile(staging / name, target / name)
-        size = sum(path.stat().st_size for path in staging.rglob("*") if path.is_file()) / 1e6
-    print(
-        f"Model {found.metrics['model']} ({size:.1f} MB) in {environment.model_dir}, report.html beside it."
-    )
 
 
 def _save_predictor(predictor: TimeSeriesPredictor, target: Path, save_space: bool) -> list[str]:
@@ -79,25 +78,3 @@ def _save_predictor(predictor: TimeSeriesPredictor, target: Path, save_space: bo
     cloned.model_graph.remove_nodes_from([name for name in cloned.get_model_names() if name not in kept])
     cloned.save()
     return weights_of(clone)
-
-
-def _description(environment: Environment, settings: Settings, data: Data, fitted: Fitted) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "task": settings["task"],
-        "columns": data.columns.to_json(),
-        "freq": data.freq,
-        "fill_gaps": settings["fill_gaps"],
-        "prediction_length": settings["prediction_length"],
-        "hyperparameters": {name: value for name, value in settings.values.items() if value is not None},
-        "channels": {
-            name: [
-                {"file": source.path.name, "rows": source.rows, "sha256": source.sha256}
-                for source in rows.sources
-            ]
-            for name, rows in data.rows.items()
-        },
-        "versions": versions(),
-        "job": environment.job_name,
-        "stopped": not fitted.is_whole,
-    }
