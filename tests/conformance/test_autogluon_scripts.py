@@ -35,6 +35,7 @@ def test_transform_fn_may_return_text_or_bytes_with_their_type(
         ("text/csv", "str"),
         ("application/json", "str"),
         ("application/jsonl", "str"),
+        ("application/x-autogluon", "str"),
         ("application/x-parquet", "bytes"),
     ],
 )

@@ -24,6 +24,7 @@ from opt_ml.serving.streams import Parts, Stream, encoder, is_raw, is_stream, ty
 from opt_ml.serving.warm_up import check_answer, read_samples
 
 _WILDCARD = "*/*"
+_AUTOGLUON = "application/x-autogluon"  # AG-06
 
 
 class Request(NamedTuple):
@@ -290,4 +291,5 @@ def _receive(function: Function, body: bytes, content_type: str | None) -> tuple
 
 
 def _is_text(name: str) -> bool:
-    return name.startswith("text/") or name == JSON or name in JSON_LINES or name.endswith("+json")
+    known = name in (JSON, *JSON_LINES, _AUTOGLUON)
+    return known or name.startswith("text/") or name.endswith("+json")
