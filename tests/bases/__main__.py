@@ -2,6 +2,7 @@
 
 The stand-in has what the real Deep Learning Container brings and the image's lock asks for, at the same
 versions, and what the image leaves to the container (PyTorch, say); all of it has to be there for its Python.
+What the stand-in brings must not be installed again.
 The image is then tested as any other: `pytest tests/conformance --image IMAGE`.
 """
 
@@ -9,10 +10,11 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 import tempfile
 from pathlib import Path
 
-from tests.bases.stand_in import stand_in
+from tests.bases.stand_in import MARK, docker, stand_in
 from tests.registry import registry
 from toolkit.building import builder, images, locks
 from toolkit.building.images import ROOT, Image
@@ -48,6 +50,17 @@ def main(name: str, python: Path | None) -> None:
         steps = make_plan([name], images.matrix())
         for one in builder.execute(steps, builder.look_around(Sources(registry=address))):
             print(f"Built {one.image} ({one.size_mb:.0f} MB)")
+    below, above = (_marked(reference) for reference in (base.reference, image.reference))
+    print(f"Of {len(below)} packages that the base brings, {len(below & above)} are as it brings them.")
+    if again := sorted(below - above):
+        sys.exit(f"Installed again: {', '.join(again)}.")
+
+
+def _marked(reference: str) -> set[str]:
+    """The packages of an image that have the stand-in's mark: pip has not written them again."""
+    search = f"grep -l '^{MARK}$' /opt/venv/lib/python3*/site-packages/*/__init__.py"
+    said = docker("run", "--rm", "--network", "none", reference, "bash", "-c", search)
+    return {Path(line).parent.name for line in said.splitlines()}
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from toolkit.building import images
 from toolkit.building.sources import Sources
 from toolkit.namespace import LOCAL_NAMESPACE
 
+MARK = "# of the base"  # the last line of the packages that it brings
 LOCAL = f"{LOCAL_NAMESPACE}/dlc-stand-in:latest"
 
 
