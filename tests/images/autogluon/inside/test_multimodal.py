@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -14,13 +12,11 @@ import pytest
 from opt_ml.errors import RequestError, UserError
 from opt_ml.training import stopping
 from opt_ml_autogluon.multimodal import handler
-from opt_ml_autogluon.train import train
 from opt_ml_autogluon.vision import make_importable
-from PIL import Image
 
-from tests.images import jobs
+from tests.images.autogluon.inside.pictures import NETWORK, Job, picture, with_pictures
 
-NETWORK, HUB_NAME = "mobilenetv3_small_050", "timm/mobilenetv3_small_050.lamb_in1k"
+HUB_NAME = "timm/mobilenetv3_small_050.lamb_in1k"
 WORDS = [
     "[PAD]",
     "[UNK]",
@@ -38,41 +34,9 @@ WORDS = [
 ]
 
 
-class Job(jobs.Job):
-    """A job of one epoch on pictures of 32 pixels."""
-
-    train = staticmethod(train)
-    fast: ClassVar[dict[str, str]] = {
-        "image_checkpoint": NETWORK,
-        "text_checkpoint": "tiny/electra",
-        "image_size": "32",
-        "max_text_len": "16",
-        "max_epochs": "1",
-        "batch_size": "16",
-        "per_gpu_batch_size": "16",
-        "verbosity": "0",
-    }
-
-
 @pytest.fixture
 def job(tmp_path):
     return Job(tmp_path / "ml")
-
-
-def picture(colour, seed=0):
-    """16 x 16 pixels that are mostly of one colour."""
-    noise = np.random.default_rng(seed).integers(0, 60, (16, 16, 3))
-    noise[..., {"red": 0, "blue": 2}[colour]] += 180
-    body = io.BytesIO()
-    Image.fromarray(noise.astype(np.uint8)).save(body, "PNG")
-    return body.getvalue()
-
-
-def with_pictures(job, channel="train", each=16, colours=("red", "blue")):
-    for colour in colours:
-        for number in range(each):
-            job.file(channel, f"{colour}/{number}.png", picture(colour, number))
-    return job
 
 
 def with_image_weights(job):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +28,7 @@ from opt_ml_autogluon import fits
 from opt_ml_autogluon.multimodal.channels import Data
 from opt_ml_autogluon.multimodal.settings import Settings
 
+_TICK = 0.2  # seconds
 LEAST_SECONDS = 10.0  # for a job that goes on when its time is nearly up
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - only measured
 ENOUGH_SHARED_MEMORY = 1 << 30  # bytes for processes that load images beside the one that trains
@@ -44,25 +48,52 @@ class Fitted(fits.Fitted[MultiModalPredictor]):
 class Epochs(pl.Callback):  # type: ignore[misc]
     """Told by Lightning of each step and epoch: metric lines, checkpoints, and the stop of a job.
 
+    With several GPUs each one has a process of its own with a copy of this, so that what they tell each other
+    lies in files.
+
     Args:
         checkpoints: None for a job that keeps none.
-        scratch: a folder for a checkpoint on its way.
+        scratch: a folder for these files, and for a checkpoint on its way.
     """
 
     def __init__(self, checkpoints: Checkpoints | None, scratch: Path) -> None:
         self._checkpoints = checkpoints
         self._path = scratch / "epoch.ckpt"
+        self._stop = scratch / "stop"
+        self._scores = scratch / "scores.json"
         self._started = time.monotonic()
         self.restored: Path | None = None
         self.earlier_seconds = 0.0
-        self.scores: list[float] = []
         found = checkpoints.load("epoch") if checkpoints else None
         if found is not None:
             self.restored = scratch / "restored.ckpt"
             self.restored.write_bytes(found.files["epoch.ckpt"])
             self.earlier_seconds = float(found.facts["seconds"])
-            self.scores = list(found.facts["scores"])
+            self._scores.write_text(json.dumps(found.facts["scores"]))
             print(f"Goes on after epoch {found.facts['epoch'] + 1}, from its checkpoint.", flush=True)
+
+    @property
+    def scores(self) -> list[float]:
+        """The deciding metric after each epoch so far."""
+        found: list[float] = json.loads(self._scores.read_text()) if self._scores.exists() else []
+        return found
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """In this block a signal for this process reaches those that fit."""
+        over = threading.Event()
+
+        def tell() -> None:
+            while not over.wait(_TICK):
+                if stopping.requested():
+                    self._stop.touch()
+                    return
+
+        threading.Thread(target=tell, daemon=True).start()
+        try:
+            yield
+        finally:
+            over.set()
 
     def on_train_start(self, trainer: Any, module: Any) -> None:
         """Lightning takes SIGTERM for itself: take it back."""
@@ -70,15 +101,18 @@ class Epochs(pl.Callback):  # type: ignore[misc]
 
     def on_train_batch_end(self, trainer: Any, *arguments: Any) -> None:
         """Where a job that was told to stop ends its fit: AutoGluon makes a model of what there is."""
-        if stopping.requested():
+        is_told = stopping.requested() or self._stop.exists()
+        # All processes after the same step: one that went on would wait for the others forever.
+        if trainer.strategy.reduce_boolean_decision(is_told, all=False):
             trainer.should_stop = True
 
     def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
         """After the validation of an epoch."""
         name = module.validation_metric_name
-        if name in trainer.callback_metrics:
-            self.scores.append(float(trainer.callback_metrics[name]))
-            print_metrics("validation", {f"epoch-{name.removeprefix('val_')}": self.scores[-1]})
+        if name in trainer.callback_metrics and trainer.is_global_zero:
+            scores = [*self.scores, float(trainer.callback_metrics[name])]
+            self._scores.write_text(json.dumps(scores))
+            print_metrics("validation", {f"epoch-{name.removeprefix('val_')}": scores[-1]})
         if self._checkpoints is None:
             return
         trainer.save_checkpoint(str(self._path))
@@ -116,7 +150,7 @@ def fit(
     limit = settings["time_limit"]
     if limit is not None:
         limit = max(limit - epochs.earlier_seconds, LEAST_SECONDS)
-    with fits.refusals(KeyError):
+    with fits.refusals(KeyError), epochs.listening():
         predictor = MultiModalPredictor(
             label=data.label,
             problem_type=data.problem_type,
