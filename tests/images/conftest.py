@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.building import builder, images
-from toolkit.building.plan import make_plan
+from tests.images.built import built
+from toolkit.building import images
 
 HERE = Path(__file__).parent
 
@@ -46,5 +46,4 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def our_image(request: pytest.FixtureRequest) -> images.Image:
     """An image of the matrix, which is built."""
     image: images.Image = request.param
-    builder.execute(make_plan([image.name], images.matrix()), builder.look_around())
-    return image
+    return built(image.name)

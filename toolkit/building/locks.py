@@ -2,9 +2,10 @@
 
 A family's lock holds its own requirements and those of `opt_ml`, for the platform and the Python of the
 variant that names it. On a Deep Learning Container it has, wherever they fit, the versions that the container
-brings: pip then finds them installed, and leaves them as they are. Names in requirements/excludes.txt, and on
-such a base in excludes-dlc.txt, are left out of the resolution. Wheels that are on no public index, as
-PyTorch's without CUDA, are found in the wheelhouse (see `network.find_wheelhouse`).
+brings: pip then finds them installed, and leaves them as they are. Names in requirements/excludes.txt (for
+VARIANT.in in excludes-VARIANT.txt, where there is one), and on such a base in excludes-dlc.txt, are left out
+of the resolution. Wheels that are on no public index, as PyTorch's without CUDA, are found in the wheelhouse
+(see `network.find_wheelhouse`).
 """
 
 from __future__ import annotations
@@ -81,7 +82,9 @@ def find_locks() -> list[Lock]:
 def _image_lock(image: Image, wheelhouse: Path | None) -> Lock:
     folder = (image.folder / "requirements").relative_to(ROOT)
     options = ["--python-version", image.python, "--python-platform", UV_PLATFORMS[image.variant.platform]]
-    for name in ("excludes.txt", f"excludes-{image.base_kind}.txt"):
+    own = f"excludes-{image.variant.requirements}.txt"
+    names = (own if (ROOT / folder / own).exists() else "excludes.txt", f"excludes-{image.base_kind}.txt")
+    for name in names:
         if (ROOT / folder / name).exists():
             options += ["--excludes", str(folder / name)]
     if wheelhouse:

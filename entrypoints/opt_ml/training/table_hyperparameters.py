@@ -18,6 +18,14 @@ WEIGHT_COLUMN = Hyperparameter(
     "Column of sample weights, by name or position. Default: none.",
     aliases=("sample_weight",),
 )
+HOST_TIMEOUT = Hyperparameter(
+    "host_timeout",
+    "integer",
+    900,
+    "Seconds that the hosts of a job wait for each other at its beginning.",
+    1,
+    86_400,
+)
 HEADER = Hyperparameter(
     "header",
     "choice",

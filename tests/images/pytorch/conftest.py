@@ -9,19 +9,13 @@ from typing import Any
 
 import pytest
 
-from toolkit.building import builder, images
-from toolkit.building.plan import make_plan
+from tests.images.built import built
+from toolkit.building import images
 from toolkit.jobs.job import Channel, JobResult, TrainingJob, execute, plan
 
 EXAMPLES = images.ROOT / "examples"
 
 RunJob = Callable[..., JobResult]
-
-
-def built(name: str) -> images.Image:
-    """An image of the matrix, which is there."""
-    builder.execute(make_plan([name], images.matrix()), builder.look_around())
-    return images.find(name)
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,9 @@ def locked(path):
 
 def excluded(image):
     folder = image.folder / "requirements"
-    files = [folder / name for name in ("excludes.txt", f"excludes-{image.base_kind}.txt")]
+    own = f"excludes-{image.variant.requirements}.txt"
+    family = own if (folder / own).exists() else "excludes.txt"
+    files = [folder / family, folder / f"excludes-{image.base_kind}.txt"]
     return {canonicalize_name(one.name) for path in files if path.exists() for one in requirements(path)}
 
 

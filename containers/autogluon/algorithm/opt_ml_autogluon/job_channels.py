@@ -64,17 +64,22 @@ def find_channels(
     return {name: channel for name, channel in found.items() if name == "train" or _is_here(channel)}
 
 
-def fits_here(environment: Environment) -> bool:
+def fits_here(environment: Environment, way_out: str = "") -> bool:
     """True on the host of a job that fits; each host of several says in its log what becomes of it.
 
     AutoGluon fits on one host, and two would write one model (TRAIN-74).
+
+    Args:
+        environment: the job's.
+        way_out: how the others could be of use, where they could.
     """
     if len(environment.hosts) > 1:
-        first = environment.hosts[0]
+        first = sorted(environment.hosts)[0]
         does = "fits the whole model" if environment.is_leader else "has nothing to do and ends"
         print(
             f"The job has {len(environment.hosts)} hosts, of which AutoGluon uses one, {first}. This one, "
-            f"{environment.current_host}, {does}. Take one instance with more CPUs or GPUs instead.",
+            f"{environment.current_host}, {does}. "
+            + (way_out or "Take one instance with more CPUs or GPUs instead."),
             flush=True,
         )
     return environment.is_leader

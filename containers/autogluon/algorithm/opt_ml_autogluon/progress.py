@@ -19,7 +19,7 @@ from opt_ml.training.settings import TableSettings
 
 # These change how long a job lasts, and what it writes beside the model, but not what comes out.
 WITHOUT_EFFECT = frozenset(
-    {"num_cpus", "num_gpus", "verbosity", "save_space", "feature_importance", "time_limit"}
+    {"num_cpus", "num_gpus", "host_timeout", "verbosity", "save_space", "feature_importance", "time_limit"}
 )
 
 

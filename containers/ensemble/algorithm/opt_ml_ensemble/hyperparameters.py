@@ -8,7 +8,7 @@ names are those of XGBoost and of the published SageMaker sample where these hav
 from __future__ import annotations
 
 from opt_ml.training.hyperparameters import Hyperparameter, Kind
-from opt_ml.training.table_hyperparameters import HEADER, LABEL, WEIGHT_COLUMN
+from opt_ml.training.table_hyperparameters import HEADER, HOST_TIMEOUT, LABEL, WEIGHT_COLUMN
 
 OBJECTIVES = {
     "auto": None,
@@ -96,14 +96,7 @@ _JOB = (
         "Leave out the compiled copy, which answers faster and equal within a tolerance.",
         choices=("false", "true"),
     ),
-    Hyperparameter(
-        "host_timeout",
-        "integer",
-        900,
-        "Seconds that the hosts of a job wait for each other at its beginning.",
-        1,
-        86_400,
-    ),
+    HOST_TIMEOUT,
     Hyperparameter(
         "checkpoint_seconds",
         "integer",

@@ -15,6 +15,7 @@ from autogluon.timeseries.metrics import AVAILABLE_METRICS
 from autogluon.timeseries.models.registry import ModelRegistry
 from opt_ml.training.hyperparameters import markdown
 from opt_ml_autogluon.multimodal import hyperparameters as multimodal
+from opt_ml_autogluon.tabular import fitting
 from opt_ml_autogluon.tabular.hyperparameters import (
     CONFIGURATIONS,
     EVAL_METRICS,
@@ -23,9 +24,25 @@ from opt_ml_autogluon.tabular.hyperparameters import (
     PRESETS,
     TABLE,
 )
+from opt_ml_autogluon.tabular.settings import Settings
 from opt_ml_autogluon.timeseries import hyperparameters as timeseries
 
 README = Path(__file__).parents[4] / "containers" / "autogluon" / "README.md"
+
+
+@pytest.mark.parametrize(
+    ("given", "has_folds"),
+    [
+        ({}, False),
+        ({"num_bag_folds": "5"}, True),
+        ({"presets": "best_quality"}, True),
+        ({"presets": "high"}, True),
+        ({"presets": "best_quality", "num_bag_folds": "0"}, False),
+        ({"presets": "medium_quality", "auto_stack": "true"}, True),
+    ],
+)
+def test_a_fit_of_bags_is_known_before_it_begins(given, has_folds):
+    assert fitting.has_folds(Settings.read(given)) is has_folds
 
 
 def test_the_readme_shows_the_table():

@@ -50,6 +50,15 @@ def fit(tables: Tables, settings: Settings, directory: Path, progress: Progress)
     return Fitted(predictor, is_whole, progress.earlier_seconds + time.monotonic() - started)
 
 
+def has_folds(settings: Settings) -> bool:
+    """True where the fit is one of bags, whose folds several hosts can share."""
+    given: dict[str, Any] = {}
+    for name in settings.fit_arguments["presets"]:
+        given |= tabular_presets_dict[name]
+    given |= settings.fit_arguments
+    return bool(given.get("num_bag_folds", given.get("auto_stack")))
+
+
 def _predictor(tables: Tables, settings: Settings, directory: Path) -> TabularPredictor:
     columns = tables.columns
     more: dict[str, Any] = {}

@@ -7,7 +7,7 @@ AutoGluon and its presets.
 from __future__ import annotations
 
 from opt_ml.training.hyperparameters import Hyperparameter
-from opt_ml.training.table_hyperparameters import HEADER, LABEL, WEIGHT_COLUMN
+from opt_ml.training.table_hyperparameters import HEADER, HOST_TIMEOUT, LABEL, WEIGHT_COLUMN
 
 from opt_ml_autogluon.tasks import TASK
 
@@ -148,8 +148,14 @@ _FIT = (
         "distill", "truth", False, "Fit single models on what the ensemble says, and serve the best of them."
     ),
     Hyperparameter(
-        "num_cpus", "integer", None, "CPUs for training. Default: every usable one.", 1, aliases=("nthread",)
+        "num_cpus",
+        "integer",
+        None,
+        "CPUs for training, of each host. Default: every usable one.",
+        1,
+        aliases=("nthread",),
     ),
+    HOST_TIMEOUT,
 )
 
 _OUTPUT = (

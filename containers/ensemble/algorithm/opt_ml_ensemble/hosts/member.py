@@ -9,8 +9,8 @@ import time
 from opt_ml.environment import Environment
 from opt_ml.errors import UserError
 from opt_ml.training import stopping
+from opt_ml.training.addresses import connect
 
-from opt_ml_ensemble.hosts.addresses import connect
 from opt_ml_ensemble.hosts.files import hand_over, listing
 from opt_ml_ensemble.hosts.link import Link, LinkLostError, Message
 from opt_ml_ensemble.hosts.process import BoostingProcess

@@ -13,10 +13,10 @@ from typing import Any, BinaryIO
 from opt_ml.environment import Channel, Environment
 from opt_ml.errors import UserError
 from opt_ml.training import stopping
+from opt_ml.training.addresses import listen, wait_on
 from opt_ml.waiting import Waiting
 
 from opt_ml_ensemble.boosting import Fit, find_cuts
-from opt_ml_ensemble.hosts.addresses import listen, wait_on
 from opt_ml_ensemble.hosts.files import Remote, listing, objects
 from opt_ml_ensemble.hosts.link import Link, LinkLostError
 from opt_ml_ensemble.hosts.process import BoostingProcess, fit_message
