@@ -14,7 +14,7 @@ SDKS := .venv/sdk-v2.stamp .venv/sdk-v3.stamp
 # The fuzzers, and what an image reads requests with.
 FUZZ := .venv/fuzz.stamp
 
-.PHONY: help demo test fuzz bench-serving peers setup sdks doctor lint lock clean
+.PHONY: help demo test zoo fuzz bench-serving peers setup sdks doctor lint lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ test-%: doctor $(DEV) $(SDKS) ## Build an image and test it: the container contr
 
 verify-%: $(SETUP) ## Check an image against the SageMaker container contract (ARGUMENTS="--html report.html")
 	@./build.py verify $* $(ARGUMENTS)
+
+zoo: doctor $(DEV) $(SDKS) ## Break each rule of the contract in an image, and see its tests fail (ARGUMENTS="HOST-52")
+	@$(PYTHON) -m tests.zoo $(ARGUMENTS)
 
 fuzz: $(FUZZ) ## 100000 malformed requests, then coverage-guided ones (ARGUMENTS="--examples N --runs N")
 	@.venv/fuzz/bin/python -m tests.fuzz $(ARGUMENTS)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from tests.integration import tiny_image
 from toolkit.building import images
 from toolkit.building.ledger import entries
 from toolkit.building.ledger.freshness import states
@@ -28,6 +30,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--job-limit", type=float, help="seconds until the usual job must have ended")
     group.addoption("--results", metavar="FILE", help="write what becomes of each test, as JSON lines")
     group.addoption("--start-limit", type=float, help="seconds until /ping must be 200 (default: 480)")
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Iterator[str]:
+    """An image that keeps the contract, small enough to be made for the tests that need one."""
+    with tiny_image.tiny() as image:
+        yield image
 
 
 def pytest_configure() -> None:

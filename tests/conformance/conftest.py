@@ -23,7 +23,7 @@ from tests.conformance.profile import Profile, csv_text, read_profile, table
 from tests.conformance.script_jobs import ScriptJobs
 from toolkit.errors import ToolkitError
 from toolkit.jobs.job import Channel, JobResult, TrainingJob, execute, plan
-from toolkit.serving.endpoint import START_LIMIT, Endpoint
+from toolkit.serving.endpoint import START_LIMIT, Endpoint, EndpointError
 from toolkit.verify.layers import ImageFiles, read_layers
 
 DEFAULT_IMAGE = "ensemble-cpu"
@@ -60,9 +60,13 @@ def pytest_runtest_makereport(
     report = yield
     report.user_properties.append(("rules", selection.rules_of(item)))
     if call.excinfo and isinstance(call.excinfo.value, UnusableError):
-        is_foundation = item.get_closest_marker("foundation") is not None
+        findings = call.excinfo.value.findings if selection.is_foundation(item) else {}
         report.user_properties.append(("unusable", (str(call.excinfo.value.text), call.excinfo.value.notes)))
-        report.user_properties.append(("findings", call.excinfo.value.findings if is_foundation else {}))
+        report.user_properties.append(("findings", findings))
+    elif call.excinfo and isinstance(call.excinfo.value, EndpointError) and selection.shows_container(item):
+        text = call.excinfo.value.message
+        report.user_properties.append(("unusable", (text, call.excinfo.value.log)))
+        report.user_properties.append(("findings", dict.fromkeys(selection.rules_of(item), text)))
     return report
 
 
@@ -88,7 +92,7 @@ def chosen_profile(config: pytest.Config) -> Profile:
 @pytest.fixture(autouse=True)
 def served_at_all(request: pytest.FixtureRequest) -> None:
     """No test starts a server of which it is known that it does not become healthy."""
-    if "serve" in selection.used_by(request.node) and not request.node.get_closest_marker("foundation"):
+    if "serve" in selection.used_by(request.node) and not selection.is_foundation(request.node):
         request.getfixturevalue("serving")
 
 
@@ -226,10 +230,11 @@ def serving(
     image: str,
     model: Path | None,
     first_start_limit: float,
+    profile: Profile,
     shared_dir: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[list[Endpoint]]:
-    """UnusableError, where the server does not become healthy, which one process finds out for all.
+    """UnusableError, where the server does not become healthy or predicts elsewhere: one process finds out.
 
     The endpoint that the process has started for it, if it is this one.
     """
@@ -237,6 +242,7 @@ def serving(
 
     def serve() -> None:
         running.append(diagnosis.start(image, model, first_start_limit, tmp_path_factory.mktemp("writable")))
+        diagnosis.require_predictions(running[0], profile)
 
     once(shared_dir / "serving", serve)
     yield running
@@ -247,22 +253,28 @@ def serving(
 @pytest.fixture(scope="session")
 def shared_endpoint(
     serving: list[Endpoint], image: str, model: Path | None, start_limit: float
-) -> Iterator[Endpoint]:
-    """The model, served once."""
+) -> Iterator[Callable[[], Endpoint]]:
+    """The model, served once, and once more where a test has ended its server."""
     with ExitStack() as resources:
-        if not serving:
-            own = Endpoint(image, model, start_limit=start_limit)
-            yield resources.enter_context(own)
-            return
-        yield serving[0]
+        running = list(serving)
+
+        def served() -> Endpoint:
+            if not running or not running[-1].container.is_running():
+                running.append(resources.enter_context(Endpoint(image, model, start_limit=start_limit)))
+            return running[-1]
+
+        yield served
 
 
 @pytest.fixture
-def endpoint(shared_endpoint: Endpoint, rows: Callable[[int], bytes], profile: Profile) -> Iterator[Endpoint]:
+def endpoint(
+    shared_endpoint: Callable[[], Endpoint], rows: Callable[[int], bytes], profile: Profile
+) -> Iterator[Endpoint]:
     """The served model, which must also answer after the test."""
-    yield shared_endpoint
-    assert shared_endpoint.container.is_running(), f"the test ended the container:\n{shared_endpoint.logs()}"
-    after = shared_endpoint.invoke(rows(1), profile.content_type, profile.accept)
+    running = shared_endpoint()
+    yield running
+    assert running.container.is_running(), f"the test ended the container:\n{running.logs()}"
+    after = running.invoke(rows(1), profile.content_type, profile.accept)
     assert after.status == 200, f"after the test a good request got {after.status} {after.text}"
 
 

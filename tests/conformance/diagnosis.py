@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.conformance.once import UnusableError
+from tests.conformance.profile import Profile
 from toolkit.artifacts import model_directory
 from toolkit.errors import ToolkitError
 from toolkit.jobs.job import JobResult
@@ -205,6 +206,18 @@ def _started(endpoint: Endpoint, start_limit: float) -> Endpoint:
         _give_up(endpoint)
         raise
     return endpoint
+
+
+def require_predictions(endpoint: Endpoint, profile: Profile) -> None:
+    """Ask for one.
+
+    Raises:
+        UnusableError: HOST-31, where /invocations is not there.
+    """
+    answer = endpoint.invoke(profile.payload(1), profile.content_type, profile.accept)
+    if str(answer.status) in MISSING:
+        said = f"POST /invocations is {answer.status}."
+        raise UnusableError("The server predicts nothing.", {"HOST-31": said}, answer.text[:500])
 
 
 def not_startable(error: ToolkitError, rule: str) -> UnusableError:

@@ -94,7 +94,8 @@ def outcome(reports: list[pytest.TestReport]) -> dict[str, Any]:
     findings = properties.get("findings", {})
     text, notes = properties.get("unusable", ("", ""))
     if text:
-        status, seen = ("failed", " ".join(findings.values())) if findings else (COULD_NOT_TELL, text)
+        told = " ".join(dict.fromkeys(findings.values()))
+        status, seen = ("failed", told) if findings else (COULD_NOT_TELL, text)
     return {
         "rules": properties.get("rules", []),
         "status": status,

@@ -63,6 +63,17 @@ def rules_of(item: pytest.Item) -> list[str]:
     return [rule for mark in item.iter_markers("contract") for rule in mark.args]
 
 
+def is_foundation(item: pytest.Item) -> bool:
+    """True for a test that shows whether the image trains, or serves, at all."""
+    return any(not mark.args for mark in item.iter_markers("foundation"))
+
+
+def shows_container(item: pytest.Item) -> bool:
+    """True for the test that shows whether the server starts as a fixture of its module runs it."""
+    fixtures = {fixture for mark in item.iter_markers("foundation") for fixture in mark.args}
+    return not fixtures.isdisjoint(getattr(item, "fixturenames", ()))
+
+
 def needs_of(item: pytest.Item) -> list[str]:
     """What the image must claim, and its profile must know, for a test to be run."""
     return [*used_by(item), *(need for mark in item.iter_markers("needs") for need in mark.args)]

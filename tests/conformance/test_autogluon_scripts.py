@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -58,14 +59,23 @@ def test_a_value_error_is_400_and_a_bug_500(transforming: Endpoint) -> None:
 
 
 @pytest.mark.contract("AG-09", "MHCS-06")
-@pytest.mark.parametrize("level", ["INFO", "20"])
-def test_the_variables_of_the_image_are_understood(level: str, handlers: Handlers) -> None:
-    environment = {
-        "SAGEMAKER_MODEL_SERVER_WORKERS": "1",
-        "SAGEMAKER_MODEL_SERVER_TIMEOUT": "60",
-        "SAGEMAKER_CONTAINER_LOG_LEVEL": level,
-        "SAGEMAKER_BIND_TO_PORT": "8181",
-        "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT": "text/csv",
-    }
-    with handlers.serve("transform.py", {"weights.json": '{"bias": 3}'}, environment=environment) as served:
-        assert json.loads(served.invoke(b"1", None).body)["output_content_type"] == "text/csv"
+@pytest.mark.parametrize(("usual", "less"), [("INFO", "ERROR"), ("20", "40")], ids=["names", "numbers"])
+def test_the_variables_of_the_image_are_understood(usual: str, less: str, handlers: Handlers) -> None:
+    logged = []
+    for level in (usual, less):
+        environment = {
+            "SAGEMAKER_MODEL_SERVER_WORKERS": "1",
+            "SAGEMAKER_MODEL_SERVER_TIMEOUT": "60",
+            "SAGEMAKER_CONTAINER_LOG_LEVEL": level,
+            "SAGEMAKER_BIND_TO_PORT": "8181",
+            "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT": "text/csv",
+        }
+        files = {"weights.json": '{"bias": 3}'}
+        with handlers.serve("transform.py", files, environment=environment) as served:
+            with ThreadPoolExecutor(8) as pool:
+                answers = [json.loads(one.body) for one in pool.map(served.invoke, [b"1"] * 40)]
+            served.stop()
+            logged.append(len(served.logs().splitlines()))
+        assert {answer["output_content_type"] for answer in answers} == {"text/csv"}
+        assert len({answer["process"] for answer in answers}) == 1
+    assert logged[1] < logged[0], "no line of the usual level is left out where only errors are wanted"

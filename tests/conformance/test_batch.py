@@ -45,6 +45,7 @@ def unlimited(image: str, model: Path, start_limit: float) -> Iterator[Endpoint]
 
 
 @pytest.mark.contract("BATCH-01", "BATCH-02", "BATCH-18", "BATCH-21", "LOCAL-11")
+@pytest.mark.foundation("job")
 def test_the_container_of_a_job_answers_the_client_of_the_platform(
     job: Endpoint, rows: Rows, profile: Profile
 ) -> None:
@@ -52,7 +53,7 @@ def test_the_container_of_a_job_answers_the_client_of_the_platform(
     response = job.invoke(rows(3), profile.content_type, profile.accept, headers)
     assert response.status == 200, response.text
     assert "content-encoding" not in response.headers
-    assert job.ping().status == 200
+    assert job.request("GET", "/ping", headers, timeout=2).status == 200
 
 
 @pytest.mark.contract("BATCH-04", "BATCH-05")
@@ -74,6 +75,7 @@ def test_a_body_of_a_hundred_megabytes_is_taken(job: Endpoint, profile: Profile)
 
 
 @pytest.mark.contract("BATCH-06", "BATCH-07")
+@pytest.mark.foundation("unlimited")
 def test_a_body_of_unknown_length_is_taken_where_there_is_no_limit(
     unlimited: Endpoint, profile: Profile
 ) -> None:

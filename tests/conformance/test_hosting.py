@@ -59,6 +59,7 @@ def neighbours(image: str, model: Path, start_limit: float) -> Iterator[tuple[En
 
 
 @pytest.mark.contract("PIPE-01", "PIPE-02", "PIPE-08", "HOST-108")
+@pytest.mark.foundation("neighbours")
 @pytest.mark.needs("pipeline", "python")
 def test_two_containers_share_one_network(
     neighbours: tuple[Endpoint, Endpoint], rows: Rows, profile: Profile
@@ -104,6 +105,7 @@ def serverless(image: str, model: Path, start_limit: float) -> Iterator[Endpoint
 
 
 @pytest.mark.contract("HOST-47", "HOST-92", "HOST-93", "HOST-94")
+@pytest.mark.foundation("serverless")
 def test_one_gigabyte_is_enough_under_load(serverless: Endpoint, rows: Rows, profile: Profile) -> None:
     bodies = [rows(1), rows(1000), profile.large_payload(4_000_000)] * 6
     with ThreadPoolExecutor(6) as pool:

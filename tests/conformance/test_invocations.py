@@ -71,7 +71,9 @@ def test_unknown_headers_are_ignored(endpoint: Endpoint, rows: Rows, profile: Pr
         "X-Of-Next-Year": "x" * 4000,
         "User-Agent": "AHC/2.0",
     }
-    assert_answers(endpoint.invoke(rows(2), profile.content_type, profile.accept, headers), 2, profile)
+    response = endpoint.invoke(rows(2), profile.content_type, profile.accept, headers)
+    assert response.status == 200, response.text
+    assert response.text == endpoint.invoke(rows(2), profile.content_type, profile.accept).text
 
 
 @pytest.mark.contract("BATCH-07")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.conformance.endpoints import eventually_logged
 from tests.conformance.many_models import PLACE, ManyModels
 from tests.conformance.profile import Profile
 from toolkit.serving.endpoint import Bind, Endpoint, Surroundings
@@ -28,9 +28,14 @@ import helper
 def model_fn(model_dir): return helper.NAME
 def input_fn(body, content_type): return body
 def predict_fn(data, model):
+    print(f"{model} was asked", flush=True)
     time.sleep(float(data))
     return model
 def output_fn(prediction, accept): return prediction, "text/plain"
+"""
+LARGE = """
+def model_fn(model_dir): return b"x" * 120_000_000
+def transform_fn(model, body, content_type, accept): return ""
 """
 HUNGRY = """
 def model_fn(model_dir): return bytearray(b"x" * 2**31)
@@ -65,6 +70,7 @@ def test_a_label_says_whether_many_models_can_be_served(facts: Mapping[str, Any]
 
 
 @pytest.mark.contract("MME-02", "MME-04", "MME-18", "MME-22", "MME-23")
+@pytest.mark.foundation("many")
 def test_it_is_healthy_without_a_model(many: ManyModels) -> None:
     assert many.endpoint.ping().status == 200
     assert many.pages() == [[]]
@@ -89,9 +95,13 @@ def test_a_model_is_loaded_asked_unloaded_and_loaded_again(
 
 
 @pytest.mark.contract("MME-06")
-def test_a_model_that_is_loaded_gets_409(many: ManyModels) -> None:
-    url = many.unpack("one")
-    assert [many.load("one", url).status for _ in range(2)] == [200, 409]
+def test_a_model_that_is_loaded_gets_409_and_stays(many: ManyModels, rows: Rows, profile: Profile) -> None:
+    url, other = many.unpack("one"), many.unpack("other")
+    assert [many.load("one", place).status for place in (url, url, other)] == [200, 409, 409]
+    assert json.loads(many.describe("one").text)["modelUrl"] == url
+    assert many.invoke("one", rows(1), profile.accept).status == 200
+    assert many.unload("one").status == 200
+    assert many.load("one", other).status == 200
 
 
 @pytest.mark.contract("MME-08")
@@ -156,18 +166,25 @@ def test_an_unload_waits_for_the_requests_of_the_model(many: ManyModels, handler
     files = {"code/inference.py": OWN_CODE, "code/helper.py": "NAME = 'slow'"}
     assert many.load("slow", many.unpack("slow", files)).status == 200
     with ThreadPoolExecutor(1) as client:
-        began = threading.Event()
-
-        def ask() -> int:
-            began.set()
-            return many.invoke("slow", b"1", "text/plain").status
-
-        answer = client.submit(ask)
-        began.wait()
+        answer = client.submit(many.invoke, "slow", b"1", "text/plain")
+        eventually_logged(many.endpoint, "slow was asked")
         assert many.unload("slow").status == 200
-        # The request was first, and has its answer; or the unload was first, and there is no such model.
-        assert answer.result() in {200, 404}
+        assert (answer.result().status, answer.result().text) == (200, "slow")
     assert many.describe("slow").status == 404
+
+
+@pytest.mark.contract("MME-11")
+def test_the_memory_of_an_unloaded_model_is_there_for_the_next(
+    image: str, model: Path, handlers: object, start_limit: float, tmp_path: Path
+) -> None:
+    around = Surroundings(binds=(Bind(tmp_path, PLACE, read_only=True),), memory=MEMORY)
+    with Endpoint(image, environment=ENVIRONMENT, surroundings=around, start_limit=start_limit) as endpoint:
+        little = ManyModels(endpoint, tmp_path, model)
+        url = little.unpack("large", {"code/inference.py": LARGE})
+        for name in ("first", "second", "third", "fourth", "fifth"):  # which do not fit all at one time
+            loaded = little.load(name, url)
+            assert loaded.status == 200, loaded.text
+            assert little.unload(name).status == 200
 
 
 @pytest.mark.contract("MME-07")

@@ -53,6 +53,8 @@ def test_the_model_holds_no_links(trained: JobResult) -> None:
 @pytest.mark.contract("HOST-28", "HOST-92")
 def test_the_model_can_be_read_by_every_user(trained: JobResult) -> None:
     for path in (trained.host_dir / "model").rglob("*"):
+        if path.is_symlink():  # TRAIN-72
+            continue
         wanted = 0o555 if path.is_dir() else 0o444
         assert path.stat().st_mode & wanted == wanted, f"{path} has mode {path.stat().st_mode:o}"
 

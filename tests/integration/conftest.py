@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 import pytest
 
-from tests.integration import tiny_image
 from toolkit.jobs.job import JobResult, TrainingJob, execute, plan
 
 # Names that the scripts of jobs use.
@@ -28,13 +27,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.docker)
-
-
-@pytest.fixture(scope="session")
-def tiny() -> Iterator[str]:
-    """The tiny image."""
-    with tiny_image.tiny() as image:
-        yield image
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""Makes a small image without a registry: this machine's Python, its libraries, and `tiny_model.py`."""
+"""Makes a small image without a registry: this machine's Python, its libraries, and `tiny_model.py`.
+
+Beside the program lie the faults of tests/zoo, which the variable FAULT of an image brings into it.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ import pip
 from toolkit.namespace import LOCAL_NAMESPACE
 
 TINY = f"{LOCAL_NAMESPACE}/conformance-tiny:latest"
+FAULTS = Path(__file__).parent.parent / "zoo" / "faults"
 _LEFT_OUT = {
     "test",
     "tests",
@@ -53,18 +57,28 @@ def tiny() -> Iterator[str]:
 
 
 @contextmanager
-def variant(name: str, *instructions: str, files: Mapping[str, Path] | None = None) -> Iterator[str]:
-    """An image that differs from the tiny one, removed after the block.
+def variant(
+    name: str,
+    *instructions: str,
+    files: Mapping[str, Path] | None = None,
+    texts: Mapping[str, tuple[str, int]] | None = None,
+    base: str = TINY,
+) -> Iterator[str]:
+    """An image that differs from another one, removed after the block.
 
     Args:
         name: of the image.
         instructions: of a Dockerfile.
         files: absolute path in the image -> file or directory that is copied there.
+        texts: absolute path in the image -> text and mode of a file that is made there.
+        base: the image that it differs from.
     """
     tag = f"{LOCAL_NAMESPACE}/conformance-{name}:latest"
-    container = _docker("create", TINY, "train")
+    container = _docker("create", base, "train")
     for path, source in (files or {}).items():
         _docker("cp", str(source), f"{container}:{path}")
+    if texts:
+        subprocess.run(["docker", "cp", "-", f"{container}:/"], input=_archive(texts), check=True)
     changes = [word for instruction in instructions for word in ("--change", instruction)]
     _docker("commit", *changes, container, tag)
     _docker("rm", container)
@@ -72,6 +86,14 @@ def variant(name: str, *instructions: str, files: Mapping[str, Path] | None = No
         yield tag
     finally:
         _docker("rmi", "--force", tag)
+
+
+def _archive(texts: Mapping[str, tuple[str, int]]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for path, (text, mode) in texts.items():
+            _add_file(tar, path.lstrip("/"), text.encode(), mode)
+    return buffer.getvalue()
 
 
 def _docker(*arguments: str) -> str:
@@ -92,7 +114,7 @@ def _root_file_system() -> bytes:
     with tarfile.open(fileobj=buffer, mode="w", dereference=True) as tar:
         for directory in ("tmp", "root", "opt/ml"):
             _add_directory(tar, directory, 0o1777 if directory == "tmp" else 0o755)
-        for path in sorted({*programs, *files, *_libraries([*programs, *extensions])}):
+        for path in sorted({*programs, *files, *libraries([*programs, *extensions])}):
             tar.add(path, path.as_posix().lstrip("/"))
         _add_pip(tar, standard_library)
         links = {f"bin/{path.name}": path for path in programs[1:]}
@@ -105,19 +127,21 @@ def _root_file_system() -> bytes:
             _add_file(tar, f"usr/local/bin/{name}", b"#!/usr/local/bin/python3\n" + model)
         many = (Path(__file__).parent / "tiny_multi_model.py").read_bytes()
         _add_file(tar, "usr/local/lib/serve_many.py", many)
+        for path in sorted(FAULTS.glob("*.py")):
+            _add_file(tar, f"{standard_library}/faults/{path.name}".lstrip("/"), path.read_bytes())
     return buffer.getvalue()
 
 
 def _add_pip(tar: tarfile.TarFile, standard_library: Path) -> None:
     """This environment's pip as a package and as a program (V3-04)."""
     package = Path(pip.__file__).parent
-    for path in sorted(package.rglob("*.py")):
+    for path in sorted({*package.rglob("*.py"), *package.rglob("*.pem")}):
         tar.add(path, (standard_library / "pip" / path.relative_to(package)).as_posix().lstrip("/"))
     start = b"#!/usr/local/bin/python3\nimport sys\nfrom pip import main\nsys.exit(main())\n"
     _add_file(tar, "usr/local/bin/pip", start)
 
 
-def _libraries(programs: Sequence[Path]) -> Iterator[Path]:
+def libraries(programs: Sequence[Path]) -> Iterator[Path]:
     """The shared libraries that the dynamic loader would find, and the loader itself."""
     for program in programs:
         listed = subprocess.run(["ldd", str(program)], capture_output=True, text=True, check=False).stdout
@@ -136,7 +160,7 @@ def _add_link(tar: tarfile.TarFile, name: str, target: str) -> None:
     tar.addfile(member)
 
 
-def _add_file(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+def _add_file(tar: tarfile.TarFile, name: str, content: bytes, mode: int = 0o755) -> None:
     member = tarfile.TarInfo(name)
-    member.size, member.mode = len(content), 0o755
+    member.size, member.mode = len(content), mode
     tar.addfile(member, io.BytesIO(content))

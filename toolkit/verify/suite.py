@@ -114,9 +114,14 @@ def _tell(event: Mapping[str, Any], progress: Progress, ended: list[TestResult])
     elif event["event"] == "begins":
         progress.begins(event["test"])
     else:
-        values = {key: event[key] for key in ("status", "seen", "findings", "notes", "seconds")}
-        ended.append(TestResult(event["test"], tuple(event["rules"]), **values))
+        ended.append(result_of(event))
         progress.ended(ended[-1])
+
+
+def result_of(event: Mapping[str, Any]) -> TestResult:
+    """What became of a test, from what tests/conformance/results.py has written at its end."""
+    values = {key: event[key] for key in ("status", "seen", "findings", "notes", "seconds")}
+    return TestResult(event["test"], tuple(event["rules"]), **values)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A script as people write it for AWS's AutoGluon image: model_fn, and one function for the rest."""
 
 import json
+import os
 from pathlib import Path
 
 
@@ -19,6 +20,7 @@ def transform_fn(model, request_body, input_content_type, output_content_type="a
         "output_content_type": output_content_type,
         "size": len(request_body),
         "bias": model["bias"],
+        "process": os.getpid(),
     }
     body = json.dumps(facts)
     return (body.encode() if input_content_type == "application/x-bytes" else body), output_content_type

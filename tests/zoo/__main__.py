@@ -1,0 +1,62 @@
+"""`make zoo`: each image of the zoo through the suite, with a line for each as it ends."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from concurrent.futures import as_completed
+from pathlib import Path
+
+from tests.integration import tiny_image
+from tests.zoo import matrix, sound
+from tests.zoo.entries import Entry, zoo
+
+
+def main() -> int:
+    """The exit code: 0 where everything was found as zoo.toml says it, 1 where not."""
+    parser = argparse.ArgumentParser(prog="make zoo", description="Break each rule, and see its tests fail.")
+    parser.add_argument("names", nargs="*", help="of images or rules, such as one-answer or HOST-52")
+    names = set(parser.parse_args().names)
+    asked = [entry for entry in zoo().entries if not names or names & {entry.name, entry.rule}]
+    if unknown := names - {name for entry in asked for name in (entry.name, entry.rule)}:
+        parser.error(f"no image is called {', '.join(sorted(unknown))}, and none breaks such a rule.")
+    began = time.monotonic()
+    print(f"{len(asked)} images, {matrix.WORKERS} at one time.", flush=True)
+    wrong = run(asked)
+    seconds = time.monotonic() - began
+    print(
+        f"{len(asked) - wrong} of {len(asked)} images fail the tests of their rule alone, in {seconds:.0f} s."
+    )
+    return 1 if wrong else 0
+
+
+def run(asked: list[Entry]) -> int:
+    """How many images are not as zoo.toml says."""
+    wrong = 0
+    with (
+        tempfile.TemporaryDirectory(prefix="opt-ml-zoo-") as directory,
+        tiny_image.tiny(),
+        sound.profiles(Path(directory)) as profiles,
+    ):
+        running = matrix.Matrix(profiles)
+        try:
+            entries = {future: entry for entry, future in zip(asked, running.start(asked), strict=True)}
+            for number, future in enumerate(as_completed(entries), 1):
+                entry = entries[future]
+                found = matrix.differences(entry, future.result())
+                wrong += bool(found)
+                print(f"{number:4d} {'FAIL' if found else 'ok':5}{entry.rule:11}{entry.name}", flush=True)
+                for sentence in found:
+                    print(f"          {sentence}", flush=True)
+        finally:
+            running.close()
+    return wrong
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,52 @@
+"""The sound images that those of the zoo differ from, and how to exercise them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.conformance.profile import csv_text, read_profile, table
+from tests.integration import tiny_image
+from tests.zoo.kit_image import KIT, kit
+from toolkit.jobs.job import Channel, TrainingJob, execute, plan
+
+ROWS = 80
+IMAGES = {"tiny": tiny_image.TINY, "kit": KIT}
+PROFILES = {"tiny": "tiny", "kit": str(Path(__file__).parent / "kit.toml")}
+
+
+@contextmanager
+def profiles(directory: Path) -> Iterator[dict[str, Path]]:
+    """Name of a sound image -> a profile with a model that it has trained, so that not every other one must.
+
+    The images are there as long as the block; the tiny one must be there before.
+
+    Args:
+        directory: an empty one, for the jobs and the profiles.
+    """
+    with kit():
+        made = {}
+        for name, like in PROFILES.items():
+            made[name] = directory / f"{name}.json"
+            model = _train(name, directory)
+            made[name].write_text(json.dumps({"like": like, "serving": {"model": str(model)}}))
+        yield made
+
+
+def _train(name: str, directory: Path) -> Path:
+    """The model.tar.gz of a job of a sound image."""
+    (directory / "train.csv").write_text(csv_text(table(ROWS, seed=1)))
+    program = read_profile(PROFILES[name]).program
+    job = TrainingJob(
+        IMAGES[name],
+        name=f"sound-{name}",
+        channels=(Channel("train", directory / "train.csv", "text/csv"),),
+        jobs_dir=directory,
+        source_dir=program.parent if program else None,
+        entry_point=program.name if program else None,
+    )
+    result = execute(plan(job), on_line=lambda line: None)
+    assert result.model, result.summary()
+    return result.model
