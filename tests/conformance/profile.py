@@ -98,6 +98,7 @@ class Profile:
         sessions: whether handlers can keep sessions.
         bidirectional: whether handlers can talk on bidirectional streams.
         chats: whether handlers can answer chat completions.
+        log_level: whether lines about requests are left out where SAGEMAKER_CONTAINER_LOG_LEVEL wants errors.
     """
 
     hyperparameters: dict[str, str] = field(default_factory=dict)
@@ -124,6 +125,7 @@ class Profile:
     sessions: bool = False
     bidirectional: bool = False
     chats: bool = False
+    log_level: bool = False
 
     @property
     def channel(self) -> str:

@@ -25,7 +25,14 @@ from toolkit.verify.suite import result_of
 WORKERS = 3  # most of what a test does is waiting
 START_LIMIT = "30"  # seconds until /ping must be 200
 # What the processes have in common before they part: a second each, otherwise.
-PRELOAD = ["pytest", "xdist", "docker", "toolkit.jobs.job", "toolkit.serving.endpoint"]
+PRELOAD = [
+    "pytest",
+    "xdist",
+    "docker",
+    "toolkit.jobs.job",
+    "toolkit.serving.endpoint",
+    "toolkit.building.ledger.freshness",
+]
 # Tests that are run beside those of the broken rule, and must pass: they share its job, or its server.
 TRAINED = (
     "test_train::test_train_completes_and_leaves_a_model",
