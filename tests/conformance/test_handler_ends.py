@@ -110,6 +110,7 @@ def test_ping_is_200_while_every_worker_hangs_until_its_time_out(behaving: Endpo
         while not all(answer.done() for answer in hanging):
             pings.append(behaving.ping().status)
     assert set(pings[:-1]) == {200}
+    assert 200 not in {answer.result().status for answer in hanging}, "nothing was broken off"
     eventually(lambda: lives_on(behaving), "the workers are back")
 
 

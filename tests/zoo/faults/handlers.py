@@ -29,6 +29,11 @@ def limits_stay() -> None:
     _change_settings(change)
 
 
+def no_time_out() -> None:
+    """A prediction may take an hour."""
+    _change_settings(lambda settings: replace(settings, timeout=3600))
+
+
 def short_time_out() -> None:
     """A prediction has one second, whatever the variables say."""
     _change_settings(lambda settings: replace(settings, timeout=1))
