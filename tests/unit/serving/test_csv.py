@@ -274,7 +274,7 @@ _FIELDS += ["12345678901234567890123", "-0.0", "1e400", "null", "-", "٣", "[1",
 @given(
     st.integers(2, 4).flatmap(
         lambda width: st.lists(
-            st.lists(st.sampled_from(_FIELDS), min_size=width, max_size=width), min_size=5, max_size=9
+            st.lists(st.sampled_from(_FIELDS), min_size=width, max_size=width), min_size=1, max_size=9
         )
     ),
     st.sampled_from(["\n", "\r\n"]),
@@ -292,7 +292,16 @@ def test_plain_columns_are_read_as_row_by_row(rows, line_end, ends_with_line):
 
 
 @pytest.mark.parametrize(
-    "body", [b'1,"a"\n' * 9, b"1,a\n" * 5 + b"1\n", b"1,a\n" * 5 + b"\n", b"a\n" * 9, b"1,\xff\n" * 9]
+    "body",
+    [
+        b'1,"a"\n' * 9,
+        b"1,a\n" * 5 + b"1\n",
+        b"1,a\n" * 5 + b"\n",
+        b"a\n" * 9,
+        b"1,\xff\n" * 9,
+        b"1,a\n\n",
+        b"",
+    ],
 )
 def test_what_is_not_plain_columns_is_left_to_reading_row_by_row(body):
     assert read_columns(body) is None

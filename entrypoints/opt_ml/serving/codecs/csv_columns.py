@@ -1,6 +1,7 @@
 """CSV without quotes to a table by its columns: numbers of a column are read at once, as one JSON array.
 
-Several times as fast as row by row where texts stand beside numbers, and the same table.
+Several times as fast as row by row where texts stand beside numbers, and the same table. So is a line or two,
+whose fields are taken one by one, without the csv module.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from opt_ml.serving.codecs.csv_rows import Field, Fields
+from opt_ml.serving.codecs.csv_rows import Field, Fields, block_array
 from opt_ml.serving.table import Table
 
 _MOST_BYTES = 1 << 20  # all fields are held as objects
-_FEWEST_LINES = 4  # row by row is faster for fewer
+_FEWEST_LINES = 4  # for fewer it is faster to take the fields one by one
 _OTHER = b'"\r\0'
 _NUMERIC = str.maketrans("", "", "0123456789+-.eE,")
 
@@ -28,9 +29,9 @@ def read_columns(body: bytes) -> Table | None:
 
     Returns:
         None for what row by row reads, or says what is wrong with it: quotes, rows of different lengths,
-        empty lines, a single column, a few rows, or a large body.
+        empty lines, a single column, or a large body.
     """
-    if len(body) > _MOST_BYTES or body.count(b"\n") < _FEWEST_LINES:
+    if len(body) > _MOST_BYTES:
         return None
     body = body.replace(b"\r\n", b"\n").removesuffix(b"\n")
     if any(byte in body for byte in _OTHER):
@@ -43,8 +44,10 @@ def read_columns(body: bytes) -> Table | None:
     commas = lines[0].count(",")
     if not commas or any(line.count(",") != commas for line in lines):
         return None
-    every = text.replace("\n", ",").split(",")
     known = Fields()
+    if len(lines) < _FEWEST_LINES:
+        return Table(block_array([[known[field] for field in line.split(",")] for line in lines]))
+    every = text.replace("\n", ",").split(",")
     columns = [_column(every[place :: commas + 1], known) for place in range(commas + 1)]
     arrays = [column for column in columns if isinstance(column, np.ndarray)]
     if len(arrays) == len(columns):

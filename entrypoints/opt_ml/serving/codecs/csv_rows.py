@@ -54,10 +54,10 @@ def read_table(lines: Iterable[str], has_header: bool) -> Table:
             raise RequestError(400, f"Line {line}: {error.message}", line=line, **error.details)
         block.append([fields[text] for text in row])
         if len(block) == _BLOCK:
-            blocks.append(_array(block))
+            blocks.append(block_array(block))
             block = []
     if block:
-        blocks.append(_array(block))
+        blocks.append(block_array(block))
     if not blocks:
         what = "holds only a header" if names else "is empty"
         raise RequestError(400, f"The CSV body {what}. Send at least one record.")
@@ -81,7 +81,7 @@ def _field(text: str) -> Field:
     return float(bare) if _NUMBER.fullmatch(bare) else text
 
 
-def _array(block: list[list[Field]]) -> NDArray[Any]:
+def block_array(block: list[list[Field]]) -> NDArray[Any]:
     """Rows of one length as float64, or as object where one holds a text."""
     if not any(type(value) is str for row in block for value in row):
         return np.array(block, dtype=np.float64)  # None becomes NaN

@@ -21,10 +21,10 @@ from autogluon.tabular.models import (
 from numpy.typing import NDArray
 
 from opt_ml_autogluon.tabular.compiled.boosted import CatBoost, LightGBM, XGBoost
+from opt_ml_autogluon.tabular.compiled.estimators import Forest, Linear, Neighbours
 from opt_ml_autogluon.tabular.compiled.features import Rows
-from opt_ml_autogluon.tabular.compiled.forests import Forest
 from opt_ml_autogluon.tabular.compiled.layout import Feature, Layout, Matrix, Unsupported
-from opt_ml_autogluon.tabular.compiled.others import Linear, Neighbours, Network
+from opt_ml_autogluon.tabular.compiled.network import Network
 
 Predictions = Mapping[str, NDArray[Any]]
 """By model, of shape (rows,), or (rows, classes or levels)."""

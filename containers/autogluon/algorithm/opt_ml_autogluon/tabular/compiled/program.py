@@ -71,8 +71,11 @@ class Program:
             check_same(node(rows, expected), expected[name], "its predictions")
         except Unsupported as reason:
             _tell(f"AutoGluon predicts with {name}: {reason}.")
-            return AsFitted(model)
-        return node
+        except Exception as error:  # of a part that another version of a library has not
+            _tell(f"AutoGluon predicts with {name}: {type(error).__name__}: {error}")
+        else:
+            return node
+        return AsFitted(model)
 
     def _ended(self, found: NDArray[Any]) -> NDArray[Any]:
         """With the classes of the training."""
@@ -88,7 +91,7 @@ def compile_predictor(
         return Program(predictor, columns, background)
     except Unsupported as reason:
         _tell(f"AutoGluon predicts: {reason}.")
-    except Exception as error:  # of an awkward row, or of another AutoGluon: it serves as ever
+    except Exception as error:  # such as of AutoGluon itself for an awkward row
         _tell(f"AutoGluon predicts: {type(error).__name__}: {error}")
     return None
 

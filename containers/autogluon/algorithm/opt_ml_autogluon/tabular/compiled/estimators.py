@@ -1,4 +1,4 @@
-"""Forests of scikit-learn from a matrix: every tree in one call, without a thread and a task for each."""
+"""scikit-learn's models from a matrix: forests, neighbours and linear models."""
 
 from __future__ import annotations
 
@@ -6,16 +6,59 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from autogluon.core.constants import BINARY, MULTICLASS, REGRESSION
+import sklearn
+from autogluon.core.constants import BINARY, MULTICLASS, REGRESSION, SOFTCLASS
 from numpy.typing import NDArray
 from sklearn.ensemble import _gradient_boosting
 from sklearn.tree import _tree
 
+from opt_ml_autogluon.tabular.compiled.encoding import column_transformer
 from opt_ml_autogluon.tabular.compiled.layout import Layout, Matrix, Unsupported
 
 
+class _Estimator:
+    """Of scikit-learn, asked for numbers or for probabilities."""
+
+    def __init__(self, model: Any) -> None:
+        if model.problem_type == SOFTCLASS:
+            raise Unsupported(f"{type(model).__name__} for {model.problem_type}")
+        is_number = model.problem_type == REGRESSION
+        self._predict = model.model.predict if is_number else model.model.predict_proba
+        self._finish = None if is_number else model._convert_proba_to_unified_form
+
+    def _ask(self, matrix: NDArray[Any]) -> NDArray[Any]:
+        with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
+            found: NDArray[Any] = self._predict(matrix)
+        return found if self._finish is None else self._finish(found)
+
+
+class Neighbours(_Estimator):
+    """The nearest rows of the training; a missing number is 0."""
+
+    def __init__(self, model: Any, layout: Layout) -> None:
+        super().__init__(model)
+        if layout.category_places:
+            raise Unsupported("neighbours by categories")
+
+    def __call__(self, matrix: Matrix) -> NDArray[Any]:
+        """The predictions as AutoGluon's `_predict_proba` gives them."""
+        return self._ask(np.where(np.isnan(matrix), 0, matrix).astype(np.float32))
+
+
+class Linear(_Estimator):
+    """Ridge, lasso or logistic regression on encoded columns."""
+
+    def __init__(self, model: Any, layout: Layout) -> None:
+        super().__init__(model)
+        self._encode = column_transformer(model._pipeline, layout)
+
+    def __call__(self, matrix: Matrix) -> NDArray[Any]:
+        """The predictions as AutoGluon's `_predict_proba` gives them."""
+        return self._ask(self._encode(matrix))
+
+
 class Forest:
-    """Random forests and extra trees."""
+    """Random forests and extra trees: every tree in one call, without a task and a thread for each."""
 
     def __init__(self, model: Any, layout: Layout) -> None:
         estimator = model.model
