@@ -1,6 +1,6 @@
 """AutoGluon behind our server, behind gunicorn, and alone: one row and a thousand, side by side in one run.
 
-Usage: .venv/bin/python -m benchmarks.autogluon [--seconds 5] [--rounds 2]
+Usage: .venv/bin/python -m benchmarks.autogluon [--seconds 5] [--rounds 2] [--model DIRECTORY]
 
 It trains a model of the default kind (medium_quality) on 4,177 rows of seven numbers and a text, made with a
 fixed seed and shaped like the abalone data, then serves it twice: by the AutoGluon image, and by the same
@@ -38,10 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seconds", type=float, default=5.0, help="of one measurement (5)")
     parser.add_argument("--rounds", type=int, default=2, help="of all measurements (2)")
+    parser.add_argument("--model", type=Path, help="of an earlier job on the same columns (default: train)")
     options = parser.parse_args(arguments)
     _build_peer()
     with tempfile.TemporaryDirectory() as directory:
-        model = _train(Path(directory))
+        model = options.model or _train(Path(directory))
         return _compare(model, Path(directory), options.seconds, options.rounds)
 
 

@@ -15,6 +15,7 @@ from opt_ml_autogluon.tabular.columns import Values
 from opt_ml_autogluon.tabular.compiled import boosted
 from opt_ml_autogluon.tabular.compiled.features import ColumnFeatures
 from opt_ml_autogluon.tabular.compiled.models import AsFitted
+from opt_ml_autogluon.tabular.compiled.program import BLOCK
 
 SMALL = {
     "GBM": {"num_boost_round": 12},
@@ -26,6 +27,7 @@ SMALL = {
     "LR": {},
     "NN_TORCH": {"num_epochs": 2},
 }
+UNKNOWN = {"GBM_PREP": {"num_boost_round": 12}}
 WITHOUT_QUANTILES = ("XGB", "KNN", "LR")
 FORESTS = ("RandomForest", "ExtraTrees")  # those of quantiles are AutoGluon's own
 PROBLEMS = ("regression", "binary", "multiclass", "quantile")
@@ -60,7 +62,7 @@ def table(seed: int, problem: str, numbers: int, texts: int, missing: float) -> 
 def trained(job, frame, problem, kinds, **more):
     """The loaded model, compiled as far as it can be."""
     hyperparameters = {
-        "hyperparameters": json.dumps({kind: SMALL[kind] for kind in kinds}),
+        "hyperparameters": json.dumps({kind: (SMALL | UNKNOWN)[kind] for kind in kinds}),
         "problem_type": problem,
         "label": "label",
         **more,
@@ -160,6 +162,13 @@ def test_prose_is_left_to_autogluon_and_the_models_are_compiled_all_the_same(job
     assert_same(served, served.background)
 
 
+def test_a_model_of_an_unknown_kind_is_left_to_autogluon(job, capfd):
+    served = trained(job, table(7, "regression", 3, 1, 0.1), "regression", ["GBM_PREP"])
+    assert left_to_autogluon(served) == ["LightGBMPrep"]
+    assert "AutoGluon predicts with LightGBMPrep: PrepLGBModel is not known" in capfd.readouterr().err
+    assert_same(served, awkward(served, 7))
+
+
 def test_a_model_that_says_something_else_is_left_to_autogluon(job, monkeypatch, capfd):
     right = boosted.LightGBM.__call__
     monkeypatch.setattr(boosted.LightGBM, "__call__", lambda self, matrix: right(self, matrix) * 1.00001)
@@ -190,4 +199,4 @@ def test_a_refitted_bag_is_compiled(job):
     )  # fmt: skip
     assert any(name.endswith("_FULL") for name in served.program._nodes)
     assert left_to_autogluon(served) == []
-    assert_same(served, awkward(served, 6))
+    assert_same(served, awkward(served, 6, rows=BLOCK + 9))

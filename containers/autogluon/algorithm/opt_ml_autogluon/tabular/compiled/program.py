@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import numpy as np
 from autogluon.tabular import TabularPredictor
 from numpy.typing import NDArray
 
@@ -13,6 +14,8 @@ from opt_ml_autogluon.tabular.compiled.features import ColumnFeatures, FrameFeat
 from opt_ml_autogluon.tabular.compiled.layout import Unsupported
 from opt_ml_autogluon.tabular.compiled.models import AsFitted, Node, compile_model
 from opt_ml_autogluon.tabular.compiled.proof import check_same, sample_rows
+
+BLOCK = 2048  # rows at once: encoded categories are a column each, and would take gigabytes for many rows
 
 
 class Program:
@@ -58,6 +61,12 @@ class Program:
         Returns:
             shape (rows, classes or levels), or (rows,) of a regression.
         """
+        starts = range(0, len(values.numbers), BLOCK)
+        if len(starts) <= 1:
+            return self._predict(values)
+        return np.concatenate([self._predict(values.part(slice(at, at + BLOCK))) for at in starts])
+
+    def _predict(self, values: Values) -> NDArray[Any]:
         rows = self._features.rows(values)
         found: dict[str, NDArray[Any]] = {}
         for name, node in self._nodes.items():
