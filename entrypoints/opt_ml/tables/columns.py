@@ -9,17 +9,22 @@ from opt_ml.tables.files import Rows
 LABEL_NAMES = ("label", "target", "y", "class")
 
 
-def find_label(rows: Rows, wanted: str | None) -> str:
+def find_label(rows: Rows, wanted: str | None, role: str = "label") -> str:
     """The label column: as named, else by its usual names, else the last one.
 
     Where the channel says `label_size=1`, or is LIBSVM, it is the first one.
+
+    Args:
+        rows: the table.
+        wanted: its name or position, or None.
+        role: what the job calls it, for the error.
 
     Raises:
         UserError: there is no column `wanted`; lists those that are there.
     """
     columns = [str(name) for name in rows.frame.columns]
     if wanted is not None:
-        return find_column(rows, wanted, "label")
+        return find_column(rows, wanted, role)
     if rows.label_first:
         return columns[0]
     usual = [name for name in columns if name.lower() in LABEL_NAMES] if rows.named else []

@@ -184,6 +184,12 @@ def test_an_image_that_does_not_decode_is_named(job):
     assert "train/red/broken.png cannot be decoded" in message
 
 
+def test_a_file_that_is_no_image_is_named(job):
+    with_pictures(job).file("train", "red/text.png", b"no image at all")
+    message = refused(job, {"task": "image", "pretrained": "false"})
+    assert "train/red/text.png cannot be decoded as an image (of no known format)" in message
+
+
 def test_one_folder_is_one_class(job):
     assert "only one folder ('red')" in refused(with_pictures(job, colours=("red",)), {"task": "image"})
 

@@ -131,6 +131,12 @@ def test_the_forecast_follows_the_week_of_the_history(served, sales):
             lambda rows: rows.drop(index=20),
             r"Row 21: series 'north' has a gap: after 2024-01-20 .* fill_gaps",
         ),
+        (
+            lambda rows: rows.assign(
+                target=rows["target"].where(rows["timestamp"] != rows["timestamp"].iloc[5])
+            ),
+            r"Row 6: series 'north' has no 'target' at 2024-01-06 .* fill_gaps",
+        ),
         (lambda rows: rows.drop(index=rows.index[-1]), r"no row of series 'north' at 2024-03-04"),
         (lambda rows: rows.assign(target=None), "no history"),
         (lambda rows: rows.assign(timestamp="yesterday"), r"Row 1: the timestamp in column 'timestamp'"),
@@ -154,6 +160,13 @@ def refused(job, hyperparameters=None):
 def test_a_gap_is_named_with_its_line_and_the_cure(job, sales):
     message = refused(job.file("train", "sales.csv", sales.drop(index=[30, 31])))
     assert "train/sales.csv line 32: series 'north' has a gap: after 2024-01-30" in message
+    assert "fill_gaps" in message
+
+
+def test_a_target_that_is_missing_is_named_with_its_line_and_the_cure(job, sales):
+    target = sales["target"].where(sales.index != 30)
+    message = refused(job.file("train", "sales.csv", sales.assign(target=target)))
+    assert "train/sales.csv line 32: series 'north' has no 'target' at 2024-01-31" in message
     assert "fill_gaps" in message
 
 

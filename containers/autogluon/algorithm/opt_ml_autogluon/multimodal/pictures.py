@@ -12,7 +12,7 @@ from opt_ml.environment import Channel
 from opt_ml.errors import UserError
 from opt_ml.serving.codecs.images import MOST_PIXELS
 from opt_ml.tables.text import shown
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 IMAGE, LABEL = "image", "label"  # the columns of a table made of folders
@@ -75,7 +75,8 @@ def _decode(path: Path) -> None:
                 raise UserError(f"{shown(path)} has more than {MOST_PIXELS:,} pixels. Make it smaller.")
             image.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        cause = " ".join(str(error).replace(repr(str(path)), "it").split())[:200]
+        is_none = isinstance(error, UnidentifiedImageError)
+        cause = "of no known format" if is_none else " ".join(str(error).split())[:200]
         raise UserError(
             f"{shown(path)} cannot be decoded as an image ({cause}). Replace it or take it out."
         ) from None

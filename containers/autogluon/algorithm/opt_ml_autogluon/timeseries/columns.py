@@ -142,7 +142,7 @@ def find_columns(rows: Rows, settings: Settings) -> Columns:
             f"one of the time by the hyperparameter timestamp. Its columns are: {', '.join(names[:20])}."
         )
     item = _find(rows, settings["item_id"], "item_id", ITEM_NAMES)
-    target = find_label(rows, settings["target"])
+    target = find_label(rows, settings["target"], "target")
     known = tuple(find_column(rows, name, "known_covariates") for name in settings["known_covariates"])
     static = tuple(find_column(rows, name, "static_features") for name in settings["static_features"])
     chosen = [name for name in (time, item, target, *known, *static) if name is not None]

@@ -68,12 +68,13 @@ def to_series(frame: pd.DataFrame, columns: Columns, freq: str, fill: str) -> Ti
         fill: a choice of the hyperparameter fill_gaps.
 
     Raises:
-        SeriesError: a gap, with the row after it, where gaps are not to be filled; a static feature that
-            changes.
+        SeriesError: a gap (with the row after it) or a missing target, where these are not to be filled; a
+            static feature that changes.
     """
     static = _static(frame, columns)
     if fill == "refuse":
         _check_steps(frame, freq)
+        _check_targets(frame, columns.target)
     values = frame.drop(columns=[ROW, *columns.static])
     series = TimeSeriesDataFrame(values, static_features=static)
     if fill == "refuse":
@@ -108,6 +109,18 @@ def _check_steps(frame: pd.DataFrame, freq: str) -> None:
             f"series {items[row]!r} has a gap: after {before} comes {after}, but the frequency is {freq}. "
             f"Add the rows between, or set fill_gaps to one of: {', '.join(FILLS)}.",
             int(frame[ROW].iloc[row + 1]),
+        )
+
+
+def _check_targets(frame: pd.DataFrame, target: str) -> None:
+    """Every row has a target."""
+    absent = frame[target].isna().to_numpy()
+    if absent.any():
+        row = int(np.argmax(absent))
+        raise SeriesError(
+            f"series {frame[ITEM].iloc[row]!r} has no {target!r} at {pd.Timestamp(frame[TIME].iloc[row])}. "
+            f"Add it, or set fill_gaps to one of: {', '.join(FILLS)}.",
+            int(frame[ROW].iloc[row]),
         )
 
 
