@@ -2,7 +2,8 @@
 
 The stand-in has what the real Deep Learning Container brings and the image's lock asks for, at the same
 versions, and what the image leaves to the container (PyTorch, say); all of it has to be there for its Python.
-What the stand-in brings must not be installed again.
+What the stand-in brings must not be installed again. PyTorch without CUDA is on no public index for the
+containers' Python 3.12: where its wheel is not at hand, take an image with CUDA, such as autogluon-gpu-dlc.
 The image is then tested as any other: `pytest tests/conformance --image IMAGE`.
 """
 
@@ -22,6 +23,7 @@ from toolkit.building.plan import make_plan
 from toolkit.building.sources import Sources
 
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
+_CUDA = re.compile(r"nvidia-.+|cuda-.+|triton")  # what PyTorch with CUDA stands on
 _NAME = re.compile(r"^[A-Za-z0-9._-]+", re.MULTILINE)
 
 
@@ -35,7 +37,10 @@ def shared_packages(image: Image) -> list[str]:
     left = folder / "excludes-dlc.txt"
     names = {name for name, version in locked.items() if brought.get(name) == version}
     names |= set(_NAME.findall(left.read_text())) if left.exists() else set()
-    return [f"{name}=={brought[name]}" for name in sorted(names)]
+    if any("+cu" in brought[name] for name in names):
+        names |= {name for name in brought if _CUDA.fullmatch(name)}
+    # The public index has the build with CUDA, under the same number without the suffix.
+    return [f"{name}=={brought[name].partition('+cu')[0]}" for name in sorted(names)]
 
 
 def main(name: str, python: Path | None) -> None:
