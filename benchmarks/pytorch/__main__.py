@@ -28,7 +28,7 @@ from benchmarks.serving.load import Load, run_load, write_bodies
 from benchmarks.serving.server import Server, free_port
 
 _CONNECTIONS = (1, 64)
-_WARM_UP = 1.0  # seconds of load that are not measured
+_WARM_UP = 4.0  # seconds of load that are not measured: Java compiles while it runs
 _CHECKED = 20  # answers of each visit that are compared
 _TOLERANCE = 1e-4
 _WIDTHS = {"cnn": 8, "larger-cnn": 28}  # as in apps/networks.py, which imports PyTorch
@@ -79,20 +79,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def make_bodies(model: str, count: int = 500) -> list[bytes]:
-    """Different requests of one picture, NPY, or of one text, JSON."""
+    """Different requests of one picture or the tokens of one text, NPY, or of one text, JSON."""
     source = random.Random(3)
     if model == "transformer":
         words = [f"word{number}" for number in range(2000)]
         texts = (" ".join(source.choices(words, k=source.randint(8, 30))) for _ in range(count))
         return [json.dumps({"inputs": text}).encode() for text in texts]
+    numbers = np.random.default_rng(3)
+    if model == "tokens":
+        return [_npy(text) for text in numbers.integers(4096, size=(count, 1, 16))]
     width = _WIDTHS[model]
-    pictures = np.random.default_rng(3).random((count, 1, 1, width, width), dtype=np.float32)
-    return [_npy(picture) for picture in pictures]
+    return [_npy(picture) for picture in numbers.random((count, 1, 1, width, width), dtype=np.float32)]
 
 
-def _npy(picture: np.ndarray) -> bytes:
+def _npy(array: np.ndarray) -> bytes:
     file = io.BytesIO()
-    np.save(file, picture)
+    np.save(file, array)
     return file.getvalue()
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from benchmarks.serving import environments
@@ -16,8 +17,11 @@ APPS = Path(__file__).parent / "apps"
 ENVIRONMENT = "pytorch"
 WORKERS = len(os.sched_getaffinity(0))
 JOINED = 32  # requests of one call of the model, for every server
-_DELAY = 1  # milliseconds that TorchServe waits for so many; more and less are slower
-MODELS = {"cnn": "application/x-npy", "larger-cnn": "application/x-npy", "transformer": "application/json"}
+_DELAY = 1  # milliseconds that TorchServe waits for so many
+MODELS = {
+    **dict.fromkeys(("cnn", "larger-cnn", "tokens"), "application/x-npy"),
+    "transformer": "application/json",
+}
 """Name -> type of its requests."""
 SUFFIXES = {name: ".json" if kind == "application/json" else ".npy" for name, kind in MODELS.items()}
 
@@ -87,8 +91,14 @@ def _serve(place: Place, variables: dict[str, str]) -> Launch:
     return place.launch(["serve"], **directories, **variables)
 
 
-def torchserve(place: Place) -> Launch:
-    """TorchServe with a handler that extends its own, which joins requests."""
+def torchserve(place: Place, joined: int = JOINED, delay: int = _DELAY) -> Launch:
+    """TorchServe with a handler that extends its own, which joins requests.
+
+    Args:
+        place: see `Place`.
+        joined: requests of one call.
+        delay: milliseconds to wait for so many.
+    """
     archive, store = place.directory / "archive", place.directory / "store"
     (archive / "MAR-INF").mkdir(parents=True)
     store.mkdir()
@@ -99,7 +109,7 @@ def torchserve(place: Place) -> Launch:
     manifest = {"runtime": "python", "model": {**described, "handler": "torchserve_handler.py"}}
     manifest["model"] |= {"configFile": "model-config.yaml"}  # type: ignore[operator]
     (archive / "MAR-INF" / "MANIFEST.json").write_text(json.dumps(manifest))
-    limits = {"minWorkers": WORKERS, "maxWorkers": WORKERS, "batchSize": JOINED, "maxBatchDelay": _DELAY}
+    limits = {"minWorkers": WORKERS, "maxWorkers": WORKERS, "batchSize": joined, "maxBatchDelay": delay}
     (archive / "model-config.yaml").write_text(json.dumps(limits))
     (place.directory / "log4j2.xml").write_text(
         '<Configuration><Loggers><Root level="off"/></Loggers></Configuration>'
@@ -132,7 +142,9 @@ PEERS: dict[str, tuple[str, Callable[[Place], Launch]]] = {
     "native": (f"native, up to {JOINED} requests joined, warmed up", native),
     "native-workers": ("native, not warmed up: workers answer", native_workers),
     "native-alone": ("native without settings", native_alone),
-    "torchserve": (f"TorchServe, batches of {JOINED}", torchserve),
+    "torchserve": (f"TorchServe, batches of {JOINED}, {_DELAY} ms", torchserve),
+    "torchserve-16": (f"TorchServe, batches of 16, {_DELAY} ms", partial(torchserve, joined=16)),
+    "torchserve-5ms": (f"TorchServe, batches of {JOINED}, 5 ms", partial(torchserve, delay=5)),
     "engine": ("our handlers on TorchServe", engine),
 }
 """Name -> title and start."""

@@ -129,3 +129,15 @@ def test_what_is_received_in_one_turn_is_one_call_though_two_workers_are_free(st
     assert answers == [f"r{number} of 8" for number in range(8)]
     for client in clients:
         client.close()
+
+
+def test_a_request_is_not_kept_for_others_while_a_worker_is_busy_for_long(start, tmp_path):
+    server = start(JOINING, SAGEMAKER_MODEL_SERVER_WORKERS=2).wait_until_ready()
+    eventually(lambda: b"workers_ready 2" in server.request("GET", "/metrics").body, "two workers")
+    busy = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+    busy.request("POST", "/invocations", "wait", {"Content-Type": "text/csv"})
+    eventually((tmp_path / "began").exists, "a worker is busy")
+    assert [server.post(b"a").body, server.post(b"b").body] == [b"a of 1", b"b of 1"]
+    (tmp_path / "go").touch()
+    assert busy.getresponse().read() == b"wait of 1"
+    busy.close()

@@ -44,11 +44,11 @@ def _groups(data: Sequence[Any], most_rows: int) -> Iterator[list[int]]:
             continue
         kind = (item.shape[1:], item.dtype)
         group, rows = open_groups.get(kind, ([], 0))
-        if group and rows + len(item) > most_rows:
+        if group and rows + item.shape[0] > most_rows:
             yield group
             group, rows = [], 0
         group.append(number)
-        open_groups[kind] = (group, rows + len(item))
+        open_groups[kind] = (group, rows + item.shape[0])
     for group, _ in open_groups.values():
         yield group
 
@@ -83,7 +83,7 @@ def _rows(predicted: Any, start: int, end: int, rows: int) -> Any:
         ValueError: a tensor that has not as many rows as went in.
     """
     if isinstance(predicted, torch.Tensor):
-        if predicted.ndim == 0 or len(predicted) != rows:
+        if predicted.ndim == 0 or predicted.shape[0] != rows:
             raise ValueError(
                 f"the model returned shape {tuple(predicted.shape)} for {rows} rows, so requests cannot be "
                 "joined. Unset OPT_ML_PYTORCH_BATCH."
