@@ -4,6 +4,7 @@ Usage: python make_models.py HANDLERS OUTPUT
 """
 
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -19,5 +20,7 @@ torch.manual_seed(11)
 cnn = SmallCnn().eval()
 torch.jit.trace(cnn, torch.rand(2, 1, 8, 8)).save(output / "cnn.pt")
 torch.save(cnn.state_dict(), output / "cnn.pth")
+with zipfile.ZipFile(output / "weights.zip", "w") as archive:
+    archive.write(output / "cnn.pth", "cnn.pth")
 torch.save(Sentiment().state_dict(), output / "sentiment.pth")
 np.save(output / "picture.npy", np.zeros((1, 1, 8, 8), dtype=np.float32))

@@ -139,7 +139,7 @@ PUBLISHED = {
     "function-of-an-archive": Published(
         {
             "function_of_archive.py": "function_of_archive.py",
-            "cnn.pth": "cnn.pth",
+            "weights.zip": "weights.zip",
             "small_cnn.py": "small_cnn.py",
         },
         [(PICTURE, JSON, None), (b'{"picture": []}', JSON, None)],

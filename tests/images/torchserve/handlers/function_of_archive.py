@@ -1,4 +1,6 @@
-"""A function in place of a class, with state dict and class of its own, and headers."""
+"""A function in place of a class, with a class of the model and weights that it unpacks, and headers."""
+
+import zipfile
 
 import torch
 from small_cnn import SmallCnn
@@ -9,6 +11,8 @@ state = {}
 def handle(data, context):
     if data is None:
         directory = context.system_properties["model_dir"]
+        with zipfile.ZipFile(f"{directory}/weights.zip") as weights:
+            weights.extractall(directory)
         state["model"] = SmallCnn()
         state["model"].load_state_dict(torch.load(f"{directory}/cnn.pth", weights_only=True))
         state["model"].eval()

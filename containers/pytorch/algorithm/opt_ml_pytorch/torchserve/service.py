@@ -6,7 +6,9 @@ import importlib
 import inspect
 import json
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -41,6 +43,7 @@ class Service:
         if not name:
             raise UserError(f"{model_dir / 'MAR-INF' / 'MANIFEST.json'} names no handler of the model.")
         config = _read_config(model_dir, manifest["model"].get("configFile", ""))
+        model_dir = _writable(model_dir)
         device = chosen_device()
         self._context = ArchiveContext(
             manifest, str(model_dir), device.index or 0 if device.type == "cuda" else None, batch_size, config
@@ -83,6 +86,20 @@ def _read(path: Path) -> Any:
         ) from None
     except ValueError as error:
         raise UserError(f"{path} is not valid JSON ({error}).") from None
+
+
+def _writable(model_dir: Path) -> Path:
+    """A directory with the archive's files that a handler may add to, as TorchServe unpacks each archive to.
+
+    Handlers extract weights beside their archive's files, and the model's own directory is read-only
+    (HOST-21). The files are links, so that weights take no room twice.
+    """
+    if os.access(model_dir, os.W_OK):
+        return model_dir
+    copy = Path(tempfile.mkdtemp(prefix="archive-"))
+    shutil.copytree(model_dir, copy, copy_function=os.symlink, dirs_exist_ok=True)
+    copy.chmod(0o700)  # copytree gives it the mode of the other
+    return copy
 
 
 def _read_config(model_dir: Path, name: str) -> dict[str, Any]:
