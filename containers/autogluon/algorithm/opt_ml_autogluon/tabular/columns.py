@@ -83,7 +83,7 @@ class Columns:
             column = table.values[:, position]
             if feature.kind == "text":
                 values = column.tolist()
-                texts = {value: category(value) for value in values}
+                texts = {value: category(value) for value in dict.fromkeys(values)}
                 column = np.array([texts[value] for value in values], dtype=object)
             elif column.dtype == object:
                 column = numbers(column, feature.name, position)
