@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
-from toolkit.building.images import ROOT
+from toolkit.building.images import CONTAINERS, ROOT
+from toolkit.building.reproducibility import files_of
+from toolkit.machine import docker
 
 pytestmark = pytest.mark.docker
 
@@ -29,3 +31,34 @@ def test_a_builder_that_cannot_see_the_engines_images_is_not_used(other_builder,
     subprocess.run(["docker", "rmi", f"{other_builder}/base-slim"], capture_output=True, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("Built ")
+
+
+WRITES = """
+FROM base
+RUN --mount=from=shared,target=/shared --mount=type=cache,target=/root/.cache/new \\
+    mkdir -p /made/deep && echo text > /made/deep/file && ln -s file /made/deep/link && \\
+    touch /etc/passwd && /shared/clamp-times
+"""
+
+
+def test_what_a_step_writes_is_the_same_layer_whenever_it_is_built(tmp_path):
+    (tmp_path / "Dockerfile").write_text(WRITES)
+    reference = "opt-ml-test-clamped"
+    contexts = {"base": "docker-image://opt-ml/os:bookworm", "shared": str(CONTAINERS / "shared")}
+    command = ["docker", "buildx", "build", "--quiet", "--load", "--no-cache", "--tag", reference]
+    command += ["--build-arg", "SOURCE_DATE_EPOCH=1767225600", str(tmp_path)]
+    for name, place in contexts.items():
+        command += ["--build-context", f"{name}={place}"]
+    made = []
+    try:
+        for _ in range(2):
+            subprocess.run(command, capture_output=True, text=True, check=True)
+            made.append(docker.inspect_image(reference))
+        files = files_of(reference)
+    finally:
+        docker.remove_images([reference])
+    assert made[0]["Id"] == made[1]["Id"]
+    assert made[0]["Created"] == "2026-01-01T00:00:00Z"
+    written = {path: file.modified for (layer, path), file in files.items() if layer == 1}
+    assert {"made/deep/file", "made/deep/link", "etc/passwd", "root"} <= set(written)
+    assert set(written.values()) == {315532800}

@@ -32,7 +32,7 @@ class Surroundings:
         index_variable: environment variable whose value is the secret `pip_index`.
         wheelhouse: folder handed over as the named context `wheelhouse`.
         weights: folder of pretrained weights, handed over as the named context `pretrained`.
-        arguments: build arguments that BuildKit knows beforehand (proxies), or PIP_NO_INDEX.
+        arguments: build arguments: proxies and the date of images, which BuildKit knows, or PIP_NO_INDEX.
         labels: labels of every image, such as the source revision.
         sources: where bases are pulled from.
         registry_caches: references of pushed images whose layers are pulled where nothing of them changed;

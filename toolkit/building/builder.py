@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from toolkit.building import dlc_layer, host_amis, os_layer
 from toolkit.building.bake import INTERMEDIATE_LABEL, Surroundings, make_definition
-from toolkit.building.images import ROOT, Image, find
+from toolkit.building.images import Image, find
 from toolkit.building.ledger import entries
 from toolkit.building.ledger.freshness import State, states
 from toolkit.building.ledger.recording import record
 from toolkit.building.plan import Step
+from toolkit.building.revision import EPOCH_VARIABLE, find_revision
 from toolkit.building.sources import Sources, from_environment
 from toolkit.errors import ToolkitError, WorkError
 from toolkit.machine import docker, network
 from toolkit.registry.tags import REVISION_LABEL
-
-REVISION_VARIABLE = "OPT_ML_REVISION"
 
 
 @dataclass(frozen=True)
@@ -54,30 +52,25 @@ def look_around(sources: Sources | None = None, registry_caches: Sequence[str] =
         registry_caches: see `Surroundings`.
 
     Raises:
-        ToolkitError: a variable names a file or folder that is not there.
+        ToolkitError: a variable names a file or folder that is not there, or no date.
     """
     bundle = network.find_ca_bundle()
     arguments = network.find_proxies()
     if os.environ.get("PIP_NO_INDEX"):
         arguments["PIP_NO_INDEX"] = "1"
     revision = find_revision()
+    if revision.epoch:
+        arguments[EPOCH_VARIABLE] = revision.epoch
     return Surroundings(
         ca_bundle=bundle.path if bundle else None,
         index_variable=network.INDEX_VARIABLE if os.environ.get(network.INDEX_VARIABLE) else None,
         wheelhouse=network.find_wheelhouse(),
         weights=network.find_weights(),
         arguments=arguments,
-        labels={REVISION_LABEL: revision} if revision else {},
+        labels={REVISION_LABEL: revision.commit} if revision.commit else {},
         sources=sources or from_environment(),
         registry_caches=tuple(registry_caches),
     )
-
-
-def find_revision() -> str:
-    """The commit of this checkout, or empty; a machine that has no history is told it by OPT_ML_REVISION."""
-    command = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    return found or os.environ.get(REVISION_VARIABLE, "")
 
 
 def execute(steps: Sequence[Step], surroundings: Surroundings, *, no_cache: bool = False) -> list[Built]:

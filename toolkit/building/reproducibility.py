@@ -1,7 +1,6 @@
-"""Does the same source give the same image? Two builds without any cache, compared file by file.
+"""Does the same source give the same image? Two builds without any cache, compared layer by layer.
 
-Compared are names, kinds, rights, owners and contents of every layer. Times of files are not: the engine's
-own builder stamps what a step writes with the hour of the build.
+Where the digests of the layers differ, every file tells why: its name, kind, rights, owner, content and time.
 """
 
 from __future__ import annotations
@@ -10,15 +9,26 @@ import hashlib
 import json
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
+from toolkit.errors import ToolkitError
 from toolkit.machine import docker
 
+
+class Compared(NamedTuple):
+    """What is compared of a file: all that is not a time, and the time of its last change."""
+
+    facts: str
+    modified: float
+
+
 # (layer from the lowest, path) to what is compared of a file
-Files = Mapping[tuple[int, str], str]
+Files = Mapping[tuple[int, str], Compared]
 
 
 @dataclass(frozen=True)
@@ -28,7 +38,7 @@ class FileDifference:
     Attributes:
         layer: from the lowest, beginning with 0.
         path: in the image.
-        reason: `only in the first`, `only in the second` or `differs`.
+        reason: `only in the first`, `only in the second`, `differs` or `differs in time`.
     """
 
     layer: int
@@ -36,8 +46,71 @@ class FileDifference:
     reason: str
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """Two builds of one image.
+
+    Attributes:
+        layers: how many the second has.
+        is_same_image: the configuration is the same too, with the image's date.
+        differing: numbers of the layers that differ, from the lowest, beginning with 0.
+        files: what differs in them, lowest layer first.
+    """
+
+    layers: int
+    is_same_image: bool
+    differing: tuple[int, ...] = ()
+    files: tuple[FileDifference, ...] = ()
+
+    def __str__(self) -> str:
+        if not self.differing:
+            what = "the same image" if self.is_same_image else "another date, and the same content"
+            return f"two builds gave {what} ({self.layers} {_layers(self.layers)})."
+        found = f"{len(self.differing)} of {self.layers} {_layers(self.layers)} differ between two builds"
+        if not self.files:
+            return f"{found}, the first is layer {self.differing[0] + 1}; no file of them does."
+        one = self.files[0]
+        where = f"/{one.path} in layer {one.layer + 1}"
+        return f"{found}, by {len(self.files)} files.\nThe first: {where}: {one.reason}"
+
+
+def _layers(count: int) -> str:
+    return "layer" if count == 1 else "layers"
+
+
+@contextmanager
+def kept(references: Sequence[str]) -> Iterator[list[str]]:
+    """Second names for some local images, so that another build takes none away; gone after the block.
+
+    Raises:
+        ToolkitError: the engine does not have one.
+    """
+    names = [f"{reference.rpartition(':')[0]}:built-first" for reference in references]
+    try:
+        for pair in zip(references, names, strict=True):
+            docker.tag_image(*pair)
+        yield names
+    finally:
+        docker.remove_images(names)
+
+
+def compare(first: str, second: str) -> Comparison:
+    """Two local images; only where their layers differ are the files looked at.
+
+    Raises:
+        ToolkitError: the engine does not have one of them.
+    """
+    one, other = docker.inspect_image(first), docker.inspect_image(second)
+    if one is None or other is None:
+        raise ToolkitError(f"{first} or {second} is not in the engine any more.", "Run it again.")
+    layers = [facts["RootFS"]["Layers"] for facts in (one, other)]
+    differing = [number for number, pair in enumerate(zip_longest(*layers)) if pair[0] != pair[1]]
+    files = differences(files_of(first), files_of(second)) if differing else []
+    return Comparison(len(layers[1]), one["Id"] == other["Id"], tuple(differing), tuple(files))
+
+
 def files_of(reference: str) -> Files:
-    """Every file of every layer of a local image, with one text for all that is compared of it.
+    """Every file of every layer of a local image.
 
     Raises:
         ToolkitError: the engine does not have the image.
@@ -60,10 +133,12 @@ def differences(first: Files, second: Files) -> list[FileDifference]:
 def _reason(key: tuple[int, str], first: Files, second: Files) -> str:
     if key not in second:
         return "only in the first"
-    return "differs" if key in first else "only in the second"
+    if key not in first:
+        return "only in the second"
+    return "differs in time" if first[key].facts == second[key].facts else "differs"
 
 
-def _read(archive: Path) -> Iterator[tuple[tuple[int, str], str]]:
+def _read(archive: Path) -> Iterator[tuple[tuple[int, str], Compared]]:
     with tarfile.open(archive) as image:
         manifest = image.extractfile("manifest.json")
         assert manifest is not None  # noqa: S101 - every `docker save` has one
@@ -76,10 +151,11 @@ def _read(archive: Path) -> Iterator[tuple[tuple[int, str], str]]:
                     yield (number, member.name), _compared(layer, member)
 
 
-def _compared(layer: tarfile.TarFile, member: tarfile.TarInfo) -> str:
-    facts = f"{member.type!r} {member.mode:o} {member.uid}:{member.gid} {member.linkname}"
+def _compared(layer: tarfile.TarFile, member: tarfile.TarInfo) -> Compared:
+    attributes = sorted((key, value) for key, value in member.pax_headers.items() if not key.endswith("time"))
+    facts = f"{member.type!r} {member.mode:o} {member.uid}:{member.gid} {member.linkname} {attributes}"
     content = layer.extractfile(member) if member.isreg() else None
-    return f"{facts} {_hash(content)}" if content else facts
+    return Compared(f"{facts} {_hash(content)}" if content else facts, member.mtime)
 
 
 def _hash(content: IO[bytes]) -> str:

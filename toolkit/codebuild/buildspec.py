@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from toolkit.building.builder import REVISION_VARIABLE
+from toolkit.building.revision import Revision
 from toolkit.codebuild.context import TAR_NAME
 
 # What a build hands back through BatchGetBuilds.
@@ -28,7 +28,7 @@ def of_images(
     push: Sequence[str],
     *,
     curated: bool,
-    revision: str = "",
+    revision: Revision | None = None,
     before: Sequence[str] = (),
 ) -> str:
     """The buildspec that runs `build.py build` and `build.py push` as a person would.
@@ -39,7 +39,7 @@ def of_images(
         push: further arguments of `build.py push`.
         curated: whether the build runs in an image of CodeBuild's own, which has several Pythons to choose
             from.
-        revision: the commit that was sent; empty where nobody knows it.
+        revision: what was sent; None where nobody knows it.
         before: commands before the build.
     """
     phases = {
@@ -55,7 +55,7 @@ def of_images(
             f'export {URIS_VARIABLE}="$(cat {_URIS_FILE})"',
         ],
     }
-    variables = {REVISION_VARIABLE: revision} if revision else {}
+    variables = revision.as_variables() if revision else {}
     return write(phases, python=_PYTHON if curated else None, exported=[URIS_VARIABLE], variables=variables)
 
 

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--check-reproducible",
         action="store_true",
-        help="build twice without a cache, and compare every file",
+        help="build twice without a cache, and compare the layers, then their files",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
@@ -71,23 +71,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check_reproducible(steps: Sequence[Step], sources: Sources) -> int:
-    """Two builds of the images that were asked for; 1 where a file differs."""
+    """Two builds of the images that were asked for; 1 where a layer differs."""
     from toolkit.building import builder
-    from toolkit.building.reproducibility import differences, files_of
+    from toolkit.building.reproducibility import compare, kept
 
     references = [step.image.reference for step in steps if step.asked]
-    builds = []
-    for _ in range(2):
-        builder.execute(steps, builder.look_around(sources), no_cache=True)
-        builds.append([files_of(reference) for reference in references])
-    found_any = False
-    for reference, first, second in zip(references, *builds, strict=True):
-        found = differences(first, second)
-        found_any = found_any or bool(found)
-        if found:
-            one = found[0]
-            print(f"{reference}: {len(found)} of {len(first)} files differ between two builds.")
-            print(f"The first: /{one.path} in layer {one.layer + 1}: {one.reason}")
-        else:
-            print(f"{reference}: two builds gave the same {len(first)} files.")
-    return int(found_any)
+    surroundings = builder.look_around(sources)
+    builder.execute(steps, surroundings, no_cache=True)
+    with kept(references) as first:
+        builder.execute(steps, surroundings, no_cache=True)
+        comparisons = [compare(*pair) for pair in zip(first, references, strict=True)]
+    for reference, comparison in zip(references, comparisons, strict=True):
+        print(f"{reference}: {comparison}")
+    return int(any(comparison.differing for comparison in comparisons))

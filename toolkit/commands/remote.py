@@ -58,8 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _order(arguments: argparse.Namespace, chosen: list[Image], session: Session) -> Order:
-    from toolkit.building.builder import find_revision
     from toolkit.building.images import ROOT
+    from toolkit.building.revision import find_revision
     from toolkit.codebuild import buildspec, context, ecr, project
     from toolkit.codebuild.arguments import settings_of
     from toolkit.codebuild.remote_build import Order

@@ -218,6 +218,11 @@ def save_image(reference: str, archive: Path) -> None:
     _check(_run(["docker", "save", "--output", str(archive), reference]), f"{reference} could not be saved")
 
 
+def remove_images(references: Sequence[str]) -> None:
+    """Take names from local images; an image without another one goes. One that is not there is no error."""
+    _run(["docker", "image", "rm", *references])
+
+
 def prune_images(label: str) -> None:
     """Remove untagged images with `label`; the build cache keeps their layers."""
     _run(["docker", "image", "prune", "--force", "--filter", f"label={label}"])

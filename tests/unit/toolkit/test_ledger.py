@@ -52,6 +52,7 @@ def expected(path):
                 or (own and rest.startswith("algorithm/"))
                 or (own and rest == f"requirements/{image.lock}.txt")
                 or (family == "shared" and rest == "pip-install" and image.variant.base)
+                or (family == "shared" and rest == "clamp-times")
             ):
                 found.add(name)
     while above := {name for name, image in matrix.items() if image.variant.base in found} - found:

@@ -20,7 +20,8 @@ OWN_LINES = {
         "FROM scratch AS pretrained",
         "# Replaced by the named context of this name where there is one: weights that jobs need no channel "
         "for.",
-        "COPY --from=pretrained / /opt/pretrained/",
+        "RUN --mount=from=shared,target=/shared --mount=from=pretrained,target=/pretrained \\",
+        "    mkdir /opt/pretrained && cp -R /pretrained/. /opt/pretrained && /shared/clamp-times",
     ],
     "ensemble": [
         "# The wheels of ONNX Runtime tell Microsoft about models and machine, unless this is set before "
@@ -32,7 +33,8 @@ OWN_LINES = {
         "    /shared/pip-install --require-hashes -r /requirements.txt; \\",
         "    # 130 MB of PyTorch's own test programs, which nobody runs in a job.",
         "    torch=$(python -c 'import sysconfig; print(sysconfig.get_path(\"purelib\"))')/torch; \\",
-        '    rm -rf "$torch/test" "$torch"/bin/*[Tt]est*',
+        '    rm -rf "$torch/test" "$torch"/bin/*[Tt]est*; \\',
+        "    /shared/clamp-times",
     ],
 }
 REPLACED = {"pytorch": ["    /shared/pip-install --require-hashes -r /requirements.txt"]}
