@@ -25,6 +25,7 @@ from toolkit.registry.archive import Archive
 from toolkit.registry.client import Registry
 from toolkit.registry.compression import Blob, ZstdLayerError, gzip_layer
 from toolkit.registry.known_layers import KnownLayers
+from toolkit.registry.progress import WatchedStream
 
 UPLOADS_AT_ONCE = 4
 _FILES_AT_ONCE = 2  # layers on the disk that are on their way, beside the one that is compressed
@@ -123,7 +124,7 @@ class Push:
                         path = scratch / str(len(self._blobs))
                         blob = self._spool(name, size, content, path)
                         jobs = [
-                            pool.submit(self._send, number, blob, partial(_open, path))
+                            pool.submit(self._send, number, blob, partial(self._open, number, blob, path))
                             for number in range(len(self._targets))
                         ]
                         waiting.append((jobs, path))
@@ -146,7 +147,7 @@ class Push:
     def _spool(self, name: str, size: int, content: IO[bytes], path: Path) -> Blob:
         try:
             with path.open("wb") as file:
-                blob = gzip_layer(content, file)
+                blob = gzip_layer(WatchedStream(content, size, partial(self._tell_packed, size)), file)
         except ZstdLayerError:
             raise WorkError(
                 f"a layer of {self._reference} is compressed with zstd, and SageMaker wants gzip.",
@@ -182,6 +183,17 @@ class Push:
             self._sent[number] += blob.size
             said = "sent"
         self._report(f"{target.registry.host}/{target.repository}  {_describe(blob)}  {said}")
+
+    def _open(self, number: int, blob: Blob, path: Path) -> IO[bytes]:
+        """A compressed layer, on its way to a target."""
+        target = self._targets[number]
+        place = f"{target.registry.host}/{target.repository}  {_describe(blob)}"
+        return WatchedStream(
+            path.open("rb"), blob.size, lambda part: self._report(f"{place}  {part:.0%} sent")
+        )
+
+    def _tell_packed(self, size: int, part: float) -> None:
+        self._report(f"{self._reference[7:19]}  a layer of {size / 1e6:.1f} MB, {part:.0%} compressed")
 
     def _finish(self, number: int, configuration: bytes, layers: Sequence[Blob]) -> Pushed:
         target = self._targets[number]
@@ -245,10 +257,6 @@ def _wait_for(jobs: Sequence[Future[None]], path: Path) -> None:
     for job in jobs:
         job.result()
     path.unlink()
-
-
-def _open(path: Path) -> IO[bytes]:
-    return path.open("rb")
 
 
 def _describe(blob: Blob) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import re
 import subprocess
 import tarfile
 
@@ -23,7 +24,7 @@ from tests.integration.push.second_engine import containerd_engine
 from tests.registry import registry
 from toolkit.machine import docker as engine
 from toolkit.namespace import LOCAL_NAMESPACE
-from toolkit.registry import transport
+from toolkit.registry import progress, transport
 from toolkit.registry.acceptance import OCI_INDEX
 
 
@@ -132,6 +133,17 @@ def test_an_image_of_another_build_does_not_get_a_tag_that_is_taken(image, aws, 
     assert f"{FOUND}:v1 cannot be overwritten, and it is another image" in said
     assert "--tag" in said
     assert len(aws.uploads) == sent
+
+
+def test_a_large_layer_tells_how_far_it_has_come(image, aws, capsys, monkeypatch):
+    monkeypatch.setattr(progress, "INTERVAL", 0.0)
+    code, _, said = push(capsys, image)
+    assert code == 0
+    for words in ("MB, {}% compressed", "MB  {}% sent"):
+        parts = [int(found) for found in re.findall(words.replace("{}", r"(\d+)"), said)]
+        assert parts == sorted(parts)
+        assert len(set(parts)) > 1
+    assert_schema_2(aws.backend, f"{REGION}/{FOUND}", "latest")
 
 
 def test_a_cut_connection_is_tried_again(image, aws, capsys):
