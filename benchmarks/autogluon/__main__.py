@@ -24,7 +24,7 @@ from benchmarks.serving.load import Load, ask, write_bodies
 from examples.autogluon.shells import ROWS, made_up
 from toolkit.building import bake, builder, images
 from toolkit.jobs.job import Channel, TrainingJob, execute, plan
-from toolkit.machine import docker
+from toolkit.machine import buildx
 from toolkit.namespace import LOCAL_NAMESPACE
 from toolkit.serving.endpoint import Endpoint
 
@@ -69,7 +69,7 @@ def _build_peer() -> None:
     definition = bake.make_test_definition(image, builder.look_around())
     (target,) = definition["target"].values()
     target["context"], target["tags"] = str(Path(__file__).parent / "image"), [PEER]
-    docker.bake(definition, list(definition["target"]))
+    buildx.bake(definition, list(definition["target"]))
 
 
 def _csv(rows: Sequence[Sequence[str]]) -> bytes:

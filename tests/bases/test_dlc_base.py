@@ -153,10 +153,10 @@ def test_another_pin_brings_another_operating_system_layer(registry: str, tmp_pa
     try:
         for pin in pins:
             os_layer.ensure(system, "linux/amd64", pin)
-            assert os_layer.is_present(system, pin)
-        assert not os_layer.is_present(system, pins[0])
+            assert os_layer.is_present(system, "linux/amd64", pin)
+        assert not os_layer.is_present(system, "linux/amd64", pins[0])
         os_layer.ensure(system, "linux/amd64", f"{tag}@sha256:{'0' * 64}")  # nobody has it
-        assert os_layer.is_present(system, pins[1])
+        assert os_layer.is_present(system, "linux/amd64", pins[1])
     finally:
         remove(bake.os_reference("stand-in"), tag, *pins)
 

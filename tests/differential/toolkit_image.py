@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from toolkit.building import bake, builder, images
-from toolkit.machine import docker
+from toolkit.machine import buildx
 from toolkit.namespace import LOCAL_NAMESPACE
 
 IMAGE = f"{LOCAL_NAMESPACE}/ensemble-cpu:differential"
@@ -31,5 +31,5 @@ def build_on(
     target["context"], target["tags"] = str(folder), [reference]
     target["args"] |= arguments or {}
     target["contexts"] |= contexts or {}
-    docker.bake(definition, list(definition["target"]))
+    buildx.bake(definition, list(definition["target"]))
     return reference

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from toolkit.building import bake, builder, images
-from toolkit.machine import docker
+from toolkit.machine import buildx
 
 HERE = Path(__file__).parent
 
@@ -18,7 +18,7 @@ def test_its_own_tests_pass_inside_the_image(our_image):
     if not inside.is_dir():
         pytest.skip(f"{our_image.folder.name} has no tests of its own")
     definition = bake.make_test_definition(our_image, builder.look_around())
-    docker.bake(definition, list(definition["target"]))
+    buildx.bake(definition, list(definition["target"]))
     # The checkout's tests and README beside the image's packages: its own Python paths stay out.
     folder = inside.relative_to(images.ROOT)
     pytest_command = ["python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "pythonpath="]

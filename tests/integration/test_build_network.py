@@ -24,7 +24,7 @@ from toolkit.building import bake, images
 from toolkit.building.bake import Surroundings
 from toolkit.building.images import CONTAINERS
 from toolkit.errors import ToolkitError
-from toolkit.machine import docker
+from toolkit.machine import buildx
 from toolkit.namespace import LOCAL_NAMESPACE
 
 pytestmark = pytest.mark.docker
@@ -134,7 +134,7 @@ def build(tmp_path):
             "shared": str(CONTAINERS / "shared"),
         }
         target |= {"tags": [REFERENCE], "output": ["type=docker"]}
-        docker.bake({"target": {"tiny": target}}, ["tiny"])
+        buildx.bake({"target": {"tiny": target}}, ["tiny"])
         return REFERENCE
 
     yield run

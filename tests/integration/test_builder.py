@@ -7,9 +7,13 @@ import sys
 
 import pytest
 
+from toolkit.building import builder, images
+from toolkit.building.bake import Surroundings
 from toolkit.building.images import CONTAINERS, ROOT
+from toolkit.building.plan import make_plan
 from toolkit.building.reproducibility import files_of
-from toolkit.machine import docker
+from toolkit.errors import ToolkitError
+from toolkit.machine import buildx, docker
 
 pytestmark = pytest.mark.docker
 
@@ -31,6 +35,20 @@ def test_a_builder_that_cannot_see_the_engines_images_is_not_used(other_builder,
     subprocess.run(["docker", "rmi", f"{other_builder}/base-slim"], capture_output=True, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("Built ")
+
+
+def test_a_platform_that_the_engine_cannot_run_is_refused_before_anything_is_pulled(capfd):
+    foreign = {"linux/amd64", "linux/arm64"} - set(buildx.platforms())
+    if not foreign:
+        pytest.skip("this engine runs all platforms of SageMaker")
+    platform = foreign.pop()
+    base = images.find("base-slim")
+    variant = base.variant.model_copy(update={"platform": platform})
+    steps = make_plan(["base-slim"], {"base-slim": base.model_copy(update={"variant": variant})})
+    with pytest.raises(ToolkitError, match=f"base-slim is for {platform}; this engine runs linux/") as caught:
+        builder.execute(steps, Surroundings())
+    assert "./build.py remote base-slim" in caught.value.cure
+    assert capfd.readouterr() == ("", "")
 
 
 WRITES = """

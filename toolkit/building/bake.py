@@ -49,9 +49,10 @@ class Surroundings:
     registry_caches: tuple[str, ...] = ()
 
 
-def os_reference(release: str) -> str:
+def os_reference(release: str, platform: str = "linux/amd64") -> str:
     """Local name of the operating system layer of a Debian release: the same for every checkout."""
-    return f"opt-ml/os:{release}"
+    architecture = platform.rpartition("/")[2]
+    return f"opt-ml/os:{release}" + ("" if architecture == "amd64" else f"-{architecture}")
 
 
 def make_definition(steps: Sequence[Step], surroundings: Surroundings) -> dict[str, Any]:
@@ -83,7 +84,7 @@ def _image_target(image: Image, surroundings: Surroundings) -> dict[str, Any]:
     variant = image.variant
     target = _target(image.folder, variant.platform, surroundings)
     if variant.os:
-        target["contexts"]["os"] = f"docker-image://{os_reference(variant.os.release)}"
+        target["contexts"]["os"] = f"docker-image://{os_reference(variant.os.release, variant.platform)}"
     if variant.dlc:
         reference = surroundings.sources.reference(variant, image.digest)
         target["contexts"]["dlc"] = f"docker-image://{reference}"

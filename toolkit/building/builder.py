@@ -17,7 +17,7 @@ from toolkit.building.plan import Step
 from toolkit.building.revision import EPOCH_VARIABLE, find_revision
 from toolkit.building.sources import Sources, from_environment
 from toolkit.errors import ToolkitError, WorkError
-from toolkit.machine import docker, network
+from toolkit.machine import buildx, docker, network
 from toolkit.registry.tags import REVISION_LABEL
 
 
@@ -82,11 +82,13 @@ def execute(steps: Sequence[Step], surroundings: Surroundings, *, no_cache: bool
         no_cache: build all of it, every step anew.
 
     Raises:
-        ToolkitError: no engine, no operating system layer.
+        ToolkitError: no engine, one that cannot run an image's platform, or no operating system layer.
         WorkError: a failed build, or an image over its budget.
     """
-    if docker.find_engine() is None:
+    engine = docker.find_engine()
+    if engine is None:
         raise ToolkitError("no Docker engine answers.", "./build.py doctor --fix")
+    _check_platforms([step.image for step in steps], engine.platform)
     for step in steps:
         _pull(step.image, surroundings.sources)
     before = states([step.image for step in steps])
@@ -97,7 +99,7 @@ def execute(steps: Sequence[Step], surroundings: Surroundings, *, no_cache: bool
         needed = {name for state in waiting for name in (state.image.name, *state.image.bases)}
         waiting = [state for state in before if state.image.name in needed]
         names = [state.image.name for state in waiting]
-        docker.bake(make_definition(steps, surroundings), names, no_cache=no_cache)
+        buildx.bake(make_definition(steps, surroundings), names, no_cache=no_cache)
         docker.prune_images(INTERMEDIATE_LABEL)
         _record(waiting, time.monotonic() - start, surroundings)
     built = [_measure(state.image, is_new=state in waiting) for state in before]
@@ -111,6 +113,20 @@ def execute(steps: Sequence[Step], surroundings: Surroundings, *, no_cache: bool
             "over the size budget: " + "; ".join(over), "Make it smaller, or raise size_budget_mb."
         )
     return built
+
+
+def _check_platforms(images: Sequence[Image], own: str) -> None:
+    """Refuse what the engine could not run: a build of it fails at its first step, in words of the kernel."""
+    foreign = [image for image in images if image.variant.platform != own]
+    runs = buildx.platforms() if foreign else []
+    for image in foreign:
+        platform = image.variant.platform
+        if platform not in runs:
+            emulator = f"docker run --privileged --rm tonistiigi/binfmt --install {platform[6:]}"
+            raise ToolkitError(
+                f"{image.name} is for {platform}; this engine runs {own}, and has no emulator for it.",
+                f"A machine of that kind: ./build.py remote {image.name}. An emulator: {emulator}",
+            )
 
 
 def _pull(image: Image, sources: Sources) -> None:

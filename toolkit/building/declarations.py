@@ -106,6 +106,8 @@ def _wrong_base(name: str, declared: Mapping[str, Declaration], unread: tuple[st
         nearest = get_close_matches(variant.base, declared, n=1)
         hint = f"; nearest: {nearest[0]}" if nearest else ""
         return f"has a base {variant.base!r} that is no image{hint}"
+    if (below := declared[variant.base].variant.platform) != variant.platform:
+        return f"is for {variant.platform}, and its base {variant.base!r} for {below}"
     return _circle(name, declared)
 
 

@@ -25,12 +25,12 @@ LEFT_OUT = (
 )
 
 
-def is_present(system: OperatingSystem, source: str) -> bool:
+def is_present(system: OperatingSystem, platform: str, source: str) -> bool:
     """True when the layer is a local image already, and the one that `source` pins, if it was pulled.
 
     One that this machine made has no digest of a registry, and stays.
     """
-    facts = docker.inspect_image(os_reference(system.release))
+    facts = docker.inspect_image(os_reference(system.release, platform))
     if facts is None:
         return False
     pulled = [name.partition("@")[2] for name in facts.get("RepoDigests") or ()]
@@ -39,7 +39,7 @@ def is_present(system: OperatingSystem, source: str) -> bool:
 
 
 def ensure(system: OperatingSystem, platform: str, source: str) -> None:
-    """Make the local image `os_reference(system.release)` exist, with the content that is pinned.
+    """Make the local image `os_reference(system.release, platform)` exist, with the content that is pinned.
 
     Args:
         system: the layer.
@@ -49,9 +49,9 @@ def ensure(system: OperatingSystem, platform: str, source: str) -> None:
     Raises:
         ToolkitError: no registry answers, and this machine cannot make it either.
     """
-    if is_present(system, source):
+    if is_present(system, platform, source):
         return
-    reference = os_reference(system.release)
+    reference = os_reference(system.release, platform)
     print(f"Pulling {source} ...", flush=True)
     refusal = docker.pull_image(source, platform)
     if refusal is None:

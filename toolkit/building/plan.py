@@ -20,7 +20,8 @@ class Step:
         image: what is built.
         reason: why it is in the plan.
         asked: True where the user named it, False where another image needs it.
-        note: what is to be known of a base whose support ends soon, or has ended; empty otherwise.
+        note: what is to be known of a base whose support ends soon, or has ended, and of an image that only a
+            part of SageMaker runs; empty otherwise.
     """
 
     image: Image
@@ -44,10 +45,10 @@ def make_plan(names: Sequence[str], images: Mapping[str, Image], today: date | N
     for name in names:
         chain = chain_of(images[name], images)
         for image, above in zip(chain, [*chain[1:], None], strict=True):
-            note = _check_support(image, today or datetime.now(UTC).date())
             asked = image.name in names
+            notes = [_check_support(image, today or datetime.now(UTC).date()), _where_it_runs(image, asked)]
             reason = "asked for" if asked else f"{above.name} is built on it" if above else ""
-            steps.setdefault(image.name, Step(image, reason, asked, note))
+            steps.setdefault(image.name, Step(image, reason, asked, " ".join(filter(None, notes))))
     return list(steps.values())
 
 
@@ -67,6 +68,13 @@ def plan_on_base(names: Sequence[str], base: str | None) -> list[Step]:
         chosen = [on_base(image, base, images) for image in chosen]
     images |= {image.name: image for image in chosen}
     return make_plan([image.name for image in chosen], images)
+
+
+def _where_it_runs(image: Image, asked: bool) -> str:
+    """What not all of SageMaker runs, in words (IMG-06, IMG-07)."""
+    if asked and image.variant.platform == "linux/arm64":
+        return f"{image.name} is for endpoints on Graviton alone: jobs run on linux/amd64."
+    return ""
 
 
 def _check_support(image: Image, today: date) -> str:

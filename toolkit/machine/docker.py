@@ -1,22 +1,23 @@
-"""The docker command line: the state of the engine, images, and builds.
+"""The docker command line: the state of the engine, and images.
 
-The only place that talks to Docker, with `image_stream`, and `toolkit.machine.containers`, which runs them.
+The only place that talks to Docker, with `buildx`, which builds them, `image_stream`, and
+`toolkit.machine.containers`, which runs them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from toolkit.errors import ToolkitError, WorkError
+from toolkit.errors import ToolkitError
+
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # the kernel's words, and those of images
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Engine:
     architecture: str
     storage: str
     root: Path | None
+
+    @property
+    def platform(self) -> str:
+        """What it runs without an emulator, such as `linux/amd64`."""
+        return f"linux/{_ARCHITECTURES.get(self.architecture, self.architecture)}"
 
 
 def find_client() -> str | None:
@@ -226,64 +232,6 @@ def remove_images(references: Sequence[str]) -> None:
 def prune_images(label: str) -> None:
     """Remove untagged images with `label`; the build cache keeps their layers."""
     _run(["docker", "image", "prune", "--force", "--filter", f"label={label}"])
-
-
-def bake(
-    definition: Mapping[str, Any],
-    targets: Sequence[str],
-    *,
-    no_cache: bool = False,
-) -> dict[str, Any]:
-    """Run one `docker buildx bake`, with its own progress display on standard error.
-
-    Args:
-        definition: the bake file, as `toolkit.building.bake` makes it.
-        targets: names of targets to build; bake adds and orders what they need.
-        no_cache: build every step anew.
-
-    Returns:
-        bake's metadata: target name to digests and media types.
-
-    Raises:
-        WorkError: the build failed; its own output has told why.
-    """
-    with tempfile.TemporaryDirectory(prefix="bake-") as scratch:
-        bake_file = Path(scratch) / "docker-bake.json"
-        metadata_file = Path(scratch) / "metadata.json"
-        bake_file.write_text(json.dumps(definition, indent=2), encoding="utf-8")
-        command = [
-            "docker",
-            "buildx",
-            "bake",
-            "--builder",
-            _engine_builder(),
-            "--file",
-            str(bake_file),
-            "--metadata-file",
-            str(metadata_file),
-        ]
-        if no_cache:
-            command.append("--no-cache")
-        # From 0.20 on buildx asks before it reads outside of the working directory, and the contexts, the
-        # CA bundle and the wheelhouse lie there; 0.13 has no flag for it, and passes over the variable.
-        environment = {**os.environ, "BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
-        result = subprocess.run([*command, *targets], env=environment, check=False)
-        if result.returncode:
-            raise WorkError(
-                f"the build of {', '.join(targets)} failed; the failing step is shown above.",
-                "Network or TLS trouble? `./build.py doctor` shows what the build sees.",
-            )
-        metadata: dict[str, Any] = json.loads(metadata_file.read_text(encoding="utf-8"))
-        return metadata
-
-
-def _engine_builder() -> str:
-    """The builder inside the engine, which has its context's name.
-
-    A builder in a container of its own (`docker buildx create --use`) does not see the engine's images, and
-    the operating system layer is one.
-    """
-    return _run(["docker", "context", "show"]).stdout.strip() or "default"
 
 
 def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:

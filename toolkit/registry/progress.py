@@ -10,7 +10,12 @@ from typing import IO, Any
 INTERVAL = 10.0  # seconds between two words on one layer
 
 
-class WatchedStream(io.RawIOBase):
+def watched(
+    stream: IO[bytes],
+    size: int,
+    tell_part: Callable[[float], None],
+    clock: Callable[[], float] = time.monotonic,
+) -> IO[bytes]:
     """A stream that tells which part of it has been read.
 
     Args:
@@ -19,24 +24,24 @@ class WatchedStream(io.RawIOBase):
         tell_part: takes a number between 0 and 1, every `INTERVAL` seconds at most, and never at the end.
         clock: seconds, from anywhere.
     """
+    return io.BufferedReader(_Watched(stream, size, tell_part, clock))
 
+
+class _Watched(io.RawIOBase):
     def __init__(
-        self,
-        stream: IO[bytes],
-        size: int,
-        tell_part: Callable[[float], None],
-        clock: Callable[[], float] = time.monotonic,
+        self, stream: IO[bytes], size: int, tell_part: Callable[[float], None], clock: Callable[[], float]
     ) -> None:
         self._stream, self._size, self._tell_part, self._clock = stream, size, tell_part, clock
         self._position = 0
         self._told = clock()
 
     def readable(self) -> bool:
-        """True."""
         return True
 
+    def seekable(self) -> bool:
+        return self._stream.seekable()
+
     def readinto(self, buffer: Any) -> int:
-        """See `io.RawIOBase`."""
         found = self._stream.read(len(buffer))
         buffer[: len(found)] = found
         self._position += len(found)
@@ -47,19 +52,12 @@ class WatchedStream(io.RawIOBase):
         return len(found)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """See `io.RawIOBase`."""
         self._position = self._stream.seek(offset, whence)
         return self._position
 
     def tell(self) -> int:
-        """Bytes that were read."""
         return self._position
 
-    def __len__(self) -> int:
-        """All bytes; requests asks for it."""
-        return self._size
-
     def close(self) -> None:
-        """Close it, and what it reads."""
         self._stream.close()
         super().close()

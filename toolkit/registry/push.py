@@ -25,7 +25,7 @@ from toolkit.registry.archive import Archive
 from toolkit.registry.client import Registry
 from toolkit.registry.compression import Blob, ZstdLayerError, gzip_layer
 from toolkit.registry.known_layers import KnownLayers
-from toolkit.registry.progress import WatchedStream
+from toolkit.registry.progress import watched
 
 UPLOADS_AT_ONCE = 4
 _FILES_AT_ONCE = 2  # layers on the disk that are on their way, beside the one that is compressed
@@ -147,7 +147,7 @@ class Push:
     def _spool(self, name: str, size: int, content: IO[bytes], path: Path) -> Blob:
         try:
             with path.open("wb") as file:
-                blob = gzip_layer(WatchedStream(content, size, partial(self._tell_packed, size)), file)
+                blob = gzip_layer(watched(content, size, partial(self._tell_packed, size)), file)
         except ZstdLayerError:
             raise WorkError(
                 f"a layer of {self._reference} is compressed with zstd, and SageMaker wants gzip.",
@@ -188,9 +188,7 @@ class Push:
         """A compressed layer, on its way to a target."""
         target = self._targets[number]
         place = f"{target.registry.host}/{target.repository}  {_describe(blob)}"
-        return WatchedStream(
-            path.open("rb"), blob.size, lambda part: self._report(f"{place}  {part:.0%} sent")
-        )
+        return watched(path.open("rb"), blob.size, lambda part: self._report(f"{place}  {part:.0%} sent"))
 
     def _tell_packed(self, size: int, part: float) -> None:
         self._report(f"{self._reference[7:19]}  a layer of {size / 1e6:.1f} MB, {part:.0%} compressed")

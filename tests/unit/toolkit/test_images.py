@@ -65,6 +65,13 @@ def test_a_wrong_platform_is_refused(tmp_path):
         images.load(tmp_path)
 
 
+def test_an_image_has_the_platform_of_its_base(tmp_path):
+    write_family(tmp_path, "base", BASE)
+    write_family(tmp_path, "forest", FAMILY.replace("amd64", "arm64"))
+    with pytest.raises(ToolkitError, match="is for linux/arm64, and its base 'base-slim' for linux/amd64"):
+        images.load(tmp_path)
+
+
 def test_a_base_that_does_not_exist_is_named_with_the_nearest(tmp_path):
     write_family(tmp_path, "base", BASE)
     write_family(tmp_path, "forest", FAMILY.replace("base-slim", "base-slin"))

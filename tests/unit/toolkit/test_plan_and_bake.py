@@ -33,6 +33,24 @@ def test_each_image_is_planned_once():
     assert all(step.asked for step in steps)
 
 
+def on_arm(name):
+    image = MATRIX[name]
+    return image.model_copy(update={"variant": image.variant.model_copy(update={"platform": "linux/arm64"})})
+
+
+@pytest.mark.contract("IMG-06")
+def test_an_image_for_arm_says_where_it_runs_and_has_an_operating_system_of_its_own():
+    images_on_arm = {**MATRIX, **{name: on_arm(name) for name in ("base-slim", "ensemble-cpu")}}
+    steps = make_plan(["ensemble-cpu"], images_on_arm)
+    assert [step.note for step in steps] == [
+        "",
+        "ensemble-cpu is for endpoints on Graviton alone: jobs run on linux/amd64.",
+    ]
+    targets = bake.make_definition(steps, Surroundings())["target"]
+    assert {target["platforms"][0] for target in targets.values()} == {"linux/arm64"}
+    assert targets["base-slim"]["contexts"]["os"] == "docker-image://opt-ml/os:bookworm-arm64"
+
+
 def acknowledged(until):
     base = MATRIX["base-slim"]
     said = schema.Acknowledgement(until=until, reason="the next one is being tested")
