@@ -63,6 +63,8 @@ def put_programs(directory, runner, host):
 def test_layers_of_a_pushed_image_are_pulled_and_not_built_again(tmp_path, checkout, monkeypatch):
     monkeypatch.setenv("OPT_ML_NAMESPACE", NAMESPACE)
     mark = uuid.uuid4().hex
+    # Every step is this test's own: what the engine keeps of one leads to a registry that ends with the test.
+    (checkout / "containers/tiny/words.txt").write_text(f"one {mark}\n")
     with (checkout / "containers/tiny/Dockerfile").open("a") as dockerfile:
         dockerfile.write(f"RUN echo {mark} > /mark\n")
     (tmp_path / "registry").mkdir()
