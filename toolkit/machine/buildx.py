@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import WorkError
+from toolkit.machine import docker
+
+# Bytes that are left after a failed build. The engine has taken away by then what the last step had written.
+_LITTLE = 2_000_000_000
 
 
 def bake(
@@ -55,11 +60,19 @@ def bake(
         result = subprocess.run([*command, *targets], env=environment, check=False)
         if result.returncode:
             raise WorkError(
-                f"the build of {', '.join(targets)} failed; the failing step is shown above.",
-                "Network or TLS trouble? `./build.py doctor` shows what the build sees.",
+                f"the build of {', '.join(targets)} failed; the failing step is shown above.", _cure()
             )
         metadata: dict[str, Any] = json.loads(metadata_file.read_text(encoding="utf-8"))
         return metadata
+
+
+def _cure() -> str:
+    """What helps after a failed build: room on the disk, where it has little, or a look at the network."""
+    engine = docker.find_engine()
+    free = shutil.disk_usage(engine.root).free if engine and engine.root else _LITTLE
+    if engine and free < _LITTLE:
+        return f"{engine.root} has {free / 1e6:.0f} MB left: `docker system df`, `docker builder prune`."
+    return "Network or TLS trouble? `./build.py doctor` shows what the build sees."
 
 
 def platforms() -> list[str]:
