@@ -36,7 +36,7 @@ Times = dict[tuple[str, str], list[float]]
 def main() -> None:
     """Print times and sizes."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="0: only --parallel")
     parser.add_argument("--parallel", action="store_true", help=f"{IMAGE} and {OTHER}, too: minutes more")
     arguments = parser.parse_args()
     os.environ["OPT_ML_NAMESPACE"] = NAMESPACE
@@ -51,7 +51,8 @@ def main() -> None:
         if arguments.parallel:
             compare_parallel(checkout, times)
     show(times)
-    show_sizes()
+    if arguments.rounds:
+        show_sizes()
 
 
 def copy_checkout(folder: Path) -> Path:

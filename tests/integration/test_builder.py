@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
+from tests.integration.push.second_engine import containerd_engine
 from toolkit.building import builder, images
-from toolkit.building.bake import Surroundings
+from toolkit.building.bake import Surroundings, keep_cache
 from toolkit.building.images import CONTAINERS, ROOT
 from toolkit.building.plan import make_plan
 from toolkit.building.reproducibility import files_of
@@ -80,3 +81,31 @@ def test_what_a_step_writes_is_the_same_layer_whenever_it_is_built(tmp_path):
     written = {path: file.modified for (layer, path), file in files.items() if layer == 1}
     assert {"made/deep/file", "made/deep/link", "etc/passwd", "root"} <= set(written)
     assert set(written.values()) == {315532800}
+
+
+def test_a_folder_keeps_the_build_cache_of_an_engine_that_forgets(tmp_path, monkeypatch, capfd):
+    (tmp_path / "Dockerfile").write_text(
+        "FROM scratch AS below\nCOPY file /\nFROM scratch\nCOPY --from=below / /\n"
+    )
+    (tmp_path / "file").write_text("content")
+    said = []
+    with containerd_engine() as host:
+        monkeypatch.setenv("DOCKER_HOST", host)
+        assert docker.find_engine().exports_cache
+        for _ in range(2):
+            target = {"context": str(tmp_path), "output": ["type=docker"], "tags": ["kept"]}
+            keep_cache({"kept": target}, tmp_path / "cache")
+            buildx.bake({"target": {"kept": target}}, ["kept"])
+            said.append(capfd.readouterr().err)
+            for forget in (["image", "rm", "kept"], ["builder", "prune", "--all", "--force"]):
+                subprocess.run(["docker", "--host", host, *forget], capture_output=True, check=True)
+    assert "CACHED" not in said[0]
+    assert said[1].count("CACHED") == 2  # the step of the stage below, too
+
+
+def test_an_engine_that_writes_no_cache_says_so_before_it_builds(tmp_path):
+    if docker.find_engine().exports_cache:
+        pytest.skip("this engine keeps images in containerd")
+    with pytest.raises(ToolkitError, match="writes its build cache to no folder") as caught:
+        builder.execute(make_plan(["base-slim"], images.matrix()), Surroundings(local_cache=tmp_path))
+    assert "--local-cache" in caught.value.cure

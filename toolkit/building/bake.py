@@ -37,6 +37,7 @@ class Surroundings:
         sources: where bases are pulled from.
         registry_caches: references of pushed images whose layers are pulled where nothing of them changed;
             the images that are built carry what the next build needs for that.
+        local_cache: folder that keeps the build cache, with the steps of all stages.
     """
 
     ca_bundle: Path | None = None
@@ -47,6 +48,7 @@ class Surroundings:
     labels: Mapping[str, str] = field(default_factory=dict)
     sources: Sources = field(default_factory=Sources)
     registry_caches: tuple[str, ...] = ()
+    local_cache: Path | None = None
 
 
 def os_reference(release: str, platform: str = "linux/amd64") -> str:
@@ -63,7 +65,18 @@ def make_definition(steps: Sequence[Step], surroundings: Surroundings) -> dict[s
         base = step.image.variant.base
         if base:
             targets |= _wheel_targets(base, step.image.variant.platform, surroundings)
+    if surroundings.local_cache:
+        keep_cache(targets, surroundings.local_cache)
     return {"target": targets}
+
+
+def keep_cache(targets: Mapping[str, Any], folder: Path) -> None:
+    """Let targets read their cache from `folder`, and write it there, each to its own place."""
+    for name, target in targets.items():
+        place = folder / name
+        target["cache-to"] = [*target.get("cache-to", ()), f"type=local,dest={place},mode=max"]
+        if (place / "index.json").exists():
+            target["cache-from"] = [*target.get("cache-from", ()), f"type=local,src={place}"]
 
 
 def make_test_definition(image: Image, surroundings: Surroundings) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from toolkit.building import dlc_layer, host_amis, os_layer
 from toolkit.building.bake import INTERMEDIATE_LABEL, Surroundings, make_definition
@@ -44,12 +45,15 @@ class Built:
     inference_ami_version: str | None = None
 
 
-def look_around(sources: Sources | None = None, registry_caches: Sequence[str] = ()) -> Surroundings:
+def look_around(
+    sources: Sources | None = None, registry_caches: Sequence[str] = (), local_cache: Path | None = None
+) -> Surroundings:
     """Collect what builds take from this machine: proxy, CA bundle, index, wheelhouse, weights, revision.
 
     Args:
         sources: where bases are pulled from; None for what the AWS variables say.
         registry_caches: see `Surroundings`.
+        local_cache: see `Surroundings`.
 
     Raises:
         ToolkitError: a variable names a file or folder that is not there, or no date.
@@ -70,6 +74,7 @@ def look_around(sources: Sources | None = None, registry_caches: Sequence[str] =
         labels={REVISION_LABEL: revision.commit} if revision.commit else {},
         sources=sources or from_environment(),
         registry_caches=tuple(registry_caches),
+        local_cache=local_cache.resolve() if local_cache else None,
     )
 
 
@@ -88,6 +93,11 @@ def execute(steps: Sequence[Step], surroundings: Surroundings, *, no_cache: bool
     engine = docker.find_engine()
     if engine is None:
         raise ToolkitError("no Docker engine answers.", "./build.py doctor --fix")
+    if surroundings.local_cache and not engine.exports_cache:
+        raise ToolkitError(
+            f"this engine ({engine.version}, {engine.storage}) writes its build cache to no folder.",
+            "Leave out --local-cache: it keeps the cache itself. Engines with images in containerd write it.",
+        )
     _check_platforms([step.image for step in steps], engine.platform)
     for step in steps:
         _pull(step.image, surroundings.sources)

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.building.base_options import add_base_options, sources_of
@@ -26,6 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--registry-cache",
         metavar="REFERENCE",
         help="a pushed image whose layers are pulled where nothing of them has changed; {image}: the name",
+    )
+    parser.add_argument(
+        "--local-cache",
+        metavar="DIR",
+        help="keeps the build cache, for machines that come and go; of engines with images in containerd",
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be built and why, and stop")
     parser.add_argument("--no-cache", action="store_true", help="build all anew, even what is up to date")
@@ -55,7 +61,9 @@ def run(arguments: argparse.Namespace) -> int:
     watch = builder.Stopwatch()
     asked = [step.image.name for step in steps if step.asked]
     caches = [arguments.registry_cache.replace("{image}", name) for name in asked if arguments.registry_cache]
-    built = builder.execute(steps, builder.look_around(sources, caches), no_cache=arguments.no_cache)
+    folder = Path(arguments.local_cache) if arguments.local_cache else None
+    surroundings = builder.look_around(sources, caches, folder)
+    built = builder.execute(steps, surroundings, no_cache=arguments.no_cache)
     if arguments.json:
         json.dump({"images": [asdict(one) for one in built]}, sys.stdout, indent=2)
         print()

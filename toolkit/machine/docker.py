@@ -37,6 +37,11 @@ class Engine:
     root: Path | None
 
     @property
+    def exports_cache(self) -> bool:
+        """True where its builder can write its cache elsewhere than into an image."""
+        return self.storage == "overlayfs"
+
+    @property
     def platform(self) -> str:
         """What it runs without an emulator, such as `linux/amd64`."""
         return f"linux/{_ARCHITECTURES.get(self.architecture, self.architecture)}"
