@@ -21,7 +21,7 @@ OWN_LINES = {
         "# Replaced by the named context of this name where there is one: weights that jobs need no channel "
         "for.",
         "RUN --mount=from=shared,target=/shared --mount=from=pretrained,target=/pretrained \\",
-        "    mkdir /opt/pretrained && cp -R /pretrained/. /opt/pretrained && /shared/clamp-times",
+        "    mkdir -p /opt/pretrained && cp -R /pretrained/. /opt/pretrained && /shared/clamp-times",
     ],
     "ensemble": [
         "# The wheels of ONNX Runtime tell Microsoft about models and machine, unless this is set before "
