@@ -145,8 +145,15 @@ class Profile:
         """A good request of about `size` bytes, and of the table's own not many rows."""
         if self.body is None:
             return large_payload(size)
+        if not self.records:
+            return self.body + b" " * (size - len(self.body))  # JSON takes any space after it
         one = self.payload(1000)
         return one * max(1, size // len(one))
+
+    @property
+    def growable(self) -> bool:
+        """Whether a request can be made as large as one likes, and stays a good one."""
+        return self.body is None or self.records or "json" in self.content_type
 
     def answers(self, text: str, records: int) -> bool:
         """True where an answer has one record for each of the request."""

@@ -26,6 +26,7 @@ CAPABILITIES = {
 KNOWLEDGE = {
     "table": "the algorithm is tried on data of yours, and this takes CSV of four numbers and a label",
     "records": "the payload has no lines that are records of their own",
+    "growable": "the payload is neither lines nor JSON, and so no larger one is known",
     "metric": "no metric of the log is known: `metric` of a profile names one",
     "python": "there is no python3 in the image, by which a container without a network is asked",
     "model_file": "there is no model: give one",

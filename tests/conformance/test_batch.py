@@ -67,6 +67,7 @@ def test_execution_parameters_fit_the_job_or_are_not_found(job: Endpoint) -> Non
 
 
 @pytest.mark.contract("HOST-52", "BATCH-06")
+@pytest.mark.needs("growable")
 def test_a_body_of_a_hundred_megabytes_is_taken(job: Endpoint, profile: Profile) -> None:
     body = profile.large_payload(99 * MEGABYTE)
     response = job.invoke(body, profile.content_type, profile.accept)
@@ -76,6 +77,7 @@ def test_a_body_of_a_hundred_megabytes_is_taken(job: Endpoint, profile: Profile)
 
 @pytest.mark.contract("BATCH-06", "BATCH-07")
 @pytest.mark.foundation("unlimited")
+@pytest.mark.needs("growable")
 def test_a_body_of_unknown_length_is_taken_where_there_is_no_limit(
     unlimited: Endpoint, profile: Profile
 ) -> None:

@@ -194,4 +194,4 @@ def test_a_model_talks_only_in_an_image_whose_label_says_so(
     except InvalidStatus as refused:
         status = refused.response.status_code
     # Where the label is, the model's own handler decides; without it the platform opens no stream.
-    assert status == 404 or (claimed and status == 101)
+    assert status in {403, 404, 405} or (claimed and status == 101)

@@ -71,12 +71,11 @@ def test_two_hosts_whose_names_come_late_leave_one_model(make_job: MakeJob, part
 
 
 @pytest.mark.contract("TRAIN-39", "TRAIN-45", "TRAIN-46")
-def test_a_channel_of_one_instance_group_does_not_disturb_the_other(
-    make_job: MakeJob, parts: Path, data: Path
-) -> None:
+@pytest.mark.needs("table")
+def test_a_channel_of_one_instance_group_does_not_disturb_the_other(make_job: MakeJob, data: Path) -> None:
     groups = (InstanceGroup("big", "ml.m5.large", 1), InstanceGroup("small", "ml.c5.large", 1))
     channels = (
-        Channel("train", parts, "text/csv"),
+        Channel("train", data / "train", "text/csv"),
         Channel("validation", data / "validation", "text/csv", instance_groups=("small",)),
     )
     result = execute(plan(make_job(name="groups", channels=channels, instance_groups=groups)))

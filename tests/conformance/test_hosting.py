@@ -157,11 +157,9 @@ def test_variables_a_name_and_a_shell_of_the_platform_change_nothing(
         image, model, environment=odd_surroundings(), surroundings=named, start_limit=start_limit
     ) as served:
         assert predicts(served, rows, profile)
-        shell = [
-            "/bin/sh",
-            "-c",
-            "echo $CALLERS_7 $HOSTNAME && echo text > /tmp/scratch && echo text > /scratch",
-        ]
+        # HOST-15: only root may write beside /tmp, and HOST-06 says whether the user is root.
+        scratch = "echo text > /tmp/scratch && { [ ! -w / ] || echo text > /scratch; }"
+        shell = ["/bin/sh", "-c", f"echo $CALLERS_7 $HOSTNAME && {scratch}"]
         assert served.container.exec(shell, b"").decode().split()[0] == "v" * 200
 
 

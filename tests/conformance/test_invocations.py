@@ -83,13 +83,15 @@ def test_a_chunked_body_without_a_length_is_read(endpoint: Endpoint, rows: Rows,
 
 
 @pytest.mark.contract("HOST-51", "HOST-52")
+@pytest.mark.needs("growable")
 def test_a_body_of_six_megabytes_is_taken(endpoint: Endpoint, rows: Rows, profile: Profile) -> None:
     one = rows(1000)
-    body = one * (6_000_000 // len(one))
+    body = one * (6_000_000 // len(one)) if profile.records else profile.large_payload(6_000_000)
     assert_answers(endpoint.invoke(body, profile.content_type, profile.accept), body.count(b"\n"), profile)
 
 
 @pytest.mark.contract("HOST-51", "HOST-52")
+@pytest.mark.needs("growable")
 def test_a_body_of_twenty_five_megabytes_is_taken(endpoint: Endpoint, profile: Profile) -> None:
     body = profile.large_payload(25 * 2**20)
     assert_answers(endpoint.invoke(body, profile.content_type, profile.accept), body.count(b"\n"), profile)
@@ -133,8 +135,8 @@ def test_a_connection_is_kept_and_many_are_open_at_once(
 @pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("GET", "/metrics"), ("POST", "/no/such/path")])
 def test_unknown_paths_are_not_found(method: str, path: str, endpoint: Endpoint) -> None:
     response = endpoint.request(method, path, {"Content-Type": "text/csv"}, timeout=2)
-    # HOST-82: an image may have metrics, and 405 is the answer of a server that knows another method there.
-    assert response.status in {"/metrics": {404, 200}, "/": {404, 405}}.get(path, {404})
+    # HOST-82: an image may have metrics, and a server may know the root.
+    assert response.status in {"/metrics": {404, 200}, "/": {404, 405, 200}}.get(path, {404})
 
 
 @pytest.mark.contract("BATCH-03", "BATCH-04")

@@ -171,8 +171,8 @@ def test_channels_may_be_fastfile(make_job: MakeJob) -> None:
 @pytest.mark.contract("TRAIN-53")
 @pytest.mark.needs("table")
 def test_a_manifest_beside_a_channel_is_no_channel(make_job: MakeJob, data: Path, tmp_path: Path) -> None:
-    shutil.copytree(data / "train", tmp_path / "train")
-    (tmp_path / "list.json").write_text('[{"prefix": "s3://bucket/"}, "train/data.csv"]')
+    shutil.copy(data / "train" / "data.csv", tmp_path)
+    (tmp_path / "list.json").write_text('[{"prefix": "s3://bucket/"}, "data.csv"]')
     channel = Channel("train", tmp_path / "list.json", "text/csv", manifest=True)
     made = plan(make_job(name="manifest", channels=(channel,)))
     result = run(made)

@@ -41,7 +41,7 @@ def build(name: str) -> str:
 
 def verify(name: str, reference: str) -> dict[str, Any]:
     """What `build.py verify --json` says of an image."""
-    profile = HERE / name / "profile.toml"
+    profile = HERE / name / f"{name}.toml"
     command = [sys.executable, "build.py", "verify", name if name in matrix() else reference, "--json"]
     command += ["--profile", str(profile)] if profile.exists() else []
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)

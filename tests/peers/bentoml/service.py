@@ -1,7 +1,5 @@
 """A BentoML service of one API, and the middleware of its SageMaker operator: two paths, renamed."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 

@@ -5,13 +5,18 @@ import json
 from pathlib import Path
 
 import numpy as np
-from fastapi import Request, Response
+from fastapi import Depends, Header, Request, Response
 from mlserver import MLModel
 from mlserver.codecs import NumpyCodec, NumpyRequestCodec
 from mlserver.errors import InferenceError
 from mlserver.handlers import custom_handler
 from mlserver.types import InferenceRequest, InferenceResponse
 from mlserver.utils import get_model_uri
+
+
+async def read_body(request: Request) -> str:
+    """As text: what a handler gets goes to another process."""
+    return (await request.body()).decode()
 
 
 class Linear(MLModel):
@@ -34,13 +39,15 @@ class Linear(MLModel):
         return "\n"
 
     @custom_handler(rest_path="/invocations")
-    async def invocations(self, request: Request) -> Response:
+    async def invocations(
+        self, body: str = Depends(read_body), content_type: str = Header(default="")
+    ) -> Response:
         """Predict each row of a CSV body."""
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        kind = content_type.partition(";")[0].strip().lower()
         if kind != "text/csv":
             raise InferenceError(f"{kind} is not supported")
         try:
-            rows = np.loadtxt(io.StringIO((await request.body()).decode()), delimiter=",", ndmin=2)
+            rows = np.loadtxt(io.StringIO(body), delimiter=",", ndmin=2)
             predictions = rows @ self._weights
         except ValueError as error:
             raise InferenceError(str(error)) from error

@@ -118,7 +118,9 @@ def test_what_the_caller_says_of_an_image_is_in_its_profile(tmp_path):
     write_profile(path, "", settled(CLAIMS, "", given), given)
     profile = read_profile(str(path))
     assert (profile.train, profile.serve, profile.pipeline, profile.records) == (False, True, False, False)
-    assert profile.payload(7) == profile.large_payload(10) == b"[[1, 2]]"
+    assert profile.payload(7) == profile.large_payload(10).rstrip() == b"[[1, 2]]"
+    assert len(profile.large_payload(10)) == 10
+    assert profile.growable
     assert profile.channel == "data"
     assert profile.lacks["train"] == "only `serve` is asked for"
 
