@@ -99,6 +99,7 @@ class Profile:
         bidirectional: whether handlers can talk on bidirectional streams.
         chats: whether handlers can answer chat completions.
         log_level: whether lines about requests are left out where SAGEMAKER_CONTAINER_LOG_LEVEL wants errors.
+        autogluon_handlers: whether handlers written for AutoGluon's image work in this one.
     """
 
     hyperparameters: dict[str, str] = field(default_factory=dict)
@@ -126,6 +127,7 @@ class Profile:
     bidirectional: bool = False
     chats: bool = False
     log_level: bool = False
+    autogluon_handlers: bool = True
 
     @property
     def channel(self) -> str:

@@ -12,6 +12,7 @@ from tests.conformance.endpoints import Handlers
 from toolkit.serving.endpoint import Endpoint
 
 REQUESTS = 40
+pytestmark = pytest.mark.needs("autogluon_handlers")
 
 
 @pytest.fixture(scope="module")
