@@ -23,6 +23,7 @@ import pytest
 NOT_CLAIMED, COULD_NOT_TELL = "not claimed", "could not tell"
 LONGEST = 2000  # characters of what was seen
 _CODES = re.compile(r"assert (\d{3}) == (\d{3})$", re.MULTILINE)
+_OWN_ERRORS = re.compile(r"^(AssertionError|(toolkit|tests)\.[\w.]+): ")
 _SETS = re.compile(r"assert (\d{3}) in (\{[\d, ]+\})", re.MULTILINE)
 
 
@@ -133,7 +134,7 @@ def _seen(report: pytest.TestReport) -> str:
     """What an assertion says, first in the words of the test."""
     crash = getattr(report.longrepr, "reprcrash", None)
     message = str(crash.message if crash else report.longrepr or "").strip()
-    said, _, comparison = message.removeprefix("AssertionError: ").partition("\nassert ")
+    said, _, comparison = _OWN_ERRORS.sub("", message).partition("\nassert ")
     if not comparison:
         said, comparison = "", said.removeprefix("assert ")
     first = comparison.partition("\n")[0]

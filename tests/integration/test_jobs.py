@@ -190,6 +190,14 @@ def test_the_host_name_of_the_job_resolves_and_is_not_the_machines_own(
     assert address.count(".") == 3
 
 
+@pytest.mark.contract("TRAIN-24", "TRAIN-42")
+def test_an_isolated_host_finds_itself_by_its_name(make: Callable[..., TrainingJob]) -> None:
+    script = "import socket; print(socket.gethostbyname('algo-1'))"
+    spec = replace(plan(make(isolated=True)).run, entrypoint=("python3",), command=("-c", script), binds=())
+    with engine().run(spec) as container:
+        assert list(container.lines()) == ["127.0.0.1"]
+
+
 @pytest.mark.contract("TRAIN-82")
 def test_shared_memory_is_larger_than_dockers_64_megabytes(make: Callable[..., TrainingJob]) -> None:
     script = "import os; print(os.statvfs('/dev/shm').f_blocks * os.statvfs('/dev/shm').f_frsize)"

@@ -177,6 +177,8 @@ def _run_spec(job: TrainingJob, host: str, directory: Path, network: str) -> Run
         binds=tuple(binds),
         network=network,
         aliases=() if network == "none" else (host,),
+        # AWS's training toolkit waits until its host's name means something, and runs in isolated jobs, too.
+        own_names=(host,) if network == "none" else (),
         # No hostname: the engine's own is unlike algo-1, as the platform's is (TRAIN-42).
         user=job.user,
         cpus=job.cpus,

@@ -184,6 +184,7 @@ class Engine:
                 network=None if shares else spec.network,
                 network_mode=spec.network if shares else None,
                 networking_config=aliases if spec.aliases else None,
+                extra_hosts=dict.fromkeys(spec.own_names, LOOPBACK),
                 hostname=spec.hostname,
                 ports={f"{inside}/tcp": (LOOPBACK, outside or 0) for inside, outside in spec.ports.items()},
                 tmpfs=dict.fromkeys(spec.tmpfs, ""),

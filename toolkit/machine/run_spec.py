@@ -29,6 +29,7 @@ class RunSpec:
         purpose: value of the label `LABEL`, for example the job's name.
         network: `bridge`, `none`, the name of a network, or `container:NAME` to share another one's.
         aliases: names under which other containers of `network` find this one.
+        own_names: names under which the container finds itself, whatever its network.
         ports: port in the container -> port on loopback, None for one that the engine chooses.
         tmpfs: directories that are writable memory.
         volumes: directories that are writable disk, gone with the container.
@@ -45,6 +46,7 @@ class RunSpec:
     binds: tuple[Bind, ...] = ()
     network: str = "bridge"
     aliases: tuple[str, ...] = ()
+    own_names: tuple[str, ...] = ()
     hostname: str | None = None
     ports: Mapping[int, int | None] = field(default_factory=dict)
     tmpfs: tuple[str, ...] = ()
@@ -60,6 +62,7 @@ class RunSpec:
         words = ["docker", "run", "--rm"]
         words += ["--network", self.network] if self.network != "bridge" else []
         words += [f"--network-alias={alias}" for alias in self.aliases]
+        words += [f"--add-host={name}:{LOOPBACK}" for name in self.own_names]
         words += ["--hostname", self.hostname] if self.hostname else []
         words += ["--user", self.user] if self.user else []
         words += ["--read-only"] if self.read_only else []

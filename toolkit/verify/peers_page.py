@@ -90,13 +90,10 @@ def page_text() -> str:
 
 
 def _totals(everyone: Mapping[str, Any], titles: Mapping[str, str]) -> Iterator[str]:
-    yield "| image | MUST kept | broken | SHOULD kept | broken | not claimed | could not tell | tried on |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "| image | MUST | SHOULD | not claimed | could not tell | tried on |"
+    yield "|---|---|---|---|---|---|"
     for name, result in everyone.items():
-        cells = [titles[name]]
-        for level in LEVELS:
-            kept, broken = (_count(result, status, level) for status in (PASSED, FAILED))
-            cells += [f"{kept} of {kept + broken}", str(broken)]
+        cells = [titles[name], *(_kept(result, level) for level in LEVELS)]
         cells += [str(_count(result, status)) for status in (NOT_CLAIMED, COULD_NOT_TELL)]
         yield _row([*cells, result["date"]])
     yield ""
@@ -104,16 +101,17 @@ def _totals(everyone: Mapping[str, Any], titles: Mapping[str, str]) -> Iterator[
 
 def _sections(everyone: Mapping[str, Any], titles: Mapping[str, str]) -> Iterator[str]:
     tried = [name for name in SECTIONS if any(name in result["sections"] for result in everyone.values())]
-    yield _row(["image", *(f"{name}" for name in tried)])
+    yield _row(["image", *tried])
     yield "|---" * (len(tried) + 1) + "|"
     for name, result in everyone.items():
-        cells = []
-        for section in tried:
-            kept, broken = (_count(result, status, section=section) for status in (PASSED, FAILED))
-            cells.append(f"{kept} of {kept + broken}" if kept + broken else "-")
-        yield _row([titles[name], *cells])
+        yield _row([titles[name], *(_kept(result, section=section) for section in tried)])
     yield ""
-    yield "; ".join(f"{name}: {SECTIONS[name].lower()}" for name in tried) + ".\n"
+    yield "; ".join(f"{name}: {SECTIONS[name]}" for name in tried) + ".\n"
+
+
+def _kept(result: Mapping[str, Any], level: str = "", section: str = "") -> str:
+    kept, broken = (_count(result, status, level, section) for status in (PASSED, FAILED))
+    return f"{kept} of {kept + broken}" if kept + broken else "-"
 
 
 def _count(result: Mapping[str, Any], status: str, level: str = "", section: str = "") -> int:

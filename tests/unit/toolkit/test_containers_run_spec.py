@@ -22,6 +22,7 @@ def test_every_part_has_its_option() -> None:
         binds=(Bind(Path("/a b"), "/data", read_only=True), Bind(Path("/c"), "/out")),
         network="mine",
         aliases=("algo-1",),
+        own_names=("algo-2",),
         hostname="somewhere",
         ports={8080: 8081, 9000: None},
         tmpfs=("/tmp",),
@@ -32,7 +33,8 @@ def test_every_part_has_its_option() -> None:
         shm_size=512,
     )
     assert shlex.split(spec.command_line()) == [
-        *("docker", "run", "--rm", "--network", "mine", "--network-alias=algo-1", "--hostname", "somewhere"),
+        *("docker", "run", "--rm", "--network", "mine", "--network-alias=algo-1"),
+        *("--add-host=algo-2:127.0.0.1", "--hostname", "somewhere"),
         *("--user", "1:2", "--read-only", "--tmpfs=/tmp", "--cpus=1.5", "--memory=1024", "--shm-size=512"),
         *("-p", "127.0.0.1:8081:8080", "-p", "127.0.0.1::9000", "-e", "NOTE=it's two words"),
         *("-v", "/a b:/data:ro", "-v", "/c:/out", "--entrypoint", "sh", "an-image", "-e", "-c", "echo $HOME"),

@@ -115,6 +115,7 @@ def test_an_isolated_job_has_no_network_and_no_region() -> None:
     run = plan(TrainingJob(IMAGE, name="a-job", isolated=True)).run
     assert run.network == "none"
     assert not run.aliases
+    assert run.own_names == ("algo-1",)
     assert set(run.environment) == {"TRAINING_JOB_NAME", "TRAINING_JOB_ARN"}
 
 
