@@ -72,7 +72,7 @@ def test_two_containers_share_one_network(
     assert ports - {8080, 8180} <= set(range(20000, 20020))
 
 
-@pytest.mark.contract("HOST-28")
+@pytest.mark.contract("HOST-92")
 @pytest.mark.needs("model_file")
 def test_a_model_that_nobody_may_write_is_served(
     image: str, model: Path, rows: Rows, profile: Profile, start_limit: float, tmp_path: Path

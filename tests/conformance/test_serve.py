@@ -145,7 +145,7 @@ def test_serve_needs_no_network(
         assert_predicts(isolated, rows, profile)
 
 
-@pytest.mark.contract("HOST-28", "HOST-92", "HOST-93")
+@pytest.mark.contract("HOST-92", "HOST-93")
 def test_any_user_can_serve_where_only_tmp_is_writable(
     image: str, model: Path, rows: Rows, profile: Profile, start_limit: float
 ) -> None:
