@@ -101,7 +101,8 @@ def test_a_source_on_s3_is_fetched_and_a_missing_one_is_named(
             channels=(),
             isolated=False,
         )
-        return execute(replace(planned, run=replace(planned.run, network="bridge", aliases=())))
+        run = replace(planned.run, network="bridge", aliases=(), own_names=planned.run.aliases)
+        return execute(replace(planned, run=run))
 
     assert "facts.py" in facts(run("sourcedir.tar.gz"))["files"]
     assert "s3://sources/missing.tar.gz" in reason(run("missing.tar.gz"))
