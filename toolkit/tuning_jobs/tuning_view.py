@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import threading
-from contextlib import AbstractContextManager
-from types import TracebackType
-from typing import Self, TextIO
+from typing import TextIO
 
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from toolkit.live_view import LiveView
 from toolkit.tuning_jobs.tuning_record import Trial, Tuning
 from toolkit.tuning_jobs.tuning_report import row, shown, state
 
@@ -25,7 +23,7 @@ _STYLES = {
 }
 
 
-class View(AbstractContextManager["View"]):
+class View(LiveView):
     """Shows a tuning job on `stream`; `update` may be called from several threads.
 
     Args:
@@ -33,24 +31,9 @@ class View(AbstractContextManager["View"]):
     """
 
     def __init__(self, stream: TextIO) -> None:
-        # No markup: a failure reason or a value may hold square brackets.
-        self._console = Console(file=stream, highlight=False, markup=False, emoji=False)
-        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        super().__init__(stream)
         self._told: set[int] = set()
         self._lock = threading.Lock()
-
-    def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._live.stop()
 
     def update(self, tuning: Tuning) -> None:
         """Show how it stands."""

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from types import TracebackType
-from typing import Self, TextIO
+from typing import TextIO
 
-from rich.console import Console, RenderableType
-from rich.live import Live
+from rich.console import RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from toolkit.live_view import LiveView
 from toolkit.verify.claims import NAMES, Claims
 from toolkit.verify.findings import Finding, findings, left_open, verdict
 from toolkit.verify.results import FAILED, STATUSES, TestResult, Verification
@@ -23,7 +21,7 @@ MOST_NOTES = 8  # lines of a container
 MAIN = ("train", "serve")  # what an image is there for
 
 
-class View(AbstractContextManager["View"]):
+class View(LiveView):
     """Shows the tests as they run; a `toolkit.verify.suite.Progress`.
 
     Args:
@@ -31,26 +29,11 @@ class View(AbstractContextManager["View"]):
     """
 
     def __init__(self, stream: TextIO) -> None:
-        # No markup: what was seen may hold square brackets.
-        self._console = Console(file=stream, highlight=False, markup=False, emoji=False)
+        super().__init__(stream, refreshes=4)
         if not self._console.is_terminal:
             self._console.width = WIDTH
-        self._live = Live(console=self._console, refresh_per_second=4, transient=True)
         self._total = self._done = self._failed = 0
         self._running: dict[str, None] = {}
-
-    def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._live.stop()
 
     def found(self, tests: int) -> None:
         """So many tests will be run."""
