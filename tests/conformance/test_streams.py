@@ -20,8 +20,8 @@ def streaming(handlers: Handlers) -> Iterator[Endpoint]:
         yield running
 
 
-def request(inputs: str, pause: float = 0) -> bytes:
-    body = json.dumps({"inputs": inputs, "pause": pause}).encode()
+def request(inputs: str, gate: str | None = None) -> bytes:
+    body = json.dumps({"inputs": inputs, "pause": 0, "gate": gate}).encode()
     lines = ["POST /invocations HTTP/1.1", "Host: x", "Content-Type: application/json", "Connection: close"]
     return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
 
@@ -54,7 +54,7 @@ def test_each_part_is_a_chunk_and_an_event_of_its_own(streaming: Endpoint) -> No
 @pytest.mark.contract("HOST-66", "HOST-67")
 def test_the_first_part_comes_while_the_others_are_made_and_ping_is_answered(streaming: Endpoint) -> None:
     with raw_connection(streaming) as connection:
-        connection.sendall(request("go", pause=1))
+        connection.sendall(request("go", gate="/tmp/read"))
         received = b""
         while EVENTS[0] not in received:
             part = connection.recv(1000)
@@ -62,6 +62,7 @@ def test_the_first_part_comes_while_the_others_are_made_and_ping_is_answered(str
             received += part
         assert EVENTS[1] not in received
         assert streaming.ping().status == 200
+        streaming.container.exec(["touch", "/tmp/read"], b"")
         assert EVENTS[2] in until_closed(connection)
 
 

@@ -35,7 +35,7 @@ _LEFT_OUT = {
     "EXTERNALLY-MANAGED",
 }
 # What SDK 3 and its processing jobs call (V3-03, V3-05), and what the toolkit does.
-_PROGRAMS = ("bash", "cat", "chmod", "chown", "cp", "gzip", "ls", "sh", "tar")
+_PROGRAMS = ("bash", "cat", "chmod", "chown", "cp", "gzip", "ls", "sh", "tar", "touch")
 
 
 @contextmanager

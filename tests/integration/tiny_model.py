@@ -175,6 +175,7 @@ class Server(ThreadingHTTPServer):
 
 def serve():
     """Until SIGTERM."""
+    sys.setswitchinterval(0.0005)  # seconds; a ping waits for one turn of each thread that is busy (HOST-45)
     port = int(os.environ.get("SAGEMAKER_BIND_TO_PORT") or 8080)
     server = Server(("0.0.0.0", port), Handler)
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())

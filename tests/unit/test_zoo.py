@@ -7,11 +7,10 @@ import tomllib
 
 import pytest
 
-from tests.zoo.entries import CONTRACT, HERE, SUITE, faults, marks, zoo
+from tests.zoo.entries import CONTRACT, HERE, MUST, SUITE, faults, marks, zoo
 
 ZOO = zoo()
 ENTRIES = pytest.mark.parametrize("entry", ZOO.entries, ids=[entry.name for entry in ZOO.entries])
-MUST = ("MUST", "MUST-gap")
 
 
 def test_every_must_has_an_image_that_breaks_it_or_a_reason():

@@ -14,7 +14,8 @@ HERE = Path(__file__).parent
 SUITE = HERE.parent / "conformance"
 CONTRACT = tomllib.loads((SUITE / "contract.toml").read_text(encoding="utf-8"))
 HELPERS = {"before", "after", "change-answers"}  # of faults/changes.py
-DUTIES = ("MUST", "MUST-gap", "SHOULD")  # levels of rules that are an image's to keep
+MUST = ("MUST", "MUST-gap")
+DUTIES = (*MUST, "SHOULD")  # levels of rules that are an image's to keep
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Entry:
         media_types: of the manifest, old -> new, where the image is that of a registry.
         only: the rules that a report must name; empty for all those of the tests.
         also: rule -> why it is broken, too.
-        slow: why `make test` leaves it out; empty where it does not.
+        slow: why only `make zoo` has it; empty where `make test` may have it, too.
     """
 
     name: str
@@ -87,6 +88,15 @@ class Zoo:
     entries: tuple[Entry, ...]
     together: Mapping[str, str]
     without: Mapping[str, str]
+
+    @property
+    def quick(self) -> tuple[Entry, ...]:
+        """The first image of each MUST that is not slow: those of `make test`."""
+        first: dict[str, Entry] = {}
+        for entry in self.entries:
+            if CONTRACT[entry.rule]["level"] in MUST and not entry.slow:
+                first.setdefault(entry.rule, entry)
+        return tuple(first.values())
 
 
 @cache

@@ -22,8 +22,8 @@ from toolkit.building.images import ROOT
 from toolkit.verify.results import FAILED, TestResult
 from toolkit.verify.suite import result_of
 
-WORKERS = 3  # most of what a test does is waiting
-START_LIMIT = "30"  # seconds until /ping must be 200
+WORKERS = 4  # most of what a test does is waiting
+START_LIMIT = "20"  # seconds until /ping must be 200
 # What the processes have in common before they part: a second each, otherwise.
 PRELOAD = [
     "pytest",

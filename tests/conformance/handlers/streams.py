@@ -1,7 +1,10 @@
-"""A handler that answers part by part, as fast as the request says."""
+"""A handler that answers part by part, as fast as the request says, or as its client reads."""
 
 import json
 import time
+from pathlib import Path
+
+LONGEST_WAIT = 20.0  # seconds
 
 
 def model_fn(model_dir):
@@ -14,7 +17,17 @@ def predict_fn(data, model):
             raise RuntimeError("half is sent")
         if number:
             time.sleep(data["pause"])
+            wait_for(data.get("gate"))
         yield {"word": word}
+
+
+def wait_for(gate):
+    """Until the client, which has read the first part, has made the file."""
+    deadline = time.monotonic() + LONGEST_WAIT
+    while gate and not Path(gate).exists():
+        if time.monotonic() > deadline:
+            raise TimeoutError("nobody has read the first part")
+        time.sleep(0.02)
 
 
 def output_fn(prediction, accept):

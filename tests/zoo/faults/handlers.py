@@ -96,6 +96,14 @@ def bodies_are_bytes() -> None:
     before(Model, "_to_answer", refuse)
 
 
+def parts_at_the_end() -> None:
+    """A streamed answer is sent when all of it is there."""
+    from opt_ml.serving import invocation
+
+    usual = invocation.Parts
+    invocation.Parts = lambda source, finish: usual(iter(list(source)), finish)
+
+
 def _change_settings(change: Any) -> None:
     from opt_ml.serving import settings
 

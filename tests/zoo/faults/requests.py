@@ -95,10 +95,10 @@ def refuses_long_headers(program: ModuleType) -> None:
 
 
 def small_limit(program: ModuleType) -> None:
-    """Takes no more than 8 MB."""
+    """Takes no more than 5 MB, as the nginx of AWS's sample does."""
 
     def weigh(handler: Any, body: bytes) -> bool:
-        if len(body) <= 8_000_000:
+        if len(body) <= 5_000_000:
             return False
         handler.answer(413, b'{"error": "too large"}')
         return True
@@ -209,3 +209,32 @@ def large_metrics(program: ModuleType) -> None:
         return True
 
     before(program.Handler, "do_GET", tell)
+
+
+def malformed_500(program: ModuleType) -> None:
+    """What is no request is the server's fault."""
+    usual = program.Handler.send_error
+    program.Handler.send_error = lambda handler, code, *rest: usual(handler, 500, *rest)
+
+
+def needs_accept(program: ModuleType) -> None:
+    """A request without Accept is refused."""
+
+    def refuse(handler: Any, body: bytes) -> bool:
+        if handler.headers.get("Accept"):
+            return False
+        handler.answer(406, b"{}")
+        return True
+
+    before(program.Handler, "invoke", refuse)
+
+
+def batch_500(program: ModuleType) -> None:
+    """Bad data of a batch transform job is the server's fault."""
+    change_answers(
+        program,
+        lambda handler, status, body: (
+            500 if status == 400 and "SAGEMAKER_BATCH" in os.environ else status,
+            body,
+        ),
+    )

@@ -148,3 +148,21 @@ def static_ping(program: ModuleType) -> None:
 def reads_private_file(program: ModuleType) -> None:
     """Reads a file of the image that only root may read."""
     before(program, "serve", lambda: Path("/app/settings.json").read_text())
+
+
+def few_connections(program: ModuleType) -> None:
+    """Has time for thirty clients, and hangs up on the others."""
+    usual = program.Server.process_request
+
+    def process_request(server: Any, connection: Any, address: Any) -> None:
+        if threading.active_count() > 30:
+            server.shutdown_request(connection)
+        else:
+            usual(server, connection, address)
+
+    program.Server.process_request = process_request
+
+
+def closes_connections(program: ModuleType) -> None:
+    """Speaks HTTP/1.0: a connection is one request."""
+    program.Handler.protocol_version = "HTTP/1.0"

@@ -1,5 +1,6 @@
 """Faults of the tiny image's `train`."""
 
+import importlib
 import json
 import os
 import signal
@@ -239,3 +240,18 @@ def half_checkpoints(program: ModuleType) -> None:
         print(*words, **options)
 
     program.print = say
+
+
+def owns_output(program: ModuleType) -> None:
+    """Wants /opt/ml/output for itself."""
+
+    def look() -> None:
+        if others := {path.name for path in FAILURE.parent.iterdir()} - {"data", "failure", "metrics"}:
+            raise OSError(f"What is {', '.join(others)}?")
+
+    before(program, "train", look)
+
+
+def needs_pythonpath(program: ModuleType) -> None:
+    """Finds a module of its own by the image's PYTHONPATH."""
+    before(program, "train", lambda: importlib.import_module("settings_of_mine"))
