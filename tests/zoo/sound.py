@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,10 +11,31 @@ from tests.conformance.profile import csv_text, read_profile, table
 from tests.integration import tiny_image
 from tests.zoo.kit_image import KIT, kit
 from toolkit.jobs.job import Channel, TrainingJob, execute, plan
+from toolkit.verify import suite
+from toolkit.verify.results import PASSED, TestResult
 
 ROWS = 80
 IMAGES = {"tiny": tiny_image.TINY, "kit": KIT}
 PROFILES = {"tiny": "tiny", "kit": str(Path(__file__).parent / "kit.toml")}
+
+
+class Quiet:
+    """Hears of a run of the suite that nobody looks at."""
+
+    def found(self, tests: int) -> None: ...
+
+    def begins(self, test: str) -> None: ...
+
+    def ended(self, test: TestResult) -> None: ...
+
+
+def failures_of_kit(tests: Iterable[str]) -> list[str]:
+    """Those of the tests, each `module::function`, that do not pass on the sound image `kit`."""
+    chosen = " or ".join(sorted({test.partition("::")[2] for test in tests}))
+    if not chosen:
+        return []
+    results = suite.run(suite.Run(KIT, PROFILES["kit"], tests=("-k", chosen)), Quiet())
+    return [f"{result.name}: {result.seen}" for result in results if result.status != PASSED]
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import pytest
 from tests.zoo import matrix, sound
 from tests.zoo.entries import Entry, zoo
 from toolkit.verify import suite
-from toolkit.verify.results import COULD_NOT_TELL, FAILED, PASSED, TestResult
+from toolkit.verify.results import COULD_NOT_TELL, FAILED, TestResult
 
 pytestmark = pytest.mark.docker
 MAY_NOT_TELL = {
@@ -21,16 +21,6 @@ MAY_NOT_TELL = {
 QUICK = zoo().quick
 
 Found = dict[str, Future[tuple[TestResult, ...]]]
-
-
-class Quiet:
-    """Nobody looks on."""
-
-    def found(self, tests: int) -> None: ...
-
-    def begins(self, test: str) -> None: ...
-
-    def ended(self, test: TestResult) -> None: ...
 
 
 @pytest.fixture(scope="module")
@@ -54,16 +44,8 @@ def test_only_the_tests_of_the_broken_rule_fail(entry: Entry, found: Found) -> N
 
 
 def test_every_test_passes_or_cannot_tell_on_the_sound_image(tiny: str) -> None:
-    results = suite.run(suite.Run(tiny, "tiny", workers=3), Quiet())
+    results = suite.run(suite.Run(tiny, "tiny", workers=3), sound.Quiet())
     assert len(results) > 150
     assert {result.name: result.seen for result in results if result.status == FAILED} == {}
     untold = [result.seen for result in results if result.status == COULD_NOT_TELL]
     assert set(untold) <= MAY_NOT_TELL
-
-
-def test_what_fails_on_broken_images_of_the_kit_passes_on_the_sound_one(found: Found) -> None:
-    names = {test.partition("::")[2] for entry in QUICK if entry.base == "kit" for test in entry.tests}
-    chosen = suite.Run(sound.IMAGES["kit"], sound.PROFILES["kit"], tests=("-k", " or ".join(sorted(names))))
-    results = suite.run(chosen, Quiet())
-    assert {matrix.function(result).partition("::")[2] for result in results} >= names
-    assert {result.name: result.seen for result in results if result.status != PASSED} == {}
