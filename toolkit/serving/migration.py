@@ -41,6 +41,7 @@ _KNOWN = {
     },
     "ts.context": {"Context"},
 }
+_BASE = "ts.torch_handler.base_handler.BaseHandler"
 _OF_TORCHVISION = ("image_classifier", "image_segmenter", "object_detector", "text_classifier")
 _BATCH = re.compile(r"^batchSize\s*:\s*(\d+)\s*(#.*)?$", re.MULTILINE)
 
@@ -175,7 +176,9 @@ def _foreign_imports(path: Path) -> Iterator[str]:
         else:
             continue
         for name in missing:
-            yield f"{path.name}, line {node.lineno}: imports {name}, which the native server does not have."
+            cure = f" Extend {_BASE} instead." if name.startswith("ts.torch_handler") else ""
+            problem = f"imports {name}, which the native server does not have.{cure}"
+            yield f"{path.name}, line {node.lineno}: {problem}"
 
 
 def _manifest(model: Path) -> Mapping[str, Any]:

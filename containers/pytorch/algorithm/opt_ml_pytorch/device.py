@@ -23,5 +23,8 @@ def chosen_device() -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         cause = str(error).partition("\n")[0]
-        raise UserError(f"OPT_ML_PYTORCH_DEVICE={name} cannot be used here: {cause}") from None
+        raise UserError(
+            f"OPT_ML_PYTORCH_DEVICE={name} cannot be used here. Give cpu, or cuda on an instance with a GPU. "
+            f"PyTorch says: {cause}"
+        ) from None
     return device
