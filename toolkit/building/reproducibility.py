@@ -25,6 +25,7 @@ class Compared(NamedTuple):
 
     facts: str
     modified: float
+    is_folder: bool = False
 
 
 # (layer from the lowest, path) to what is compared of a file
@@ -68,7 +69,7 @@ class Comparison:
             return f"two builds gave {what} ({self.layers} {_layers(self.layers)})."
         found = f"{len(self.differing)} of {self.layers} {_layers(self.layers)} differ between two builds"
         if not self.files:
-            return f"{found}, the first is layer {self.differing[0] + 1}; no file of them does."
+            return f"{found}, by folders in which nothing has changed; the files are the same."
         one = self.files[0]
         where = f"/{one.path} in layer {one.layer + 1}"
         return f"{found}, by {len(self.files)} files.\nThe first: {where}: {one.reason}"
@@ -122,12 +123,24 @@ def files_of(reference: str) -> Files:
 
 
 def differences(first: Files, second: Files) -> list[FileDifference]:
-    """What differs, lowest layer first."""
+    """What differs, lowest layer first.
+
+    A folder that a lower layer has in the same way is none, but for its time: of those in which nothing has
+    changed the engine lists all or none, as it compares the layer with the one below.
+    """
     return [
         FileDifference(layer, path, _reason((layer, path), first, second))
         for layer, path in sorted(first.keys() | second.keys())
         if first.get((layer, path)) != second.get((layer, path))
+        and not (_is_known_folder((layer, path), first) or _is_known_folder((layer, path), second))
     ]
+
+
+def _is_known_folder(key: tuple[int, str], files: Files) -> bool:
+    layer, path = key
+    below = (files[number, path] for number in reversed(range(layer)) if (number, path) in files)
+    lower = next(below, None)
+    return key in files and files[key].is_folder and lower is not None and lower.facts == files[key].facts
 
 
 def _reason(key: tuple[int, str], first: Files, second: Files) -> str:
@@ -155,7 +168,7 @@ def _compared(layer: tarfile.TarFile, member: tarfile.TarInfo) -> Compared:
     attributes = sorted((key, value) for key, value in member.pax_headers.items() if not key.endswith("time"))
     facts = f"{member.type!r} {member.mode:o} {member.uid}:{member.gid} {member.linkname} {attributes}"
     content = layer.extractfile(member) if member.isreg() else None
-    return Compared(f"{facts} {_hash(content)}" if content else facts, member.mtime)
+    return Compared(f"{facts} {_hash(content)}" if content else facts, member.mtime, member.isdir())
 
 
 def _hash(content: IO[bytes]) -> str:

@@ -91,4 +91,4 @@ def _check_reproducible(steps: Sequence[Step], sources: Sources) -> int:
         comparisons = [compare(*pair) for pair in zip(first, references, strict=True)]
     for reference, comparison in zip(references, comparisons, strict=True):
         print(f"{reference}: {comparison}")
-    return int(any(comparison.differing for comparison in comparisons))
+    return int(any(comparison.files for comparison in comparisons))

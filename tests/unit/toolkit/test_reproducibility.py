@@ -26,3 +26,18 @@ def test_a_comparison_names_the_first_file():
         "The first: /etc/hosts in layer 2: differs",
     ]
     assert str(Comparison(3, is_same_image=True)) == "two builds gave the same image (3 layers)."
+
+
+def test_a_folder_that_the_layer_below_has_too_is_no_difference():
+    folder, later = Compared("5", 0, is_folder=True), Compared("5", 9, is_folder=True)
+    below = {(0, "etc"): folder, (0, "var"): folder}
+    assert differences(below, {**below, (1, "etc"): later}) == []
+    opened = Compared("5 777", 0, is_folder=True)
+    assert differences({**below, (1, "etc"): opened}, below) == [
+        FileDifference(1, "etc", "only in the first")
+    ]
+    assert differences(below, {**below, (1, "new"): folder}) == [
+        FileDifference(1, "new", "only in the second")
+    ]
+    said = str(Comparison(4, is_same_image=False, differing=(1,)))
+    assert said.endswith("by folders in which nothing has changed; the files are the same.")
