@@ -28,7 +28,7 @@ ARGUMENTS=mlserver` for one of them. Ours go the same way: `make peers ARGUMENTS
 Every image ran all of [tests/conformance](../tests/conformance) by `./build.py verify`, with a profile
 that says what it claims. A rule that an image does not claim, such as many models or a user's script,
 does not count against it. "18 of 20": of the 20 rules that could be tried, 18 are kept; a dash: none was
-tried. [All rules](contract.md).
+tried. A failed test counts against every rule that it tries. [All rules](contract.md).
 
 The images of others are built here, on our small Debian base, of the versions named below, and laid out
 as their own documents or AWS's Dockerfiles do it ([tests/peers](../tests/peers)). What the images of
@@ -82,7 +82,7 @@ def page_text() -> str:
         "MUST and SHOULD together.\n",
         *_sections(everyone, titles),
         "## What they are\n",
-        *(_description(name, peers[name], theirs[name]) for name in theirs),
+        *(_description(name, peers[name], theirs.get(name, {})) for name in peers),
         "",
         *(line for name in everyone for line in _broken(titles[name], everyone[name], is_ours=name in ours)),
     ]
@@ -124,7 +124,8 @@ def _count(result: Mapping[str, Any], status: str, level: str = "", section: str
 
 
 def _description(name: str, peer: Mapping[str, Any], result: Mapping[str, Any]) -> str:
-    versions = ", ".join(f"{package} {version}" for package, version in result["versions"].items())
+    versions = ", ".join(f"{package} {version}" for package, version in result.get("versions", {}).items())
+    versions = versions or "No result yet"
     return (
         f"- **{peer['title']}** ([tests/peers/{name}](../tests/peers/{name})): {peer['about']}. {versions}."
     )
