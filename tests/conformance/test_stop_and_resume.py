@@ -161,6 +161,8 @@ def test_a_job_goes_on_from_the_checkpoints_of_the_one_before(
     with watching(checkpoints) as watch:
         watch.look()
         result = stop_at_work(job, watch)
+    if result.status == "Completed" and profile.long_hyperparameters is None:
+        pytest.skip(f"could not tell: {TOO_SHORT}")
     assert result.status == "Stopped", result.summary()
 
 
