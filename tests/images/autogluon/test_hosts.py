@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -17,6 +18,9 @@ from toolkit.jobs.job import Channel, JobResult, TrainingJob, execute, plan
 from toolkit.machine.containers import Container
 
 MODELS = {"GBM": {"num_boost_round": 20}, "XGB": {"n_estimators": 20}}
+# So many that the job can be disturbed after its first one.
+MANY = {"hyperparameters": json.dumps({"GBM": [{"num_boost_round": 3000}] * 20})}
+FIRST_MODEL = "validation-LightGBM"
 BAGS = {
     "hyperparameters": json.dumps(MODELS),
     "num_bag_folds": "2",
@@ -73,25 +77,43 @@ def test_three_hosts_fit_the_folds_of_one_model_and_it_is_that_of_one_host(full_
     assert metrics(together)["validation"] == pytest.approx(metrics(alone)["validation"], rel=1e-6)
 
 
-@pytest.mark.contract("TRAIN-75")
-def test_a_host_that_is_lost_ends_the_job_with_its_name(full_image, train):
-    containers: dict[str, Container] = {}
-    slow = {"hyperparameters": json.dumps({"GBM": [{"num_boost_round": 3000}] * 20})}
+class Remembered(dict[str, Container]):
+    """The containers of a job by their hosts, while they run."""
 
     @contextmanager
-    def remember(host: str, container: Container) -> Iterator[None]:
-        containers[host] = container
+    def __call__(self, host: str, container: Container) -> Iterator[None]:
+        self[host] = container
         yield
 
+
+@pytest.mark.contract("TRAIN-75")
+def test_a_host_that_is_lost_ends_the_job_with_its_name(full_image, train):
+    containers = Remembered()
+
     def kill_later(line: str) -> None:
-        if "validation-LightGBM" in line and "algo-2" in containers:
+        if FIRST_MODEL in line and "algo-2" in containers:
             containers.pop("algo-2").kill()
 
-    result = train(full_image, 2, slow, on_line=kill_later, watch=remember)
+    result = train(full_image, 2, MANY, on_line=kill_later, watch=containers)
     assert "algo-2" not in containers, "it was never killed"
     assert result.status == "Failed"
     failure = (result.host_dirs["algo-1"] / "output" / "failure").read_text()
     assert failure.startswith("Host algo-2 was lost")
+
+
+@pytest.mark.contract("TRAIN-94", "TRAIN-95")
+def test_a_stop_of_all_hosts_leaves_what_is_whole(full_image, train):
+    containers = Remembered()
+
+    def stop_later(line: str) -> None:
+        if FIRST_MODEL in line:
+            for host in sorted(containers, reverse=True):  # the first one last
+                Thread(target=containers.pop(host).stop, args=(120.0,)).start()
+
+    result = train(full_image, 2, MANY, on_line=stop_later, watch=containers)
+    log = result.log.read_text()
+    assert "was lost" not in log
+    assert json.loads((result.host_dir / "model" / "model.json").read_text())["stopped"], log
 
 
 @pytest.mark.contract("TRAIN-74")

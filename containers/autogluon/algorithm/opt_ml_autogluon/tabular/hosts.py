@@ -1,8 +1,8 @@
 """The hosts of a job as one cluster of Ray: the first one leads, the others join, and all end together.
 
     leader  --- a line at a time --->  each other host
-      |  "join ADDRESS"                    |
-      v  "done"                            v
+      |  "join ADDRESS", "done"            |
+      v                                    v  its name, "joined", "stopped"
     ray (head)  <----- folds ----->      ray
 
 The connections tell the end of the job: a host that hears nothing more has lost the other one.
@@ -35,7 +35,7 @@ from opt_ml_autogluon.tabular.settings import Settings
 
 RAY_PORT = 7851  # all ports are open between the hosts of a job (TRAIN-117)
 _GREETING_SECONDS = 10.0  # for a connection of another program
-_JOIN, _JOINED, _DONE = "join", "joined", "done"
+_JOIN, _JOINED, _STOPPED, _DONE = "join", "joined", "stopped", "done"
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,9 @@ class Member:
     lines: IO[str]
 
     def say(self, *words: str) -> None:
-        """Send one line."""
-        self.connection.sendall(" ".join(words).encode() + b"\n")
+        """Send one line; that the other end is gone is noticed when it is heard."""
+        with suppress(OSError):
+            self.connection.sendall(" ".join(words).encode() + b"\n")
 
     def heard(self) -> list[str]:
         """The words of its next line; none where it is gone."""
@@ -102,8 +103,7 @@ def leading(environment: Environment, settings: Settings) -> Iterator[dict[str, 
         finally:
             over.set()
         for member in members:
-            with suppress(OSError):
-                member.say(_DONE)
+            member.say(_DONE)
 
 
 def joining(environment: Environment, settings: Settings) -> None:
@@ -129,8 +129,12 @@ def joining(environment: Environment, settings: Settings) -> None:
         stack.callback(_stop)
         to_leader.say(_JOINED)
         print(f"Fits folds of models for {leader}.", flush=True)
-        if to_leader.heard() != [_DONE]:
-            stopping.check()
+        try:
+            words = to_leader.heard()
+        except stopping.Stopped:  # the leader may hear of the stop later, and would take this host for lost
+            to_leader.say(_STOPPED)
+            raise
+        if words != [_DONE]:
             raise UserError(lost)
 
 
