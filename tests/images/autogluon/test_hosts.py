@@ -77,24 +77,28 @@ def test_three_hosts_fit_the_folds_of_one_model_and_it_is_that_of_one_host(full_
     assert metrics(together)["validation"] == pytest.approx(metrics(alone)["validation"], rel=1e-6)
 
 
-class Remembered(dict[str, Container]):
-    """The containers of a job by their hosts, while they run."""
+class Remembered:
+    """The containers of a job by their hosts, as they start."""
+
+    def __init__(self) -> None:
+        self.containers: dict[str, Container] = {}
 
     @contextmanager
     def __call__(self, host: str, container: Container) -> Iterator[None]:
-        self[host] = container
+        self.containers[host] = container
         yield
 
 
 @pytest.mark.contract("TRAIN-75")
 def test_a_host_that_is_lost_ends_the_job_with_its_name(full_image, train):
-    containers = Remembered()
+    remembered = Remembered()
+    containers = remembered.containers
 
     def kill_later(line: str) -> None:
         if FIRST_MODEL in line and "algo-2" in containers:
             containers.pop("algo-2").kill()
 
-    result = train(full_image, 2, MANY, on_line=kill_later, watch=containers)
+    result = train(full_image, 2, MANY, on_line=kill_later, watch=remembered)
     assert "algo-2" not in containers, "it was never killed"
     assert result.status == "Failed"
     failure = (result.host_dirs["algo-1"] / "output" / "failure").read_text()
@@ -103,14 +107,16 @@ def test_a_host_that_is_lost_ends_the_job_with_its_name(full_image, train):
 
 @pytest.mark.contract("TRAIN-94", "TRAIN-95")
 def test_a_stop_of_all_hosts_leaves_what_is_whole(full_image, train):
-    containers = Remembered()
+    remembered = Remembered()
+    containers = remembered.containers
 
     def stop_later(line: str) -> None:
         if FIRST_MODEL in line:
             for host in sorted(containers, reverse=True):  # the first one last
                 Thread(target=containers.pop(host).stop, args=(120.0,)).start()
 
-    result = train(full_image, 2, MANY, on_line=stop_later, watch=containers)
+    result = train(full_image, 2, MANY, on_line=stop_later, watch=remembered)
+    assert not containers, "they were never stopped"
     log = result.log.read_text()
     assert "was lost" not in log
     assert json.loads((result.host_dir / "model" / "model.json").read_text())["stopped"], log

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from autogluon.core.models.ensemble import bagged_ensemble_model, fold_fitting_strategy
+from opt_ml.training import stopping
 
 
 class FoldsOnAllHosts(fold_fitting_strategy.ParallelFoldFittingStrategy):  # type: ignore[misc]
@@ -101,6 +102,7 @@ def folds_on_all_hosts() -> Iterator[Counter[str]]:
     import ray
 
     ray.init(address="auto", log_to_driver=False, logging_level=logging.ERROR)
+    stopping.install()  # Ray takes SIGTERM for itself: take it back
     original = bagged_ensemble_model.ParallelLocalFoldFittingStrategy
     bagged_ensemble_model.ParallelLocalFoldFittingStrategy = FoldsOnAllHosts
     FoldsOnAllHosts.fitted.clear()
