@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 import shutil
 import subprocess
@@ -58,13 +59,15 @@ def _find_program() -> Path:
     """
     if installed := shutil.which(PACKAGE):
         return Path(installed)
+    _KEPT.mkdir(parents=True, exist_ok=True)
     program = _KEPT / "usr" / "bin" / PACKAGE
-    if not program.exists():
-        _KEPT.mkdir(parents=True, exist_ok=True)
-        apt_get("update")
-        download = ["apt-get", "-qq", "download", PACKAGE]
-        subprocess.run(download, cwd=_KEPT, check=True, stderr=subprocess.DEVNULL)
-        package = next(_KEPT.glob("*.deb"))
-        subprocess.run(["dpkg", "-x", package, _KEPT], check=True)
-        package.unlink()
+    with (_KEPT / "lock").open("w") as lock:  # one process unpacks it, and the others wait
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not program.exists():
+            apt_get("update")
+            download = ["apt-get", "-qq", "download", PACKAGE]
+            subprocess.run(download, cwd=_KEPT, check=True, stderr=subprocess.DEVNULL)
+            package = next(_KEPT.glob("*.deb"))
+            subprocess.run(["dpkg", "-x", package, _KEPT], check=True)
+            package.unlink()
     return program
