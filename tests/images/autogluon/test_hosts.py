@@ -106,7 +106,8 @@ def test_a_host_that_is_lost_ends_the_job_with_its_name(full_image, train):
 
 
 @pytest.mark.contract("TRAIN-94", "TRAIN-95")
-def test_a_stop_of_all_hosts_leaves_what_is_whole(full_image, train):
+@pytest.mark.parametrize("hosts", [1, 2])
+def test_a_stop_of_all_hosts_leaves_what_is_whole(full_image, train, hosts):
     remembered = Remembered()
     containers = remembered.containers
 
@@ -115,7 +116,7 @@ def test_a_stop_of_all_hosts_leaves_what_is_whole(full_image, train):
             for host in sorted(containers, reverse=True):  # the first one last
                 Thread(target=containers.pop(host).stop, args=(120.0,)).start()
 
-    result = train(full_image, 2, MANY, on_line=stop_later, watch=remembered)
+    result = train(full_image, hosts, MANY, on_line=stop_later, watch=remembered)
     assert not containers, "they were never stopped"
     log = result.log.read_text()
     assert "was lost" not in log

@@ -1,4 +1,4 @@
-"""The folds of bagging on all hosts of a job, without a file system or a bucket that they share.
+"""The folds of bagging side by side, on one host or on all of a job, which need share no file system.
 
 AutoGluon fits the folds of a bag as tasks of Ray, on this host's CPUs. Its own mode for clusters
 (AG_DISTRIBUTED_MODE) ends in an AttributeError with 1.6.3, and wants the models of folds on a network file
@@ -71,6 +71,17 @@ class FoldsOnAllHosts(fold_fitting_strategy.ParallelFoldFittingStrategy):  # typ
         super()._process_fold_results(self.ray.put(result), unfinished, fold_ctx)
 
 
+class FoldsOnThisHost(fold_fitting_strategy.ParallelLocalFoldFittingStrategy):  # type: ignore[misc]
+    """AutoGluon's strategy for one host, under which a stop still reaches the job (TRAIN-94)."""
+
+    def after_all_folds_scheduled(self) -> None:
+        """AutoGluon's own, after the start of Ray."""
+        if not self.ray.is_initialized():
+            self.ray.init(**self._get_ray_init_args())
+            stopping.install()  # Ray takes SIGTERM for itself: take it back
+        super().after_all_folds_scheduled()
+
+
 def fit_fold(**arguments: Any) -> tuple[Any, str, dict[str, bytes]]:
     """Fit one fold; a task of Ray.
 
@@ -103,11 +114,26 @@ def folds_on_all_hosts() -> Iterator[Counter[str]]:
 
     ray.init(address="auto", log_to_driver=False, logging_level=logging.ERROR)
     stopping.install()  # Ray takes SIGTERM for itself: take it back
-    original = bagged_ensemble_model.ParallelLocalFoldFittingStrategy
-    bagged_ensemble_model.ParallelLocalFoldFittingStrategy = FoldsOnAllHosts
     FoldsOnAllHosts.fitted.clear()
-    try:
+    with _strategy(FoldsOnAllHosts):
         yield FoldsOnAllHosts.fitted
+
+
+@contextmanager
+def folds_on_this_host() -> Iterator[None]:
+    """In this block AutoGluon's bags are fitted on this host, and a stop is heard."""
+    with _strategy(FoldsOnThisHost):
+        yield
+
+
+@contextmanager
+def _strategy(strategy: type[fold_fitting_strategy.ParallelFoldFittingStrategy]) -> Iterator[None]:
+    import ray
+
+    original = bagged_ensemble_model.ParallelLocalFoldFittingStrategy
+    bagged_ensemble_model.ParallelLocalFoldFittingStrategy = strategy
+    try:
+        yield
     finally:
         bagged_ensemble_model.ParallelLocalFoldFittingStrategy = original
         ray.shutdown()

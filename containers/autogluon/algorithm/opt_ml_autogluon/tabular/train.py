@@ -41,7 +41,16 @@ def train(environment: Environment) -> bool:
             return _train_with_all_hosts(environment, settings, found)
     if not fits_here(environment, way_out):
         return True
+    if hosts.has_ray() and fitting.has_folds(settings):
+        return _train_with_ray(environment, settings, found)
     return _train_here(environment, settings, found)
+
+
+def _train_with_ray(environment: Environment, settings: Settings, found: Mapping[str, Channel]) -> bool:
+    from opt_ml_autogluon.tabular import folds
+
+    with folds.folds_on_this_host():
+        return _train_here(environment, settings, found)
 
 
 def _train_with_all_hosts(environment: Environment, settings: Settings, found: Mapping[str, Channel]) -> bool:
