@@ -82,6 +82,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise ToolkitError("--registry is not ECR, which has regions and accounts.", "Leave one of them out.")
     address = _address(arguments)
     steps = _steps(arguments.images, arguments.base)
+    others = [short_name(name) for name in arguments.images if _is_reference(name)]
+    for name in (*(step.image.name for step in steps if step.asked), *others):
+        address.repository_of(name)  # before a build of an hour, too
     for step in steps:
         if step.note:
             print(step.note, file=sys.stderr)
@@ -91,7 +94,6 @@ def run(arguments: argparse.Namespace) -> int:
     found = _find(arguments.images, steps)
     for image in found:
         check_image(image, not arguments.no_serverless)
-        address.repository_of(image)
     if arguments.dry_run:
         return _show(found, address, arguments)
     return _push(found, address, destinations, arguments)
@@ -252,5 +254,5 @@ def _show(found: Sequence[LocalImage], address: Address, arguments: argparse.Nam
     for image in found:
         print(f"{image.reference} ({image.size / 1e6:.0f} MB unpacked) to {where}:")
         for tag in address.tags_of(image):
-            print(f"  {address.repository_of(image)}:{tag}")
+            print(f"  {address.repository_of(image.name)}:{tag}")
     return 0

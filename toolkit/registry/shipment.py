@@ -36,13 +36,13 @@ class Address:
     repository: str = DEFAULT_REPOSITORY
     own_tags: tuple[str, ...] = ()
 
-    def repository_of(self, image: LocalImage) -> str:
-        """The repository of an image.
+    def repository_of(self, name: str) -> str:
+        """The repository of an image, by the image's name.
 
         Raises:
             ToolkitError: the name is against the rules (IMG-10).
         """
-        return check_repository(self.repository.replace("{image}", image.name))
+        return check_repository(self.repository.replace("{image}", name))
 
     def tags_of(self, image: LocalImage) -> tuple[str, ...]:
         """All tags of an image, the first for its image_uri.
@@ -129,7 +129,7 @@ def ship(
         ToolkitError: a name is against the rules, a tag cannot move, a registry refuses.
         WorkError: the network or the disk failed, or SageMaker would refuse what came out.
     """
-    repository, wanted = address.repository_of(image), address.tags_of(image)
+    repository, wanted = address.repository_of(image.name), address.tags_of(image)
     targets = [one.prepare(repository, wanted, report) for one in destinations]
     for target in targets:
         check_reference(f"{target.registry.host}/{repository}:{target.tags[0]}")

@@ -78,6 +78,13 @@ def test_without_credentials_nothing_is_built_or_pushed(aws, capsys, monkeypatch
     assert aws.calls == []
 
 
+def test_a_wrong_repository_is_told_before_anything_is_built_or_asked(aws, capsys):
+    code, _, said = push(capsys, "ensemble-cpu", "--repository", "Team/Model")
+    assert code == 2
+    assert "'Team/Model' cannot be" in said
+    assert aws.calls == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "said", "cure"),
     [
