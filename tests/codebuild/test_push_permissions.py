@@ -7,6 +7,7 @@ import pytest
 from tests.codebuild.account import USER, unused
 from tests.codebuild.fake_aws import ACCOUNT, REGION
 from toolkit import cli
+from toolkit.building.sources import private_registry
 from toolkit.errors import ToolkitError
 from toolkit.registry.ecr import Ecr, Wishes, enabled_regions
 
@@ -18,6 +19,7 @@ REGISTRY = {
 COMPARE = "ecr:GetDownloadUrlForLayer"  # what a tag that cannot move has: `tag_present` asks for a blob
 SHARED = Wishes(accounts=("111111111111",), with_sagemaker=True)
 OTHER = "222222222222"
+DLC_GROUPS = ("deep-learning-containers", "sagemaker-algorithms")
 
 
 def push_to(aws, regions, wishes=Wishes(), owner=None):  # noqa: B008 - it is frozen
@@ -74,3 +76,23 @@ def test_a_push_into_another_account_is_allowed_by_both_policies_and_makes_no_re
     asked = {use.action for use in account.uses} - {"ecr:GetAuthorizationToken"}
     assert set(statement["Action"]) == REGISTRY | {COMPARE} | asked
     assert cli.main(["iam", "push", "--to-account", OTHER, "--share"]) == 2
+
+
+def test_a_push_on_aws_bases_may_pull_from_all_registries_that_they_are_in(printed):
+    """The host names that a build pulls from are made of the same list."""
+    pulled = {private_registry(group, "eu-west-1").partition(".")[0] for group in DLC_GROUPS}
+    for policy in (
+        printed("push", "--base", "dlc", "--region", "eu-west-1"),
+        printed("build-role", "--region", "eu-west-1"),
+    ):
+        [pull] = [one for one in policy["Statement"] if one["Sid"] == "Pull"]
+        accounts = {resource.split(":")[4] for resource in pull["Resource"]}
+        assert accounts - {ACCOUNT} == pulled
+    assert "Pull" not in {one["Sid"] for one in printed("push")["Statement"]}
+
+
+@pytest.mark.parametrize("key", ["1234abcd", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd"])
+def test_a_push_with_a_key_may_have_grants_on_that_key_made(printed, key):
+    [statement] = [one for one in printed("push", "--kms-key", key)["Statement"] if one["Sid"] == "Key"]
+    assert statement["Action"] == ["kms:CreateGrant", "kms:DescribeKey"]
+    assert statement["Resource"] == [f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd"]

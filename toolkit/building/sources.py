@@ -97,6 +97,13 @@ def private_registry(group: str, region: str) -> str:
     return f"{accounts[region]}.dkr.ecr.{region}.{suffix}"
 
 
+def registry_accounts(region: str) -> tuple[str, ...]:
+    """The accounts that hold AWS's images in a region; those of all regions for one that has none here."""
+    groups: list[Mapping[str, str]] = list(_table()["accounts"].values())
+    found = {group[region] for group in groups if region in group}
+    return tuple(sorted(found or {account for group in groups for account in group.values()}))
+
+
 @cache
 def _table() -> dict[str, Any]:
     return tomllib.loads(_TABLE.read_text(encoding="utf-8"))

@@ -9,13 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from toolkit.building.sources import registry_accounts
 from toolkit.codebuild import project, storage
 
-# Where AWS keeps its Deep Learning Containers (CB-10); which of them, the region decides.
-_DLC_ACCOUNTS = (
-    *("763104351884", "217643126080", "727897471807", "626614931356"),
-    *("683313688378", "520713654638", "462105765813"),
-)
 _WRITE = (
     *("BatchCheckLayerAvailability", "InitiateLayerUpload", "UploadLayerPart", "CompleteLayerUpload"),
     *("PutImage", "BatchGetImage", "DescribeRepositories"),
@@ -127,7 +123,13 @@ def of_push(place: Place) -> list[Need]:
 
 
 def of_push_by_hand(
-    place: Place, *, share: bool = False, all_regions: bool = False, owner: str | None = None
+    place: Place,
+    *,
+    share: bool = False,
+    all_regions: bool = False,
+    owner: str | None = None,
+    with_bases: bool = False,
+    kms_key: str | None = None,
 ) -> list[Need]:
     """Of whoever runs `build.py push`.
 
@@ -137,6 +139,8 @@ def of_push_by_hand(
         all_regions: with --all-regions.
         owner: with --account OWNER, whose `repository_policy` has to allow it, too. Only the owner makes
             repositories.
+        with_bases: with --base dlc, which pulls from AWS's registries (CB-10).
+        kms_key: with --kms-key, an ARN or an id: ECR asks for a grant on it in the caller's name.
     """
     there = replace(place, region="*" if all_regions else place.region, account=owner or place.account)
     repositories = [there.arn("ecr", f"repository/{place.repositories}")]
@@ -150,7 +154,17 @@ def of_push_by_hand(
         needs.append(Need("Share", _of("ecr", _SHARE), repositories))
     if all_regions:
         needs.append(Need("Regions", ["ec2:DescribeRegions"], ["*"]))
+    if with_bases:
+        needs.append(Need("Pull", _of("ecr", _PULL), _bases(place)))
+    if kms_key:
+        key = kms_key if kms_key.startswith("arn:") else there.arn("kms", f"key/{kms_key}")
+        needs.append(Need("Key", _of("kms", ("CreateGrant", "DescribeKey")), [key]))
     return needs
+
+
+def _bases(place: Place) -> list[str]:
+    accounts = registry_accounts(place.region)
+    return [f"arn:{place.partition}:ecr:{place.region}:{account}:repository/*" for account in accounts]
 
 
 def repository_policy(partition: str, account: str) -> dict[str, Any]:
@@ -184,13 +198,12 @@ def of_build(
         parameters: names of the Parameter Store that builds take variables from.
     """
     logs = [place.arn("logs", f"log-group:{place.log_group}{streams}") for streams in ("", ":*")]
-    bases = [f"arn:{place.partition}:ecr:{place.region}:{account}:repository/*" for account in _DLC_ACCOUNTS]
-    bases.append(place.arn("ecr", f"repository/{place.repositories}"))  # layers of the last image
+    last = place.arn("ecr", f"repository/{place.repositories}")  # whose layers are taken over
     needs = [
         Need("Log", _of("logs", ("CreateLogGroup", "CreateLogStream", "PutLogEvents")), logs),
         Need("Archive", ["s3:GetObject"], [place.objects()]),
         *of_push(place),
-        Need("Pull", _of("ecr", _PULL), bases),
+        Need("Pull", _of("ecr", _PULL), [*_bases(place), last]),
     ]
     if vpc:
         needs += _of_network(place)

@@ -32,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--parameter", action="append", default=[], metavar="NAME", help="see `remote`")
     parser.add_argument("--share", action="store_true", help="`push` with --allow-account, --allow-sagemaker")
     parser.add_argument("--all-regions", action="store_true", help="`push` with --all-regions")
+    parser.add_argument("--base", choices=("slim", "dlc"), default="slim", help="`push` with --base dlc")
+    parser.add_argument("--kms-key", metavar="ARN", help="`push` with --kms-key ARN")
     parser.add_argument("--to-account", metavar="ID", help="`push` with --account ID: into its registry")
     parser.add_argument("--region", help="of AWS (AWS_REGION, or that of your profile)")
     parser.add_argument("--account", metavar="ID", help="twelve digits (the caller's, by AWS STS)")
@@ -82,6 +84,8 @@ def _push(arguments: argparse.Namespace, place: Place) -> list[Need]:
         place,
         share=arguments.share,
         all_regions=arguments.all_regions,
+        with_bases=arguments.base == "dlc",
+        kms_key=arguments.kms_key,
         owner=check_account(arguments.to_account) if arguments.to_account else None,
     )
 
