@@ -28,8 +28,10 @@ def found(
     request: pytest.FixtureRequest, tiny: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Found]:
     """The results of the images that were asked for, which come one after the other."""
-    items = [item for item in request.session.items if hasattr(item, "callspec")]
-    asked = [item.callspec.params["entry"] for item in items if "entry" in item.callspec.params]
+    items = [
+        item for item in request.session.items if item.path == request.path and hasattr(item, "callspec")
+    ]
+    asked = [item.callspec.params["entry"] for item in items]
     with sound.profiles(tmp_path_factory.mktemp("sound")) as profiles:
         running = matrix.Matrix(profiles)
         try:
