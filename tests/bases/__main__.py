@@ -1,9 +1,9 @@
 """`python -m tests.bases IMAGE`: one of our images on a stand-in, for tests that need no AWS.
 
 The stand-in has what the real Deep Learning Container brings and the image's lock asks for, at the same
-versions, and what the image leaves to the container (PyTorch, say); all of it has to be there for its Python.
-What the stand-in brings must not be installed again. PyTorch without CUDA is on no public index for the
-containers' Python 3.12: where its wheel is not at hand, take an image with CUDA, such as autogluon-gpu-dlc.
+versions, and what the image leaves to the container (PyTorch, say). What the stand-in brings must not be
+installed again. PyTorch without CUDA is on no public index: where its wheel for the containers' Python is not
+at hand, the stand-in has the public one, which runs without a GPU too, under the name of the container's.
 The image is then tested as any other: `pytest tests/conformance --image IMAGE`.
 """
 
@@ -18,29 +18,35 @@ from pathlib import Path
 from tests.bases.stand_in import MARK, docker, stand_in
 from tests.registry import registry
 from toolkit.building import builder, images, locks
-from toolkit.building.images import ROOT, Image
+from toolkit.building.images import Image
 from toolkit.building.plan import make_plan
 from toolkit.building.sources import Sources
+from toolkit.machine.network import find_wheelhouse
 
-_PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 _CUDA = re.compile(r"nvidia-.+|cuda-.+|triton")  # what PyTorch with CUDA stands on
+_LIST_WITH_CUDA = images.CONTAINERS / "dlc" / "packages" / "pytorch-gpu.txt"
 _NAME = re.compile(r"^[A-Za-z0-9._-]+", re.MULTILINE)
 
 
-def shared_packages(image: Image) -> list[str]:
-    """What the base brings of the image's lock, and what the image leaves to the base."""
+def shared_packages(image: Image, python: str) -> list[str]:
+    """What the base brings of the image's lock, and what the image leaves to it; `python` such as 3.12."""
     listed = locks.packages_of_base(image)
     assert listed is not None, f"{image.name} stands on no Deep Learning Container"
-    brought = dict(_PIN.findall((ROOT / listed).read_text()))
-    folder = image.folder / "requirements"
-    locked = dict(_PIN.findall((folder / f"{image.lock}.txt").read_text()))
-    left = folder / "excludes-dlc.txt"
-    names = {name for name, version in locked.items() if brought.get(name) == version}
-    names |= set(_NAME.findall(left.read_text())) if left.exists() else set()
-    if any("+cu" in brought[name] for name in names):
-        names |= {name for name in brought if _CUDA.fullmatch(name)}
-    # The public index has the build with CUDA, under the same number without the suffix.
-    return [f"{name}=={brought[name].partition('+cu')[0]}" for name in sorted(names)]
+    brought = locks.pins(listed)
+    shared = locks.brought_by_base(image)
+    left = image.folder / "requirements" / "excludes-dlc.txt"
+    if left.exists():
+        shared |= {name: brought[name] for name in _NAME.findall(left.read_text())}
+    if "torch" in shared and not _wheel_is_at_hand("torch", shared["torch"], python):
+        with_cuda = locks.pins(_LIST_WITH_CUDA)
+        shared |= {name: version for name, version in with_cuda.items() if _CUDA.fullmatch(name)}
+    return [f"{name}=={version}" for name, version in sorted(shared.items())]
+
+
+def _wheel_is_at_hand(name: str, version: str, python: str) -> bool:
+    wheelhouse = find_wheelhouse()
+    tag = f"cp{python.replace('.', '')}"
+    return wheelhouse is not None and any(wheelhouse.glob(f"{name}-{version}-{tag}-*.whl"))
 
 
 def main(name: str, python: Path | None) -> None:
@@ -50,7 +56,7 @@ def main(name: str, python: Path | None) -> None:
     with (
         tempfile.TemporaryDirectory() as scratch,
         registry(Path(scratch)) as address,
-        stand_in(base, shared_packages(image), address, python),
+        stand_in(base, shared_packages(image, base.python), address, python),
     ):
         steps = make_plan([name], images.matrix())
         for one in builder.execute(steps, builder.look_around(Sources(registry=address))):

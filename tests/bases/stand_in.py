@@ -24,7 +24,8 @@ def stand_in(
 
     Args:
         base: the Deep Learning Container of the matrix that it stands for.
-        packages: what it brings, as `name==version`.
+        packages: what it brings, as `name==version`. One with a local version, such as 2.13.0+cpu, is what
+            the index has as 2.13.0, under that name.
         registry: `HOST:PORT`.
         python: prefix of the Python to bring; None for that of base-slim.
     """

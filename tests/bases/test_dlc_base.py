@@ -13,7 +13,7 @@ import pytest
 
 from tests.bases.stand_in import MARK, brought, docker, remove, stand_in
 from tests.registry import registry as docker_registry
-from toolkit.building import bake, builder, bump, digests, dlc_layer, images, os_layer, scaffold
+from toolkit.building import bake, builder, bump, digests, dlc_layer, images, locks, os_layer, scaffold
 from toolkit.building.images import Image
 from toolkit.building.plan import make_plan
 from toolkit.building.schema import OperatingSystem
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.docker
 
 FAMILY = "forest"
 BROUGHT = ("boto3", "botocore", "httptools", "jmespath", "numpy", "python-dateutil", "s3transfer", "six")
-BROUGHT += ("urllib3", "uvloop", "websockets")
+BROUGHT += ("urllib3", "uvloop")
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,9 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The registry's address, with the stand-in under AWS's name."""
     base = images.find("dlc-pytorch-cpu")
     directory = tmp_path_factory.mktemp("registry")
-    with docker_registry(directory) as address, stand_in(base, brought(base, *BROUGHT), address):
+    packages = brought(base, *BROUGHT)
+    packages += [f"{package}+dlc" for package in brought(base, "websockets")]  # as PyTorch's 2.13.0+cpu
+    with docker_registry(directory) as address, stand_in(base, packages, address):
         yield address
 
 
@@ -103,6 +105,13 @@ def test_what_the_base_brings_at_the_locks_version_is_not_installed_again(built:
     last_lines = "tail -qn 1 /opt/venv/lib/python3*/site-packages/{numpy,boto3,websockets}/__init__.py"
     said = docker("run", "--rm", "--network", "none", built.reference, "bash", "-c", last_lines)
     assert said.splitlines() == [MARK] * 3
+
+
+def test_a_local_version_of_the_base_fits_the_locks_public_one(built: Image) -> None:
+    assert "websockets" in locks.pins(built.folder / "requirements" / "cpu-dlc.txt")
+    said = docker("run", "--rm", "--network", "none", built.reference, "pip", "list", "--format", "freeze")
+    versions = [line for line in said.splitlines() if line.startswith("websockets==")]
+    assert versions == [f"{package}+dlc" for package in brought(images.find("dlc-pytorch-cpu"), "websockets")]
 
 
 @pytest.mark.contract("TRAIN-16")

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from toolkit.building import host_amis
-from toolkit.building.images import FILE, ROOT, Image, shown, tag_of
-from toolkit.building.locks import packages_of_base
+from toolkit.building.images import FILE, Image, shown, tag_of
+from toolkit.building.locks import brought_by_base, pins
 from toolkit.building.sources import MissingRegionError, Sources
 from toolkit.building.toml_lines import line_of
-
-_PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 
 
 def explain(image: Image, images: Mapping[str, Image], sources: Sources) -> dict[str, Any]:
@@ -89,8 +86,8 @@ def _lock(image: Image) -> dict[str, Any] | None:
     if image.lock is None:
         return None
     path = image.folder / "requirements" / f"{image.lock}.txt"
-    versions = dict(_PIN.findall(path.read_text(encoding="utf-8")))
-    listed = packages_of_base(image)
-    brought = dict(_PIN.findall((ROOT / listed).read_text(encoding="utf-8"))) if listed else {}
-    same = [name for name, version in versions.items() if brought.get(name) == version]
-    return {"file": str(shown(path)), "packages": len(versions), "brought_by_base": len(same)}
+    return {
+        "file": str(shown(path)),
+        "packages": len(pins(path)),
+        "brought_by_base": len(brought_by_base(image)),
+    }

@@ -10,6 +10,7 @@ of the resolution. Wheels that are on no public index, as PyTorch's without CUDA
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from toolkit.machine.network import find_wheelhouse
 
 # manylinux_2_28: what the oldest base (Debian 12, Amazon Linux 2023) can load.
 UV_PLATFORMS = {"linux/amd64": "x86_64-manylinux_2_28", "linux/arm64": "aarch64-manylinux_2_28"}
+_PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,29 @@ def packages_of_base(image: Image) -> Path | None:
     base = all_images()[image.bases[-1]] if image.bases else image
     path = base.folder / "packages" / f"{dlc.packages or base.variant_name}.txt"
     return path.relative_to(ROOT) if path.exists() else None
+
+
+def pins(path: Path) -> dict[str, str]:
+    """Package -> version of a lock, or of the list of what a container brings."""
+    return dict(_PIN.findall((ROOT / path).read_text(encoding="utf-8")))
+
+
+def brought_by_base(image: Image) -> dict[str, str]:
+    """The packages of an image's lock that its base brings at a version that fits, with the base's version.
+
+    pip leaves these as they are. `==2.13.0` fits 2.13.0+cpu, too: a specifier without a local version takes
+    any (https://packaging.python.org/en/latest/specifications/version-specifiers/#version-matching).
+    """
+    listed = packages_of_base(image)
+    if listed is None or image.lock is None:
+        return {}
+    brought = pins(listed)
+    locked = pins(image.folder / "requirements" / f"{image.lock}.txt")
+    return {
+        name: brought[name]
+        for name, version in locked.items()
+        if name in brought and version in (brought[name], brought[name].partition("+")[0])
+    }
 
 
 def choose(paths: Sequence[str]) -> list[Lock]:
