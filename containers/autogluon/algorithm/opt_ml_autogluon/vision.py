@@ -2,12 +2,14 @@
 
 The wheel of torchvision on the public index is linked against CUDA, so that its operators do not load where
 PyTorch has none. Nothing here needs them: transforms and the layers that timm takes from it are Python. But
-its import says what two of them return, and fails where nobody has declared them.
+its import says what two of them return, and fails where nobody has declared them. The build without CUDA,
+which AWS's containers bring, declares its own, and ends the process where somebody has done so before.
 """
 
 from __future__ import annotations
 
 import importlib.util
+from importlib.machinery import ModuleSpec, PathFinder
 
 import torch
 from PIL import ImageFile
@@ -22,9 +24,22 @@ def refuse_truncated() -> None:
 
 
 def make_importable() -> None:
-    """Declare what the import of torchvision asks for; does nothing where its operators can load."""
-    if torch.version.cuda is not None or importlib.util.find_spec("torchvision") is None:
+    """Declare what the import of torchvision asks for; does nothing where its operators load."""
+    found = importlib.util.find_spec("torchvision")
+    if found is None or _operators_load(found):
         return
     for name in _OPERATORS:
         if not hasattr(torch.ops.torchvision, name):
             torch.library.define(f"torchvision::{name}", _SCHEMA)
+
+
+def _operators_load(torchvision: ModuleSpec) -> bool:
+    """Load the library of operators as torchvision's import will, once more and without effect."""
+    library = PathFinder.find_spec("_C", torchvision.submodule_search_locations)
+    if library is None or library.origin is None:
+        return False
+    try:
+        torch.ops.load_library(library.origin)
+    except OSError:
+        return False
+    return True
