@@ -63,7 +63,12 @@ def pytest_runtest_makereport(
         findings = call.excinfo.value.findings if selection.is_foundation(item) else {}
         report.user_properties.append(("unusable", (str(call.excinfo.value.text), call.excinfo.value.notes)))
         report.user_properties.append(("findings", findings))
-    elif call.excinfo and isinstance(call.excinfo.value, EndpointError) and selection.shows_container(item):
+    elif (
+        call.excinfo
+        and isinstance(call.excinfo.value, EndpointError)
+        and selection.shows_container(item)
+        and not hasattr(report, "wasxfail")  # of what is known to be lacking there is nothing to find out
+    ):
         text = call.excinfo.value.message
         report.user_properties.append(("unusable", (text, call.excinfo.value.log)))
         report.user_properties.append(("findings", dict.fromkeys(selection.rules_of(item), text)))

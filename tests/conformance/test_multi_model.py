@@ -174,6 +174,7 @@ def test_an_unload_waits_for_the_requests_of_the_model(many: ManyModels, handler
 
 
 @pytest.mark.contract("MME-11")
+@pytest.mark.needs("multi_model")
 def test_the_memory_of_an_unloaded_model_is_there_for_the_next(
     image: str, model: Path, handlers: object, start_limit: float, tmp_path: Path
 ) -> None:

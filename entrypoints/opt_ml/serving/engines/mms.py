@@ -17,11 +17,14 @@ from opt_ml.errors import UserError
 from opt_ml.serving.engines.engine import OtherServer, run_engine
 from opt_ml.serving.engines.gate import Gate
 from opt_ml.serving.engines.java import LARGEST, find_java, find_package, free_ports, java_options
+from opt_ml.serving.log_policy import LogPolicy
 from opt_ml.serving.settings import Settings
 
 _ENGINE = "mms"
 _SERVICE = "opt_ml.serving.engines.service"
 _HIGHEST_PORT = 32766  # multi-model-server's own rule
+_ACCESS_LOG = '<Logger name="ACCESS_LOG" level="info">'
+_NO_ACCESS_LOG = '<Logger name="ACCESS_LOG" level="off">'
 _LONGEST_LOAD = 3600  # seconds; the platform waits no longer (HOST-42)
 
 
@@ -72,10 +75,13 @@ class _MultiModelServer:
         config.write_text(
             configuration(self.settings, defaults, management_port, os.environ), encoding="utf-8"
         )
+        logging = directory / "log4j2.xml"
+        usual = (self.files / "log4j2.xml").read_text(encoding="utf-8")
+        logging.write_text(logging_configuration(self.settings.log, usual), encoding="utf-8")
         return [
             str(self.java),
             f"-Dmodel_server_home={self.home}",
-            f"-Dlog4j.configurationFile=file://{self.files / 'log4j2.xml'}",
+            f"-Dlog4j.configurationFile=file://{logging}",
             f"-Djava.io.tmpdir={directory}",
             *java_options(os.environ).split(),
             *("-cp", f".:{self.home}/mms/frontend/*", "com.amazonaws.ml.mms.ModelServer"),
@@ -110,3 +116,13 @@ def configuration(
         "vmargs": java_options(environment),
     }
     return defaults + "".join(f"{name}={value}\n" for name, value in properties.items())
+
+
+def logging_configuration(policy: LogPolicy, usual: str) -> str:
+    """The server's log4j2.xml: it writes a line about each request, good or not, or none (AG-09, MHCS-06).
+
+    Args:
+        policy: which requests have lines.
+        usual: the text of sagemaker-inference's own file.
+    """
+    return usual if policy.least_status() < 400 else usual.replace(_ACCESS_LOG, _NO_ACCESS_LOG)
