@@ -84,7 +84,8 @@ def page_text() -> str:
         "## What they are\n",
         *(_description(name, peers[name], theirs.get(name, {})) for name in peers),
         "",
-        *(line for name in everyone for line in _broken(titles[name], everyone[name], is_ours=name in ours)),
+        *(line for name, result in ours.items() for line in _differences(name, result)),
+        *(line for name, result in theirs.items() for line in _broken(titles[name], result)),
     ]
     return "\n".join(parts).rstrip() + "\n"
 
@@ -131,14 +132,29 @@ def _description(name: str, peer: Mapping[str, Any], result: Mapping[str, Any]) 
     )
 
 
-def _broken(title: str, result: Mapping[str, Any], is_ours: bool) -> Iterator[str]:
-    known = {rule: seen for rule, seen in result["broken"].items() if rule in rules()}
-    if not known:
-        return
-    yield f"## {title}: {'where its engine differs' if is_ours else 'what it breaks'}\n"
-    yield "| rule | level | what it says | what was seen |"
+def _differences(name: str, result: Mapping[str, Any]) -> Iterator[str]:
+    if _known(result):
+        family = matrix()[name].folder.name
+        yield f"## `{name}`: where it differs\n"
+        page = f"[containers/{family}](../containers/{family}/README.md)"
+        yield f"Tests show each difference, and fail where it is gone. All of them: {page}.\n"
+        yield from _rules_and(result, "why")
+
+
+def _broken(title: str, result: Mapping[str, Any]) -> Iterator[str]:
+    if _known(result):
+        yield f"## {title}: what it breaks\n"
+        yield from _rules_and(result, "what was seen")
+
+
+def _known(result: Mapping[str, Any]) -> dict[str, str]:
+    return {rule: seen for rule, seen in result["broken"].items() if rule in rules()}
+
+
+def _rules_and(result: Mapping[str, Any], what: str) -> Iterator[str]:
+    yield f"| rule | level | what it says | {what} |"
     yield "|---|---|---|---|"
-    for rule, seen in sorted(known.items(), key=lambda one: LEVELS.index(rules()[one[0]].level)):
+    for rule, seen in sorted(_known(result).items(), key=lambda one: LEVELS.index(rules()[one[0]].level)):
         yield _row([rule, rules()[rule].level.upper(), rules()[rule].text, seen])
     yield ""
 
