@@ -28,7 +28,7 @@ from benchmarks.serving.load import Load, run_load, write_bodies
 from benchmarks.serving.server import Server, free_port
 
 _CONNECTIONS = (1, 64)
-_WARM_UP = 4.0  # seconds of load that are not measured: Java compiles while it runs
+_WARM_UP = 12.0  # seconds of load that are not measured: Java gets faster for 10 s and more
 _CHECKED = 20  # answers of each visit that are compared
 _TOLERANCE = 1e-4
 _WIDTHS = {"cnn": 8, "larger-cnn": 28}  # as in apps/networks.py, which imports PyTorch

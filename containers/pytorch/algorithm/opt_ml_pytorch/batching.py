@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
+import numpy as np
 import torch
 from opt_ml.errors import RequestError
 
@@ -66,7 +67,7 @@ def _predict_group(items: list[Any], model: Any, settings: Settings) -> list[Any
     ends = list(accumulate(item.shape[0] for item in items))
     starts = [0, *ends[:-1]]
     rows = max(len(joined), next((size for size in settings.sizes if size >= len(joined)), 0))
-    return [_rows(predicted, start, end, rows) for start, end in zip(starts, ends, strict=True)]
+    return [rows_of(predicted, start, end, rows) for start, end in zip(starts, ends, strict=True)]
 
 
 def _padded(joined: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor:
@@ -76,13 +77,19 @@ def _padded(joined: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor:
     return torch.cat([joined, joined.new_zeros(missing, *joined.shape[1:])]) if missing else joined
 
 
-def _rows(predicted: Any, start: int, end: int, rows: int) -> Any:
+def rows_of(predicted: Any, start: int, end: int, rows: int) -> Any:
     """The part of one request.
+
+    Args:
+        predicted: what a model returned for all of them: tensors, or the arrays that they hold.
+        start: the first row of the request.
+        end: the one after its last.
+        rows: that went in, of all requests.
 
     Raises:
         ValueError: a tensor that has not as many rows as went in.
     """
-    if isinstance(predicted, torch.Tensor):
+    if isinstance(predicted, torch.Tensor | np.ndarray):
         if predicted.ndim == 0 or predicted.shape[0] != rows:
             raise ValueError(
                 f"the model returned shape {tuple(predicted.shape)} for {rows} rows, so requests cannot be "
@@ -90,9 +97,9 @@ def _rows(predicted: Any, start: int, end: int, rows: int) -> Any:
             )
         return predicted[start:end]
     if isinstance(predicted, Mapping):
-        return {name: _rows(value, start, end, rows) for name, value in predicted.items()}
+        return {name: rows_of(value, start, end, rows) for name, value in predicted.items()}
     if isinstance(predicted, list | tuple):
-        return [_rows(value, start, end, rows) for value in predicted]
+        return [rows_of(value, start, end, rows) for value in predicted]
     raise ValueError(f"the model returned a {type(predicted).__name__}. Unset OPT_ML_PYTORCH_BATCH.")
 
 

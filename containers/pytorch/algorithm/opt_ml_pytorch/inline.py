@@ -6,10 +6,13 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from opt_ml.errors import RequestError
 from opt_ml.serving.answers import Answer
 from opt_ml.serving.codecs import media_type_of
@@ -17,13 +20,13 @@ from opt_ml.serving.media import JSON, NPY, OCTET_STREAM
 from opt_ml.serving.quick import QuickRequest
 from opt_ml.serving.warm_up import Sample
 
-from opt_ml_pytorch.batching import predict_together
+from opt_ml_pytorch.batching import predict_together, rows_of
 from opt_ml_pytorch.device import chosen_device
 from opt_ml_pytorch.loading import load_model
 from opt_ml_pytorch.memory import keep_freed_memory
 from opt_ml_pytorch.predicting import prepare
 from opt_ml_pytorch.settings import Settings
-from opt_ml_pytorch.tensors import decode_tensor, encode_prediction
+from opt_ml_pytorch.tensors import decode_array, decode_tensor, encode_prediction, to_arrays
 
 LONGEST = 0.002  # seconds of one call: so long the event loop answers nobody else
 _TYPES = (JSON, NPY)
@@ -89,7 +92,7 @@ class InlineModel:
     def __init__(self, model: Any, row: torch.Tensor, most_rows: int, settings: Settings) -> None:
         self.most_rows = most_rows
         self._model = model
-        self._kind = row.shape[1:], row.dtype
+        self._kind = tuple(row.shape[1:]), row.numpy().dtype
         self._settings = settings
         self._default_accept = os.environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or "*/*"
 
@@ -97,30 +100,46 @@ class InlineModel:
         """The answers, in the order of the requests; None for what a worker must do."""
         answers: list[Answer | None] = [None] * len(requests)
         taken: list[int] = []
-        data: list[torch.Tensor] = []
+        data: list[NDArray[Any]] = []
         room = self.most_rows
         for number, request in enumerate(requests):
             rows = self._read(request)
-            if rows is not None and rows.shape[0] <= room:
-                room -= rows.shape[0]
+            if rows is not None and len(rows) <= room:
+                room -= len(rows)
                 taken.append(number)
                 data.append(rows)
         if not data:
             return answers
-        predictions = predict_together(data, self._model, self._settings)
-        for number, prediction in zip(taken, predictions, strict=True):
+        for number, prediction in zip(taken, self._predict(data), strict=True):
             answers[number] = self._write(prediction, requests[number].accept)
         return answers
 
-    def _read(self, request: QuickRequest) -> torch.Tensor | None:
+    def _predict(self, data: list[NDArray[Any]]) -> list[Any]:
+        """One prediction a request, as arrays, or its exception.
+
+        What is joined and cut here are arrays: a tensor for each request costs twice as much as its answer.
+        """
+        joined = np.concatenate(data)  # a copy: PyTorch has no tensor that may not be written to
+        [predicted] = predict_together([torch.from_numpy(joined)], self._model, self._settings)
+        if isinstance(predicted, Exception):  # which may be the fault of one of them
+            return predict_together([torch.tensor(rows) for rows in data], self._model, self._settings)
+        arrays = to_arrays(predicted)
+        if len(data) == 1:
+            return [arrays]
+        ends = list(accumulate(map(len, data)))
+        return [
+            rows_of(arrays, start, end, len(joined)) for start, end in zip([0, *ends[:-1]], ends, strict=True)
+        ]
+
+    def _read(self, request: QuickRequest) -> NDArray[Any] | None:
         try:
             content_type = request.content_type or OCTET_STREAM
             if media_type_of(request.body, content_type).type not in _TYPES:
                 return None
-            rows = decode_tensor(request.body, content_type)
+            rows = decode_array(request.body, content_type)
         except (RequestError, ValueError):
             return None  # a worker says what is wrong
-        if not isinstance(rows, torch.Tensor) or rows.ndim < 2 or not rows.shape[0]:
+        if not isinstance(rows, np.ndarray) or rows.ndim < 2 or not len(rows):
             return None
         return rows if (rows.shape[1:], rows.dtype) == self._kind else None
 

@@ -21,9 +21,22 @@ _NUMBERS = "biuf"
 
 
 def decode_tensor(body: bytes, content_type: str) -> torch.Tensor | dict[str, Any]:
-    """The request as a tensor on the CPU.
+    """`decode_array` as a tensor on the CPU.
 
-    | content type | tensor |
+    Raises:
+        RequestError: see `decode_array`.
+    """
+    values = decode_array(body, content_type)
+    if isinstance(values, dict):
+        return values
+    # A copy: what was read is a view of the body, and PyTorch has no tensor that may not be written to.
+    return torch.from_numpy(np.array(values, order="C"))
+
+
+def decode_array(body: bytes, content_type: str) -> NDArray[Any] | dict[str, Any]:
+    """The request as an array, which may be a view of the body.
+
+    | content type | array |
     |---|---|
     | JSON lists of numbers | of their own shape, float32, as AWS's toolkit makes it |
     | a JSON object whose `inputs` are no numbers | the object, for a predict_fn of the user's (HANDLER-42) |
@@ -48,8 +61,8 @@ def decode_tensor(body: bytes, content_type: str) -> torch.Tensor | dict[str, An
     if name != NPY and name not in FORMATS:
         with np.errstate(over="ignore"):  # beyond float32: infinite
             values = values.astype(np.float32)
-    # A copy: what was read is a view of the body, and PyTorch has no tensor that may not be written to.
-    return torch.from_numpy(np.array(values, dtype=values.dtype.newbyteorder("="), order="C"))
+    array: NDArray[Any] = values.astype(values.dtype.newbyteorder("="), copy=False)
+    return array
 
 
 def _read_json(body: bytes) -> NDArray[Any] | dict[str, Any] | None:

@@ -93,6 +93,19 @@ def test_what_is_unusual_is_left_to_a_worker_and_harms_no_other(request_, load):
     assert first.status == 200
 
 
+def test_a_row_that_the_model_refuses_harms_no_other(model_dir, monkeypatch):
+    torch.jit.script(torch.nn.Embedding(4, 2)).save(model_dir / "model.pt")
+    words = [QuickRequest(npy([[word]], np.int64), NPY, JSON) for word in (1, 9, 2)]
+    (model_dir / "sample.npy").write_bytes(words[0].body)
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    found = quick.load_quick(model_dir)
+    first, refused, last = found.answer(words)
+    assert refused is None
+    assert [first, last] == [found.answer([words[0]])[0], found.answer([words[2]])[0]]
+    assert first.status == last.status == 200
+
+
 def test_no_call_has_more_rows_than_it_may(load):
     found = load()
     assert 1 <= found.most_rows <= 8
