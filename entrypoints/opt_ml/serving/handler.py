@@ -32,9 +32,10 @@ yields goes to the user's output_fn as the iterator that it is, to loop over; wi
 
 A user's function that is absent falls back to the image's, except beside a `model_fn` of the user's: an
 image's steps know the image's own model only, unless its module says `fits_any_model = True`; so then it
-falls back to the default. `output_fn` and
-`transform_fn` return bytes, str, (body, content type), or a response object as Flask has it. What AWS's
-discontinued packages offer to handlers can be imported without them; see `serving.compat`.
+falls back to the default, and an image that chooses a module by the model is not asked, which would import
+its frameworks. `output_fn` and `transform_fn` return bytes, str, (body, content type), or a response object
+as Flask has it. What AWS's discontinued packages offer to handlers can be imported without them; see
+`serving.compat`.
 
 Rules for what a user's own function receives, as in the AWS toolkits:
 `body` is str for text types and bytes otherwise (HANDLER-07); a missing Content-Type is
@@ -140,11 +141,11 @@ def load_handler(model_dir: Path) -> Handler:
     path, code_dir = find_program(model_dir)
     users = _functions(import_program(path, code_dir), str(path), True) if path else {}
     built_in = find_built_in("opt_ml.handler")
-    if callable(built_in):
+    if "model_fn" in users and not getattr(built_in, "fits_any_model", False):
+        built_in = None
+    elif callable(built_in):
         built_in = built_in(model_dir)
     images = _functions(built_in, "the image's handler", False) if built_in is not None else {}
-    if "model_fn" in users and not getattr(built_in, "fits_any_model", False):
-        images = {}
     model_fn = users.get("model_fn") or images.get("model_fn")
     if model_fn is None:
         raise UserError(_no_model_fn(model_dir, path))

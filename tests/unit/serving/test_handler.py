@@ -15,18 +15,21 @@ from opt_ml.serving.invocation import Model, Request
 
 @pytest.fixture
 def load(tmp_path, monkeypatch):
-    """A function that loads a handler from source, beside a built-in one made of keyword arguments."""
+    """A function that loads a handler from source, beside a built-in one made of keyword arguments.
+
+    Or beside a function of the image that chooses one, the second argument.
+    """
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.delenv("SAGEMAKER_PROGRAM", raising=False)
     modules = set(sys.modules)
 
-    def load(source, **built_in):
+    def load(source, choose=None, **built_in):
         code = tmp_path / "code"
         code.mkdir(exist_ok=True)
         if source is not None:
             (code / "inference.py").write_text(source)
-        image = SimpleNamespace(**built_in) if built_in else None
+        image = choose or (SimpleNamespace(**built_in) if built_in else None)
         monkeypatch.setattr(handler_module, "find_built_in", lambda group: image)
         return load_handler(tmp_path)
 
@@ -73,6 +76,20 @@ def test_an_images_steps_stand_beside_a_users_model_fn_where_they_fit_any_model(
     steps = {"predict_fn": lambda data, model: "of the image", "output_fn": lambda data, accept: str(data)}
     handler = load("def model_fn(d): return lambda data: data", fits_any_model=fits_any_model, **steps)
     assert answer(handler).body == answered
+
+
+@pytest.mark.contract("HANDLER-03")
+def test_the_frameworks_of_the_images_own_handler_are_left_alone_where_the_model_brings_a_model_fn(load):
+    asked = []
+
+    def choose(model_dir):
+        asked.append(model_dir)
+        return SimpleNamespace(model_fn=lambda directory: lambda data: data * 2)
+
+    assert answer(load("def model_fn(d): return lambda data: data * 3", choose)).body == b"[[3.0,6.0]]"
+    assert asked == []
+    assert answer(load("def pre_model_fn(d): pass", choose)).body == b"[[2.0,4.0]]"
+    assert len(asked) == 1
 
 
 @pytest.mark.contract("HANDLER-01")
