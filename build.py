@@ -6,7 +6,10 @@ import sys
 from toolkit.bootstrap import enter_environment
 
 if __name__ == "__main__":
-    enter_environment()
-    from toolkit.cli import main
+    try:
+        enter_environment()
+        from toolkit.cli import main
 
-    sys.exit(main())
+        sys.exit(main())
+    except KeyboardInterrupt:  # before the command has begun
+        sys.exit(130)

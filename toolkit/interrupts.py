@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Never
 
 
 def terminate_like_interrupt() -> None:
@@ -14,6 +15,27 @@ def terminate_like_interrupt() -> None:
     hang_up = getattr(signal, "SIGHUP", None)  # not on Windows
     if hang_up and signal.getsignal(hang_up) is signal.SIG_DFL:  # `nohup` ignores it
         signal.signal(hang_up, signal.default_int_handler)
+
+
+def end_at_the_first() -> None:
+    """Let the first Ctrl-C, SIGTERM or end of the terminal end this program, which hears no further one.
+
+    For programs that clean up as they end: a second Ctrl-C would leave behind what the first one removes.
+    """
+    terminate_like_interrupt()
+    heard = [number for number in _stops() if signal.getsignal(number) is signal.default_int_handler]
+
+    def end(_number: int, _frame: object) -> Never:
+        for number in heard:
+            signal.signal(number, signal.SIG_IGN)  # programs that are started from now on inherit it
+        raise KeyboardInterrupt
+
+    for number in heard:
+        signal.signal(number, end)
+
+
+def _stops() -> list[signal.Signals]:
+    return [found for name in ("SIGINT", "SIGTERM", "SIGHUP") if (found := getattr(signal, name, None))]
 
 
 @contextmanager

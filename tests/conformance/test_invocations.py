@@ -121,8 +121,9 @@ def test_a_connection_is_kept_and_many_are_open_at_once(
             connection.connect()
         sockets = [connection.sock for connection in connections]
         for _ in range(2):
+            # The first, the last, and two between them: a server may hang up on those that come late.
             answers = [
-                send(connection, "POST", "/invocations", headers, rows(1)) for connection in connections[:4]
+                send(connection, "POST", "/invocations", headers, rows(1)) for connection in connections[::13]
             ]
             assert [answer.status for answer in answers] == [200] * 4
         assert [connection.sock for connection in connections] == sockets, "the server closed a connection"

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pip
 
+from toolkit.machine.containers import run_label
 from toolkit.namespace import LOCAL_NAMESPACE
 
 TINY = f"{LOCAL_NAMESPACE}/conformance-tiny:latest"
@@ -74,11 +75,13 @@ def variant(
         base: the image that it differs from.
     """
     tag = f"{LOCAL_NAMESPACE}/conformance-{name}:latest"
-    container = _docker("create", base, "train")
+    labels = [f"--label={name}={value}" for name, value in run_label().items()]
+    container = _docker("create", *labels, base, "train")
     for path, source in (files or {}).items():
         _docker("cp", str(source), f"{container}:{path}")
     if texts:
-        subprocess.run(["docker", "cp", "-", f"{container}:/"], input=_archive(texts), check=True)
+        command = ["docker", "cp", "-", f"{container}:/"]
+        subprocess.run(command, input=_archive(texts), check=True, capture_output=True)
     changes = [word for instruction in instructions for word in ("--change", instruction)]
     _docker("commit", *changes, container, tag)
     _docker("rm", container)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
+import uuid
 from concurrent.futures import as_completed
 from pathlib import Path
 
 from tests.integration import tiny_image
 from tests.zoo import matrix, sound
 from tests.zoo.entries import Entry, zoo
+from toolkit.interrupts import end_at_the_first
+from toolkit.machine.containers import RUN_VARIABLE, engine
 
 
 def main() -> int:
@@ -38,8 +42,9 @@ def run(asked: list[Entry]) -> int:
     with (
         tempfile.TemporaryDirectory(prefix="opt-ml-zoo-") as directory,
         tiny_image.tiny(),
-        sound.profiles(Path(directory)) as profiles,
+        sound.profiles(Path(directory), (entry.base for entry in asked)) as profiles,
     ):
+        os.environ["TMPDIR"] = directory  # of the processes that may be killed
         for failure in sound.failures_of_kit(
             test for entry in asked if entry.base == "kit" for test in entry.tests
         ):
@@ -55,13 +60,19 @@ def run(asked: list[Entry]) -> int:
                 print(f"{number:4d} {'FAIL' if found else 'ok':5}{entry.rule:11}{entry.name}", flush=True)
                 for sentence in found:
                     print(f"          {sentence}", flush=True)
-        finally:
             running.close()
+        except BaseException:
+            running.kill()
+            engine().remove_run(os.environ[RUN_VARIABLE])
+            raise
     return wrong
 
 
 if __name__ == "__main__":
+    end_at_the_first()
+    os.environ.setdefault(RUN_VARIABLE, uuid.uuid4().hex)
     try:
         sys.exit(main())
     except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
         sys.exit(130)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from tests.conformance.profile import csv_text, read_profile, table
@@ -39,20 +39,22 @@ def failures_of_kit(tests: Iterable[str]) -> list[str]:
 
 
 @contextmanager
-def profiles(directory: Path) -> Iterator[dict[str, Path]]:
+def profiles(directory: Path, bases: Iterable[str]) -> Iterator[dict[str, Path]]:
     """Name of a sound image -> a profile with a model that it has trained, so that not every other one must.
 
     The images are there as long as the block; the tiny one must be there before.
 
     Args:
         directory: an empty one, for the jobs and the profiles.
+        bases: names of the sound images that are needed.
     """
-    with kit():
+    wanted = set(bases)
+    with kit() if "kit" in wanted else nullcontext():
         made = {}
-        for name, like in PROFILES.items():
+        for name in wanted:
             made[name] = directory / f"{name}.json"
             model = _train(name, directory)
-            made[name].write_text(json.dumps({"like": like, "serving": {"model": str(model)}}))
+            made[name].write_text(json.dumps({"like": PROFILES[name], "serving": {"model": str(model)}}))
         yield made
 
 

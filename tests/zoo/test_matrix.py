@@ -32,7 +32,8 @@ def found(
         item for item in request.session.items if item.path == request.path and hasattr(item, "callspec")
     ]
     asked = [item.callspec.params["entry"] for item in items]
-    with sound.profiles(tmp_path_factory.mktemp("sound")) as profiles:
+    directory = tmp_path_factory.mktemp("sound")
+    with sound.profiles(directory, (entry.base for entry in asked)) as profiles:
         running = matrix.Matrix(profiles)
         try:
             yield dict(zip((entry.name for entry in asked), running.start(asked), strict=True))

@@ -78,15 +78,15 @@ def run(arguments: argparse.Namespace) -> int:
     import sys
 
     from toolkit.bootstrap import install_extra
-    from toolkit.interrupts import terminate_like_interrupt
+    from toolkit.interrupts import end_at_the_first
     from toolkit.verify import suite
 
+    end_at_the_first()
     asked = _describe(arguments)
     install_extra(suite.LOCK, *suite.PACKAGES)
     from toolkit.verify import verification
     from toolkit.verify.view import View
 
-    terminate_like_interrupt()
     progress = sys.stderr if arguments.json else sys.stdout
     print(f"Verifying {asked.image}", file=progress, flush=True)
     examined = verification.examine(asked, lambda line: print(line, file=progress, flush=True))

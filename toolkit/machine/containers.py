@@ -1,13 +1,15 @@
 """The Docker engine, by its API: containers, run and always removed, and their networks.
 
 With `toolkit.machine.container` the only module that imports docker-py. What it starts carries the
-label `LABEL`, so that leftovers of a killed process can be found (`docker ps --all --filter label=...`).
+label `LABEL`, so that leftovers of a killed process can be found (`docker ps --all --filter label=...`),
+and that of the run that the process belongs to, if it has a name in `RUN_VARIABLE`.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -26,9 +28,13 @@ from toolkit.machine.container import Container, first_line
 from toolkit.machine.run_spec import LOOPBACK, Bind, RunSpec
 from toolkit.namespace import LOCAL_NAMESPACE
 
-__all__ = ["LABEL", "Container", "Engine", "engine"]
+__all__ = ["LABEL", "RUN_VARIABLE", "Container", "Engine", "engine", "run_label"]
 
 LABEL = "opt-ml.started-by"
+RUN_LABEL = "opt-ml.run"
+RUN_VARIABLE = "OPT_ML_RUN"  # of a program that may be killed, and of all that it starts
+SETTLED = 1.0  # seconds without anything new, after which nothing more of a killed program comes
+SETTLE_LIMIT = 60.0
 START_ATTEMPTS = 3
 # The engine sometimes loses its own new network interface while other containers come and go. Each start
 # makes another one, so that the next attempt need not wait.
@@ -108,11 +114,32 @@ class Engine:
     def _create_network(self, spec: RunSpec, internal: bool) -> Network:
         try:
             return self._client.networks.create(
-                spec.network, driver="bridge", internal=internal, labels={LABEL: spec.purpose}
+                spec.network, driver="bridge", internal=internal, labels=_labels(spec)
             )
         except APIError as error:
             text = first_line(error.explanation or error)
             raise ToolkitError(f"Docker could not make a network: {text}", "docker network prune") from None
+
+    def remove_run(self, run: str) -> None:
+        """Remove the containers, networks and images of a run whose processes have been killed.
+
+        An engine makes what it was asked for, also where nobody waits for it any more: it is looked until
+        nothing new comes.
+        """
+        mine = {"label": f"{RUN_LABEL}={run}"}
+        began = quiet = time.monotonic()
+        while (now := time.monotonic()) - quiet < SETTLED and now - began < SETTLE_LIMIT:
+            containers = self._client.containers.list(all=True, sparse=True, filters=mine)
+            for container in containers:
+                with suppress(APIError):
+                    container.remove(force=True, v=True)
+            others = [*self._client.networks.list(filters=mine), *self._client.images.list(filters=mine)]
+            for other in others:
+                with suppress(APIError):
+                    other.remove() if isinstance(other, Network) else other.remove(force=True)
+            if containers or others:
+                quiet = time.monotonic()
+            time.sleep(0.1)
 
     def give_names(self, container: Container, spec: RunSpec) -> None:
         """Connect a running container to the network of `spec`, where its aliases lead to it (TRAIN-42).
@@ -193,7 +220,7 @@ class Engine:
                 nano_cpus=int(spec.cpus * 1e9) if spec.cpus else None,
                 mem_limit=spec.memory,
                 shm_size=spec.shm_size,
-                labels={LABEL: spec.purpose},
+                labels=_labels(spec),
             )
         except APIError as error:
             raise _as_toolkit_error(error, spec) from None
@@ -213,6 +240,16 @@ class Engine:
 def engine() -> Engine:
     """The engine of this machine, connected once."""
     return Engine()
+
+
+def run_label() -> dict[str, str]:
+    """The label of what this process has the engine make; none where its run has no name."""
+    run = os.environ.get(RUN_VARIABLE)
+    return {RUN_LABEL: run} if run else {}
+
+
+def _labels(spec: RunSpec) -> dict[str, str]:
+    return {LABEL: spec.purpose, **run_label()}
 
 
 def _as_toolkit_error(error: APIError, spec: RunSpec) -> ToolkitError:

@@ -8,14 +8,16 @@ import signal
 import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from toolkit.building.images import ROOT
 from toolkit.errors import ToolkitError
+from toolkit.machine.containers import RUN_VARIABLE, engine
 from toolkit.verify.contract import SUITE
 from toolkit.verify.results import TestResult
 
@@ -80,24 +82,27 @@ def run(asked: Run, progress: Progress) -> tuple[TestResult, ...]:
 
     Raises:
         ToolkitError: pytest could not begin; its last lines.
-        KeyboardInterrupt: Ctrl-C; the containers are removed before it is raised.
+        KeyboardInterrupt: Ctrl-C; nothing is left of the tests when it is raised.
     """
     ended: list[TestResult] = []
-    with _pipe() as results, tempfile.TemporaryFile("w+") as output:
+    run_name = os.environ.get(RUN_VARIABLE) or uuid.uuid4().hex
+    with _scratch(asked.image) as scratch, tempfile.TemporaryFile("w+") as output:
+        results = scratch / "results"
+        os.mkfifo(results)
         process = subprocess.Popen(
             asked.command(results),
             cwd=ROOT,
-            env={**_environment(), "PYTHONPATH": str(ROOT)},
+            env={**_environment(), "PYTHONPATH": str(ROOT), "TMPDIR": str(scratch), RUN_VARIABLE: run_name},
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C reaches it by us, once
+            start_new_session=True,  # no Ctrl-C reaches it: a test may take one for its own
         )
         try:
             for event in _events(results, process):
                 _tell(event, progress, ended)
             process.wait()
         except BaseException:
-            _interrupt(process)
+            _end(process, run_name)
             raise
         if process.returncode not in (0, 1, 5):  # 5: no test is asked for
             output.seek(0)
@@ -125,11 +130,14 @@ def result_of(event: Mapping[str, Any]) -> TestResult:
 
 
 @contextmanager
-def _pipe() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="opt-ml-verify-") as directory:
-        path = Path(directory) / "results"
-        os.mkfifo(path)
-        yield path
+def _scratch(image: str) -> Iterator[Path]:
+    """A directory for all that the tests write, where containers have written as root, too."""
+    with tempfile.TemporaryDirectory(prefix="opt-ml-verify-", ignore_cleanup_errors=True) as directory:
+        try:
+            yield Path(directory)
+        finally:
+            with suppress(ToolkitError, OSError):  # an image without `chown`
+                engine().give_to_caller(image, Path(directory))
 
 
 def _events(results: Path, process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
@@ -165,14 +173,15 @@ def _nap(process: subprocess.Popen[bytes]) -> None:
         return
 
 
-def _interrupt(process: subprocess.Popen[bytes]) -> None:
-    """Pytest and its workers remove their containers at the first Ctrl-C."""
+def _end(process: subprocess.Popen[bytes], run_name: str) -> None:
+    """Kill pytest, its workers and what they have started, and remove what they had the engine make.
+
+    Asked to end they would take their time: a job that is stopped has two minutes (TRAIN-94).
+    """
     if process.poll() is None:
-        os.killpg(process.pid, signal.SIGINT)
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    engine().remove_run(run_name)
 
 
 def _environment() -> dict[str, str]:
