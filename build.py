@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Build, train, serve and verify SageMaker containers. `./build.py --help` says how."""
 
+import signal
 import sys
 
 from toolkit.bootstrap import enter_environment
@@ -10,6 +11,8 @@ if __name__ == "__main__":
         enter_environment()
         from toolkit.cli import main
 
-        sys.exit(main())
+        exit_code = main()
     except KeyboardInterrupt:  # before the command has begun
-        sys.exit(130)
+        exit_code = 130
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to be broken off
+    sys.exit(exit_code)

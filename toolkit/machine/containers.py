@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -126,18 +126,22 @@ class Engine:
         An engine makes what it was asked for, also where nobody waits for it any more: it is looked until
         nothing new comes.
         """
-        mine = {"label": f"{RUN_LABEL}={run}"}
+        client, mine = self._client, {"label": f"{RUN_LABEL}={run}"}
         began = quiet = time.monotonic()
         while (now := time.monotonic()) - quiet < SETTLED and now - began < SETTLE_LIMIT:
-            containers = self._client.containers.list(all=True, sparse=True, filters=mine)
-            for container in containers:
+            removals: list[Callable[[], object]] = [
+                partial(container.remove, force=True, v=True)
+                for container in client.containers.list(all=True, sparse=True, filters={**mine})
+            ]
+            removals += [network.remove for network in client.networks.list(filters=mine)]
+            removals += [
+                partial(client.images.remove, str(image.id), force=True)
+                for image in client.images.list(filters=mine)
+            ]
+            for remove in removals:
                 with suppress(APIError):
-                    container.remove(force=True, v=True)
-            others = [*self._client.networks.list(filters=mine), *self._client.images.list(filters=mine)]
-            for other in others:
-                with suppress(APIError):
-                    other.remove() if isinstance(other, Network) else other.remove(force=True)
-            if containers or others:
+                    remove()
+            if removals:
                 quiet = time.monotonic()
             time.sleep(0.1)
 
