@@ -72,18 +72,20 @@ def run(arguments: argparse.Namespace) -> int:
     """Build all images, check all of them, and only then push."""
     import sys
 
+    from toolkit.building.plan import plan_on_base
     from toolkit.errors import ToolkitError
     from toolkit.registry.local_image import check_image
-    from toolkit.registry.names import check_account
+    from toolkit.registry.names import check_account, short_name
 
     for account in (*arguments.allow_account, *([arguments.account] if arguments.account else [])):
         check_account(account)
     if arguments.registry and (arguments.region or arguments.all_regions or arguments.account):
         raise ToolkitError("--registry is not ECR, which has regions and accounts.", "Leave one of them out.")
     address = _address(arguments)
-    steps = _steps(arguments.images, arguments.base)
-    others = [short_name(name) for name in arguments.images if _is_reference(name)]
-    for name in (*(step.image.name for step in steps if step.asked), *others):
+    references = [name for name in arguments.images if "/" in name or ":" in name]
+    ours = [name for name in arguments.images if name not in references]
+    steps = plan_on_base(ours, arguments.base) if ours else []
+    for name in (*(step.image.name for step in steps if step.asked), *map(short_name, references)):
         address.repository_of(name)  # before a build of an hour, too
     for step in steps:
         if step.note:
@@ -91,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
     destinations = [] if arguments.dry_run else _destinations(arguments)
     if steps and not (arguments.no_build or arguments.dry_run):
         _build(steps, next(iter(arguments.region), None))
-    found = _find(arguments.images, steps)
+    found = _find(steps, references)
     for image in found:
         check_image(image, not arguments.no_serverless)
     if arguments.dry_run:
@@ -140,14 +142,6 @@ def _destinations(arguments: argparse.Namespace) -> list[Destination]:
     return [EcrRegistry(ecr, wishes) for ecr in registries]
 
 
-def _steps(names: Sequence[str], base: str | None) -> list[Step]:
-    """The plan for the images that are ours."""
-    from toolkit.building.plan import plan_on_base
-
-    ours = [name for name in names if not _is_reference(name)]
-    return plan_on_base(ours, base) if ours else []
-
-
 def _build(steps: Sequence[Step], region: str | None) -> None:
     from dataclasses import replace
 
@@ -158,7 +152,7 @@ def _build(steps: Sequence[Step], region: str | None) -> None:
     builder.execute(steps, builder.look_around(replace(found, region=region or found.region)))
 
 
-def _find(names: Sequence[str], steps: Sequence[Step]) -> list[LocalImage]:
+def _find(steps: Sequence[Step], references: Sequence[str]) -> list[LocalImage]:
     """What is to be pushed, as the engine has it now; none of it has failed its tests.
 
     Raises:
@@ -166,13 +160,14 @@ def _find(names: Sequence[str], steps: Sequence[Step]) -> list[LocalImage]:
     """
     from toolkit.building import host_amis
     from toolkit.registry.local_image import find_image
+    from toolkit.registry.names import short_name
 
     found = []
     for image in (step.image for step in steps if step.asked):
         ami = host_amis.realtime(image.cuda) if image.cuda else None
         found.append(find_image(image.name, image.reference, ami))
         _check_tests(found[-1])
-    return [*found, *(find_image(short_name(name), name) for name in names if _is_reference(name))]
+    return [*found, *(find_image(short_name(name), name) for name in references)]
 
 
 def _check_tests(image: LocalImage) -> None:
@@ -192,15 +187,6 @@ def _check_tests(image: LocalImage) -> None:
         )
     if not results:
         print(f"{image.name} is not tested yet; make test-{image.name} does it.", file=sys.stderr)
-
-
-def _is_reference(name: str) -> bool:
-    return "/" in name or ":" in name
-
-
-def short_name(reference: str) -> str:
-    """`host:5000/team/name:tag` to `name`."""
-    return reference.partition("@")[0].rpartition("/")[2].partition(":")[0]
 
 
 def _push(

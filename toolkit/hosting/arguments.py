@@ -99,7 +99,7 @@ def endpoint_config(
     if code:
         instance = replace(instance, surroundings=replace(instance.surroundings, code=code))
     return EndpointConfig(
-        name=arguments.name or _short_name(definitions[0].image),
+        name=arguments.name or _endpoint_name(definitions[0].image),
         definitions=definitions,
         instance=instance,
         limits=limits,
@@ -261,9 +261,10 @@ def startup_limit(arguments: argparse.Namespace) -> float | None:
     return seconds
 
 
-def _short_name(image: str) -> str:
+def _endpoint_name(image: str) -> str:
     """`opt-ml/ensemble-cpu:latest` -> `ensemble-cpu`: an endpoint's name has letters, digits and hyphens."""
     import re
 
-    name = image.rpartition("/")[2].partition("@")[0].partition(":")[0]
-    return re.sub(r"[^a-zA-Z0-9]+", "-", name).strip("-")[:63] or "endpoint"
+    from toolkit.registry.names import short_name
+
+    return re.sub(r"[^a-zA-Z0-9]+", "-", short_name(image)).strip("-")[:63] or "endpoint"

@@ -65,6 +65,11 @@ def check_reference(reference: str) -> str:
     )
 
 
+def short_name(reference: str) -> str:
+    """`host:5000/team/name:tag` to `name`."""
+    return reference.partition("@")[0].rpartition("/")[2].partition(":")[0]
+
+
 def _propose(name: str) -> str:
     parts = [re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-") for part in name.split("/")]
     proposal = "/".join(part for part in parts if part)[:LONGEST_REPOSITORY]

@@ -24,7 +24,7 @@ from toolkit.registry.acceptance import (
 from toolkit.registry.archive import Archive
 from toolkit.registry.compression import BLOCK, Blob, ZstdLayerError, gzip_layer
 from toolkit.registry.known_layers import KnownLayers
-from toolkit.registry.names import check_account, check_reference, check_repository, check_tag
+from toolkit.registry.names import check_account, check_reference, check_repository, check_tag, short_name
 from toolkit.registry.policies import add_pull, make_lifecycle
 from toolkit.registry.push import make_manifest
 from toolkit.registry.tags import make_tag, read_scheme
@@ -73,6 +73,21 @@ def test_tags_and_references_have_a_longest_form():
         check_reference("r" * 256)
     with pytest.raises(ToolkitError, match="twelve digits"):
         check_account("1234")
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "name",
+        "name:1.0",
+        "team/name",
+        "host:5000/team/name:1.0",
+        f"host:5000/name@sha256:{'0' * 64}",
+        "name:1@x",
+    ],
+)
+def test_the_short_name_of_a_reference_is_without_registry_tag_and_digest(reference):
+    assert short_name(reference) == "name"
 
 
 def test_the_first_tag_names_one_image_for_good():

@@ -115,19 +115,13 @@ def folds_on_all_hosts() -> Iterator[Counter[str]]:
     ray.init(address="auto", log_to_driver=False, logging_level=logging.ERROR)
     stopping.install()  # Ray takes SIGTERM for itself: take it back
     FoldsOnAllHosts.fitted.clear()
-    with _strategy(FoldsOnAllHosts):
+    with folds_by(FoldsOnAllHosts):
         yield FoldsOnAllHosts.fitted
 
 
 @contextmanager
-def folds_on_this_host() -> Iterator[None]:
-    """In this block AutoGluon's bags are fitted on this host, and a stop is heard."""
-    with _strategy(FoldsOnThisHost):
-        yield
-
-
-@contextmanager
-def _strategy(strategy: type[fold_fitting_strategy.ParallelFoldFittingStrategy]) -> Iterator[None]:
+def folds_by(strategy: type[fold_fitting_strategy.ParallelFoldFittingStrategy]) -> Iterator[None]:
+    """In this block AutoGluon's bags are fitted by a strategy; Ray ends with it."""
     import ray
 
     original = bagged_ensemble_model.ParallelLocalFoldFittingStrategy

@@ -49,7 +49,7 @@ def train(environment: Environment) -> bool:
 def _train_with_ray(environment: Environment, settings: Settings, found: Mapping[str, Channel]) -> bool:
     from opt_ml_autogluon.tabular import folds
 
-    with folds.folds_on_this_host():
+    with folds.folds_by(folds.FoldsOnThisHost):
         return _train_here(environment, settings, found)
 
 
