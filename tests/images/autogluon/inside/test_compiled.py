@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
+from autogluon.tabular import TabularPredictor
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from opt_ml_autogluon.tabular import handler
+from opt_ml_autogluon.tabular import fitting, handler
 from opt_ml_autogluon.tabular.columns import Values
 from opt_ml_autogluon.tabular.compiled import boosted
 from opt_ml_autogluon.tabular.compiled.features import ColumnFeatures
 from opt_ml_autogluon.tabular.compiled.models import AsFitted
 from opt_ml_autogluon.tabular.compiled.program import BLOCK
+from opt_ml_autogluon.tabular.served import Joined
 
 SMALL = {
     "GBM": {"num_boost_round": 12},
@@ -190,6 +193,59 @@ def test_calibrated_probabilities_and_thresholds_are_honoured(job):
     expected = served.predictor.predict(served.columns.frame(rows)).tolist()
     assert served.labels(served.predict(rows)).tolist() == expected
     assert np.any((probability > 0.5) & (probability < 0.8))
+
+
+@pytest.mark.parametrize("positive", ["down", "up"])
+def test_the_probability_is_of_the_positive_class_first_or_last_in_the_alphabet(job, monkeypatch, positive):
+    chosen = partial(TabularPredictor, learner_kwargs={"positive_class": positive})
+    monkeypatch.setattr(fitting, "TabularPredictor", chosen)
+    frame = table(9, "binary", 3, 1, 0.0)
+    served = trained(job, frame, "binary", ["GBM", "XGB"])
+    assert left_to_autogluon(served) == []
+    assert served.predictor.positive_class == positive
+    assert served.names[1] == positive
+    values = awkward(served, 9)
+    expected = served.predictor.predict_proba(served.columns.frame(values))[positive]
+    found = Joined(served, values).columns("probability")["probability"]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert_same(served, values)
+    known = served.predictor.predict_proba(frame.drop(columns="label"))[positive]
+    assert known[frame["label"] == positive].mean() > known[frame["label"] != positive].mean()
+
+
+@pytest.mark.parametrize(("kinds", "folds"), [(["GBM"], 0), (["GBM", "CAT"], 0), (["CAT"], 2)])
+def test_the_conformal_shift_of_quantiles_is_added_once(job, monkeypatch, kinds, folds):
+    frame = table(8, "quantile", 3, 1, 0.0)
+    served = trained(job, frame, "quantile", kinds, calibrate="true", num_bag_folds=str(folds))
+    assert left_to_autogluon(served) == []
+    best = served.predictor._trainer.load_model(served.predictor.model_best)
+    shift = best.conformalize
+    assert np.abs(shift).max() > 0.01
+    values = awkward(served, 8)
+    assert_same(served, values)
+    shifted = served.predict(values)
+    np.testing.assert_array_equal(served.predict(values), shifted)  # AutoGluon adds it to the array in place
+    monkeypatch.setattr(best, "conformalize", None)
+    plain = served.predict(values)
+    np.testing.assert_allclose(shifted - plain, np.broadcast_to(shift, plain.shape), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("left", [2, 3])
+def test_a_class_that_was_dropped_as_too_rare_has_the_probability_nought(job, left):
+    frame = table(10, "multiclass", 3, 1, 0.0)
+    frame["label"] = [f"class {number * 2 % (2 * left)}" for number in frame["label"]]
+    frame.loc[[3, 70, 111], "label"] = "class 1"  # between the others
+    served = trained(job, frame, "multiclass", ["GBM", "RF"], num_bag_folds="2")
+    assert left_to_autogluon(served) == []
+    assert served.names == sorted(frame["label"].unique())
+    # Two classes that are left are a binary problem for the models, and none for whoever asks.
+    assert served.predictor._trainer.problem_type == ("binary" if left == 2 else "multiclass")
+    values = awkward(served, 10)
+    assert_same(served, values)
+    probabilities = Joined(served, values).columns("probabilities")
+    assert not probabilities["class 1"].any()
+    np.testing.assert_allclose(sum(probabilities.values()), 1, rtol=1e-5)
+    assert "class 1" not in served.labels(served.predict(values))
 
 
 def test_a_refitted_bag_is_compiled(job):
