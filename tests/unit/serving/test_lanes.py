@@ -86,6 +86,20 @@ def test_a_killed_lane_takes_only_its_own_clients_with_it_and_is_replaced(server
     assert "A lane was killed by SIGKILL" in server.log
 
 
+def test_clients_that_came_before_the_lanes_were_ready_are_shared_with_them(server):
+    for lane in lanes(server):
+        os.kill(lane, signal.SIGKILL)
+    eventually(lambda: not lanes(server), "all lanes are dead")
+    with ExitStack() as stack:
+        clients = [stack.enter_context(server.connect()) for _ in range(9)]
+
+        def are_even() -> bool:
+            found = [process_of(client) for client in clients]  # none of them is lost on the way
+            return sorted(found.count(process) for process in set(found)) == [3, 3, 3]
+
+        eventually(are_even, "three each")
+
+
 def test_lanes_die_with_their_leader(server):
     before = lanes(server)
     server.process.kill()

@@ -79,7 +79,11 @@ class Lanes:
     @property
     def ready(self) -> int:
         """How many serve."""
-        return sum(link.is_ready for link in self._links)
+        return len(self._ready)
+
+    @property
+    def _ready(self) -> list[LaneLink]:
+        return [link for link in self._links if link.is_ready]
 
     @property
     def clients(self) -> int:
@@ -96,15 +100,16 @@ class Lanes:
         Returns:
             False where the leader itself has the fewest.
         """
-        ready = [link for link in self._links if link.is_ready]
-        if not ready:
+        if not self.have_room(own):
             return False
-        link = min(ready, key=lambda one: one.connections)
-        if link.connections >= own:
-            return False
+        link = min(self._ready, key=lambda one: one.connections)
         link.connections += 1
         link.channel.send({"event": "client"}, (client.detach(),))
         return True
+
+    def have_room(self, own: int) -> bool:
+        """True where one has fewer connections than `own`."""
+        return any(link.connections < own for link in self._ready)
 
     def set_health(self, is_healthy: bool) -> None:
         """Say what GET /ping is to answer."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import os
+import socket
 import struct
 import termios
 from typing import Protocol
@@ -174,6 +176,19 @@ class QuickConnection(asyncio.Protocol):
             self._transport.set_write_buffer_limits(0)
         elif self._server.hand_over(self._transport, self._received):
             self._leave()
+
+    def release(self) -> socket.socket | None:
+        """Let go of a client, for another process to serve; None in the middle of something."""
+        is_busy = self._received or self._is_stalled or self._is_leaving
+        if is_busy or self._transport.is_closing() or self._transport.get_write_buffer_size():
+            return None
+        try:
+            client = socket.socket(fileno=os.dup(self._transport.get_extra_info("socket").fileno()))
+        except OSError:  # no descriptor is free
+            return None
+        self._leave()
+        self._transport.abort()  # our descriptor is closed; the connection lives on in the other
+        return client
 
     def look_after(self, timeout: float) -> None:
         """End or hand over what does not move; called now and then.

@@ -98,8 +98,7 @@ class QuickPath:
         if self._is_draining:
             self._keep(adopt(client, self._leader.new_connection()))
             return
-        own = len(self.quick_connections) + len(self._tasks) + len(self._leader.connections)
-        if not self._lanes.deal(client, own):
+        if not self._lanes.deal(client, self._own):
             self._keep(adopt(client, QuickConnection(self)))
 
     def hand_over(self, transport: asyncio.Transport, received: bytes) -> bool:
@@ -144,6 +143,8 @@ class QuickPath:
         self._lanes.set_health(is_healthy)
         for connection in list(self.quick_connections):
             connection.look_after(self._idle_timeout)
+        if not self._is_draining:
+            self._share_out()
 
     def drain(self) -> None:
         """Hand everything over to the leader that is not idle; called until nothing is left."""
@@ -156,6 +157,20 @@ class QuickPath:
     def close(self) -> None:
         """End the lanes."""
         self._lanes.close()
+
+    @property
+    def _own(self) -> int:
+        """Clients of this process."""
+        return len(self.quick_connections) + len(self._tasks) + len(self._leader.connections)
+
+    def _share_out(self) -> None:
+        """Give the lanes their part of the clients that came before they were ready, and stay."""
+        for connection in list(self.quick_connections):
+            if not self._lanes.have_room(self._own - 1):
+                return
+            client = connection.release()
+            if client is not None:
+                self.on_client(client)
 
     def _on_answered(self, askers: Sequence[Asker], answers: Sequence[Answer | None], seconds: float) -> None:
         self._metrics.observe_batch(count_answers(self._log, askers, answers, seconds), seconds)
