@@ -89,7 +89,7 @@ def test_a_killed_lane_takes_only_its_own_clients_with_it_and_is_replaced(server
 def test_clients_that_came_before_the_lanes_were_ready_are_shared_with_them(server):
     for lane in lanes(server):
         os.kill(lane, signal.SIGKILL)
-    eventually(lambda: not lanes(server), "all lanes are dead")
+    eventually(lambda: server.log.count("A lane was killed by SIGKILL") == LANES, "the leader knows it")
     with ExitStack() as stack:
         clients = [stack.enter_context(server.connect()) for _ in range(9)]
 
