@@ -82,6 +82,11 @@ class Lanes:
         return len(self._ready)
 
     @property
+    def awaited(self) -> int:
+        """How many there will be, as far as is known."""
+        return len(self._links) if self._starts.are_hopeless else self._count
+
+    @property
     def _ready(self) -> list[LaneLink]:
         return [link for link in self._links if link.is_ready]
 

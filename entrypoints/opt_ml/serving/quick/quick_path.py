@@ -164,9 +164,13 @@ class QuickPath:
         return len(self.quick_connections) + len(self._tasks) + len(self._leader.connections)
 
     def _share_out(self) -> None:
-        """Give the lanes their part of the clients that came before they were ready, and stay."""
+        """Give the lanes their part of the clients that came before they were ready, and stay.
+
+        None gets more than its part where others are still to come, or the first would have the most.
+        """
+        part = (self._own + self._lanes.clients) // (1 + self._lanes.awaited)
         for connection in list(self.quick_connections):
-            if not self._lanes.have_room(self._own - 1):
+            if not self._lanes.have_room(min(part, self._own - 1)):
                 return
             client = connection.release()
             if client is not None:
