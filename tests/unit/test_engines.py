@@ -8,6 +8,7 @@ import pytest
 
 from tests.conformance.profile import PROFILES, read_profile
 from toolkit.building import images
+from toolkit.verify.claims import NAMES
 from toolkit.verify.peers_page import RESULTS
 
 VERIFIED = sorted(path.stem for path in RESULTS.glob("*.json") if path.stem in images.matrix())
@@ -30,3 +31,8 @@ def test_an_image_of_ours_breaks_no_rule_but_where_it_is_meant_to_differ(name):
     broken = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["broken"]
     reasons = {row.reason for row in read_profile(name).differences}
     assert {rule: seen for rule, seen in broken.items() if seen not in reasons} == {}
+
+
+@pytest.mark.parametrize("name", DIFFERING)
+def test_what_an_engine_lacks_has_words_in_a_report(name):
+    assert {row.lacks for row in read_profile(name).differences if row.lacks} <= set(NAMES)

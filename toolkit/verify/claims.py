@@ -31,6 +31,7 @@ NAMES = {
     "bidirectional": "streams both ways",
     "sessions": "keeps sessions",
     "chats": "answers chat completions",
+    "log_level": "logs requests by the level asked for",
 }
 PROBE_LIMIT = 8.0  # seconds for a first look at what `train` does
 LISTENING = "0A"  # the state in /proc/net/tcp
@@ -82,7 +83,7 @@ def find_claims(image: str, facts: Mapping[str, Any], files: ImageFiles) -> dict
     for name, label in LABELS.items():
         holds = labels.get(PREFIX + label) == "true"
         claims[name] = (holds, f"{'its' if holds else 'no'} label ...capabilities.{label}=true")
-    for name in ("sessions", "chats"):
+    for name in ("sessions", "chats", "log_level"):
         claims[name] = (False, "nothing of an image says it: name it in a profile")
     return claims
 
