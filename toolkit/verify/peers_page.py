@@ -30,8 +30,8 @@ that says what it claims. A rule that an image does not claim, such as many mode
 does not count against it. "18 of 20": of the 20 rules that could be tried, 18 are kept; a dash: none was
 tried. A failed test counts against every rule that it tries. [All rules](contract.md).
 
-Ours, which have names in code style, are asked for all of it. What multi-model-server, TorchServe or AutoGluon
-decides otherwise is listed below with the reason, and counts against them like any failure.
+Ours, which have names in code style, are asked for all of it. What multi-model-server, TorchServe or
+AutoGluon decides otherwise is listed below with the reason, and counts against them like any failure.
 
 The images of others are built here, on our small Debian base, of the versions named below, and laid out
 as their own documents or AWS's Dockerfiles do it ([tests/peers](../tests/peers)). What the images of
