@@ -53,7 +53,8 @@ def choose(items: Sequence[pytest.Item], profile: Profile, config: pytest.Config
         if asked and asked.isdisjoint(rules_of(item)):
             left_out.append(item)
         elif lacking and config.getoption("--results", None):
-            item.add_marker(pytest.mark.skip(reason=why_not(profile, lacking[0])))
+            # Before a mark that pytest has set where a parameter has no values.
+            item.add_marker(pytest.mark.skip(reason=why_not(profile, lacking[0])), append=False)
         elif lacking:
             left_out.append(item)
     return left_out

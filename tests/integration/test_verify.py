@@ -68,6 +68,8 @@ def test_a_newcomers_image_gets_a_report_that_is_enough_to_repair_it(newcomer: s
     ):
         assert words in " ".join(result.stdout.split()), result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 80
+    # The rules of training are not left open: the image does not claim to train.
+    assert "the profile names nothing to try it with" not in " ".join(result.stdout.split())
 
 
 def test_an_image_that_keeps_the_contract_honours_it_with_no_profile_and_with_its_own(tiny: str) -> None:
@@ -126,6 +128,12 @@ def test_the_action_fails_where_the_image_does(tiny: str, tmp_path: Path) -> Non
     assert ended.returncode == 1, ended.stdout + ended.stderr
     assert "VOLUME /opt/ml" in (tmp_path / "summary.md").read_text()
     assert (tmp_path / "summary.md").read_text().count("```") == 2
+
+
+def test_the_action_says_in_its_summary_that_no_image_was_named(tmp_path: Path) -> None:
+    ended = run_action(tmp_path, image="")  # a runner passes an input that is required and missing as empty
+    assert ended.returncode == 2, ended.stdout + ended.stderr
+    assert "error: No image is named." in (tmp_path / "summary.md").read_text()
 
 
 def test_an_image_that_is_nowhere_is_a_fault_of_the_call() -> None:

@@ -133,6 +133,8 @@ def _describe(arguments: argparse.Namespace) -> Asked:
     from toolkit.verify.verification import Asked
 
     image = arguments.image
+    if not image:  # an input of a workflow that nobody gave
+        raise ToolkitError("No image is named.", "Name one of ours, a local one, or one in a registry.")
     paths = {
         "--model": arguments.model,
         "--payload": arguments.payload,

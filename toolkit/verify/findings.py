@@ -74,13 +74,13 @@ def left_open(verification: Verification) -> dict[tuple[str, str], list[RuleResu
 def verdict(verification: Verification) -> str:
     """One sentence."""
     broken = verification.count("must", "failed")
-    if broken:
-        rule_s = "one MUST" if broken == 1 else f"{broken} MUST rules"
-        return f"{verification.image} breaks {rule_s} of the SageMaker contract."
     open_rules = verification.count("must", COULD_NOT_TELL)
     but = ""
     if open_rules:
         but = f"; of {open_rules} MUST rule{'s' * (open_rules > 1)} nothing could be told"
+    if broken:
+        rule_s = "one MUST rule" if broken == 1 else f"{broken} MUST rules"
+        return f"{verification.image} breaks {rule_s} of the SageMaker contract{but}."
     should = verification.count("should", "failed")
     also = f", and breaks {should} SHOULD rule{'s' * (should > 1)}" if should else ""
     return f"{verification.image} breaks no MUST rule of the SageMaker contract{also}{but}."

@@ -55,10 +55,11 @@ def _verdict(verification: Verification) -> str:
 
 
 def _headline(verification: Verification) -> dict[str, str]:
+    words = {PASSED: "passed", FAILED: "failed", COULD_NOT_TELL: "left open"}
     return {
-        f"{level.upper()} rules {status}": str(count)
+        f"{level.upper()} rules {word}": str(count)
         for level in ("must", "should", "may")
-        for status in (PASSED, FAILED)
+        for status, word in words.items()
         if (count := verification.count(level, status)) or (level == "must")
     } | {"tests": str(len(verification.tests)), "time": f"{verification.seconds:.0f} s"}
 
@@ -98,7 +99,8 @@ def _marked(text: str) -> str:
 
 def _claims(verification: Verification) -> str:
     rows = [
-        [NAMES[name], "yes" if claimed else "no", why] for name, (claimed, why) in verification.claims.items()
+        [NAMES[name], "yes" if claimed else "no", why.replace("`", "")]
+        for name, (claimed, why) in verification.claims.items()
     ]
     return page.table("What it claims", ("", "", "because"), rows, 3)
 

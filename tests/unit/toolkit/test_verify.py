@@ -74,6 +74,18 @@ def test_an_image_that_breaks_no_must_honours_the_contract_and_its_verdict_says_
     )
 
 
+def test_the_verdict_on_a_broken_image_says_how_much_is_left_open(tmp_path):
+    untold = TestResult(
+        "test_serve::test_two", ("HOST-31",), "could not tell", "HOST-30 must be mended first"
+    )
+    result = verification(failed("one", "HOST-30"), untold)
+    assert verdict(result) == (
+        "mine:1 breaks one MUST rule of the SageMaker contract; of 1 MUST rule nothing could be told."
+    )
+    write_report(tmp_path / "report.html", result)
+    assert "MUST rules left open" in (tmp_path / "report.html").read_text()
+
+
 def test_a_test_of_several_rules_is_told_once_under_the_gravest():
     result = verification(failed("one", "HOST-80", "HOST-81", seen="500"), failed("two", "HOST-81", seen="x"))
     (finding,) = findings(result)
