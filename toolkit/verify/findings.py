@@ -78,6 +78,8 @@ def verdict(verification: Verification) -> str:
     but = ""
     if open_rules:
         but = f"; of {open_rules} MUST rule{'s' * (open_rules > 1)} nothing could be told"
+    if broken and not (verification.claims["train"][0] or verification.claims["serve"][0]):
+        return f"{verification.image} is no SageMaker image: nothing in it runs for `train` or for `serve`."
     if broken:
         rule_s = "one MUST rule" if broken == 1 else f"{broken} MUST rules"
         return f"{verification.image} breaks {rule_s} of the SageMaker contract{but}."

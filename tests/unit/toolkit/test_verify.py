@@ -7,6 +7,7 @@ import io
 import json
 import re
 import tarfile
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -84,6 +85,12 @@ def test_the_verdict_on_a_broken_image_says_how_much_is_left_open(tmp_path):
     )
     write_report(tmp_path / "report.html", result)
     assert "MUST rules left open" in (tmp_path / "report.html").read_text()
+
+
+def test_of_an_image_without_train_and_serve_the_verdict_is_that_it_is_no_image_for_sagemaker():
+    result = replace(verification(failed("one", "TRAIN-02")), claims=dict.fromkeys(CLAIMS, (False, "")))
+    assert verdict(result) == ("mine:1 is no SageMaker image: nothing in it runs for `train` or for `serve`.")
+    assert not result.honours
 
 
 def test_a_test_of_several_rules_is_told_once_under_the_gravest():
