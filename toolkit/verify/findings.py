@@ -79,7 +79,7 @@ def verdict(verification: Verification) -> str:
     if open_rules:
         but = f"; of {open_rules} MUST rule{'s' * (open_rules > 1)} nothing could be told"
     if broken and not (verification.claims["train"][0] or verification.claims["serve"][0]):
-        return f"{verification.image} is no SageMaker image: nothing in it runs for `train` or for `serve`."
+        return f"{verification.image} is no SageMaker image: it has neither train nor serve."
     if broken:
         rule_s = "one MUST rule" if broken == 1 else f"{broken} MUST rules"
         return f"{verification.image} breaks {rule_s} of the SageMaker contract{but}."

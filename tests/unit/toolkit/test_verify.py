@@ -89,7 +89,7 @@ def test_the_verdict_on_a_broken_image_says_how_much_is_left_open(tmp_path):
 
 def test_of_an_image_without_train_and_serve_the_verdict_is_that_it_is_no_image_for_sagemaker():
     result = replace(verification(failed("one", "TRAIN-02")), claims=dict.fromkeys(CLAIMS, (False, "")))
-    assert verdict(result) == ("mine:1 is no SageMaker image: nothing in it runs for `train` or for `serve`.")
+    assert verdict(result) == ("mine:1 is no SageMaker image: it has neither train nor serve.")
     assert not result.honours
 
 
