@@ -1,8 +1,8 @@
 """Splits scikit-learn's digits into the channels of a training job; runs inside the ensemble image.
 
 1797 pictures of handwritten digits, 8 x 8 pixels of 0 to 16 (the test set of UCI's "Optical Recognition of
-Handwritten Digits", as bundled with scikit-learn). 1437 go to `train`, 180 to `validation`; 180 are held out
-for the endpoint.
+Handwritten Digits", as bundled with scikit-learn). 1436 go to `train`, so that two hosts can halve them, 181 to `validation`; 180
+are held out for the endpoint, and request.npy has the first three of them.
 
 Usage: python prepare.py DIRECTORY
 """
@@ -27,7 +27,7 @@ def main(directory: Path) -> None:
         pictures, labels, test_size=180, random_state=SEED, stratify=labels
     )
     train, validation, train_labels, validation_labels = train_test_split(
-        rest, rest_labels, test_size=180, random_state=SEED, stratify=rest_labels
+        rest, rest_labels, test_size=181, random_state=SEED, stratify=rest_labels
     )
     parts = {
         "train": (train, train_labels),
@@ -38,6 +38,7 @@ def main(directory: Path) -> None:
         (directory / name).mkdir(parents=True, exist_ok=True)
         np.save(directory / name / "pictures.npy", part)
         np.save(directory / name / "labels.npy", part_labels.astype(np.int64))
+    np.save(directory / "request.npy", held_out[:3])
 
 
 if __name__ == "__main__":

@@ -29,9 +29,11 @@ __all__ = ["input_fn", "model_fn", "output_fn", "predict_batch_fn", "predict_fn"
 '''
 # What `opt_ml_pytorch.compat` has of TorchServe.
 _KNOWN = {
-    "ts": {"torch_handler", "utils", "context"},
+    "ts": {"torch_handler", "handler_utils", "utils", "context"},
     "ts.torch_handler": {"base_handler"},
     "ts.torch_handler.base_handler": {"BaseHandler"},
+    "ts.handler_utils": {"timer"},
+    "ts.handler_utils.timer": {"timed"},
     "ts.utils": {"util"},
     "ts.utils.util": {
         "PredictionException",

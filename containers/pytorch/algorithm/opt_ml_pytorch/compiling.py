@@ -18,7 +18,7 @@ from opt_ml.errors import UserError
 from opt_ml_pytorch.settings import Settings
 
 _VARIABLE = "OPT_ML_PYTORCH_COMPILE"
-_INDUCTOR = "inductor"
+INDUCTOR = "inductor"
 _COMPILERS = ("g++", "clang++", "gcc", "clang")
 
 
@@ -33,12 +33,12 @@ def compile_in_place(model: Any, settings: Settings) -> None:
         UserError: an unknown backend, one that lacks its compiler, or a model that is no module of Python's.
     """
     backend = settings.compiler
-    known = sorted({_INDUCTOR, *torch.compiler.list_backends(exclude_tags=())})
+    known = sorted({INDUCTOR, *torch.compiler.list_backends(exclude_tags=())})
     if backend not in known:
         raise UserError(
             f"{_VARIABLE}={backend} is no backend of torch.compile. Choose true or one of {known}."
         )
-    if backend == _INDUCTOR and not _has_compiler():
+    if backend == INDUCTOR and not has_compiler():
         raise UserError(
             f"{_VARIABLE} needs a C++ compiler, and this image has none. Add g++ in an image of your own on "
             "top, or serve a model.pt2 that AOTInductor has compiled elsewhere."
@@ -53,5 +53,6 @@ def compile_in_place(model: Any, settings: Settings) -> None:
     model.compile(backend=backend, dynamic=False if settings.sizes else None)
 
 
-def _has_compiler() -> bool:
+def has_compiler() -> bool:
+    """Whether inductor, the usual backend, can work here: it writes C++."""
     return any(shutil.which(name) for name in (os.environ.get("CXX"), *_COMPILERS) if name)

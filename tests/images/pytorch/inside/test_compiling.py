@@ -66,7 +66,7 @@ def test_a_shape_that_a_compiled_model_does_not_take_is_the_clients_fault(saved,
 
 
 @pytest.mark.skipif(
-    not compiling._has_compiler(), reason="the image has no C++ compiler, as the next test says"
+    not compiling.has_compiler(), reason="the image has no C++ compiler, as the next test says"
 )
 def test_machine_code_predicts_as_the_module(saved, serve, ask, expected):
     model = serve({"model.py": NETWORK}, OPT_ML_PYTORCH_COMPILE="true", OPT_ML_WARM_UP="rows-1.npy")

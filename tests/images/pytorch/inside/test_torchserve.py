@@ -22,8 +22,10 @@ from ts.utils.util import PredictionException, map_class_to_label
 
 class Mine(BaseHandler):
     calls = []
+    last = None
 
     def preprocess(self, data):
+        Mine.last = self
         rows = [item.get("data") or item.get("body") for item in data]
         self.calls.append(len(rows))
         rows = [row["rows"] if isinstance(row, dict) else row for row in rows]
@@ -102,6 +104,70 @@ def test_weights_with_the_class_of_the_archive(net, model_dir, archive, serve, e
     model = serve()
     answer = json.loads(model.run(model.answer(request([1, 2, 3, 4]))).body)
     assert list(answer.values()) == pytest.approx(torch.softmax(expected([[1, 2, 3, 4]]), dim=1)[0].tolist())
+
+
+@pytest.mark.parametrize(
+    ("config", "is_compiled"),
+    [
+        ("pt2: aot_eager", True),
+        ("pt2: {backend: aot_eager}", True),
+        ("pt2: {compile: {enable: true, backend: aot_eager}}", True),
+        ("pt2: {compile: {enable: false, backend: aot_eager}}", False),
+        ("pt2: {export: {aot_compile: true}}", False),
+        ("batchSize: 4", False),
+    ],
+)
+def test_pt2_of_the_configuration_has_the_model_compiled(
+    config, is_compiled, net, model_dir, archive, serve, expected
+):
+    torch.save(net.state_dict(), model_dir / "weights.pth")
+    (model_dir / "network_of_archive.py").write_text(NETWORK)
+    (model_dir / "model-config.yaml").write_text(config)
+    described = {"modelFile": "network_of_archive.py", "configFile": "model-config.yaml"}
+    archive(EXTENDS, serializedFile="weights.pth", **described)
+    model = serve()
+    answer = json.loads(model.run(model.answer(request([1, 2, 3, 4]))).body)
+    assert list(answer.values()) == pytest.approx(torch.softmax(expected([[1, 2, 3, 4]]), dim=1)[0].tolist())
+    import mine
+
+    assert isinstance(mine.Mine.last.model, torch._dynamo.OptimizedModule) == is_compiled
+
+
+def test_pt2_without_a_compiler_is_told_and_passed_over(
+    net, model_dir, archive, serve, expected, monkeypatch, caplog
+):
+    monkeypatch.setenv("CXX", "")
+    monkeypatch.setenv("PATH", "/nowhere")
+    torch.save(net.state_dict(), model_dir / "weights.pth")
+    (model_dir / "network_of_archive.py").write_text(NETWORK)
+    (model_dir / "model-config.yaml").write_text("pt2: inductor")
+    described = {"modelFile": "network_of_archive.py", "configFile": "model-config.yaml"}
+    archive(EXTENDS, serializedFile="weights.pth", **described)
+    model = serve()
+    answer = json.loads(model.run(model.answer(request([1, 2, 3, 4]))).body)
+    assert list(answer.values()) == pytest.approx(torch.softmax(expected([[1, 2, 3, 4]]), dim=1)[0].tolist())
+    assert "needs a C++ compiler" in caplog.text
+
+
+@pytest.mark.parametrize("is_wanted", [True, False])
+def test_methods_are_timed_where_the_configuration_asks_for_it(
+    is_wanted, net, model_dir, archive, serve, caplog
+):
+    torch.jit.script(net.eval()).save(model_dir / "weights.pt")
+    (model_dir / "model-config.yaml").write_text(f"handler: {{profile: {str(is_wanted).lower()}}}")
+    timed = EXTENDS.replace("    def postprocess", "    @timed\n    def postprocess")
+    source = f"from ts.handler_utils.timer import timed\n{timed}"
+    archive(source, serializedFile="weights.pt", configFile="model-config.yaml")
+    model = serve()
+    with caplog.at_level("DEBUG", logger="opt_ml_pytorch.torchserve"):
+        assert model.run(model.answer(request([1, 2, 3, 4]))).status == 200
+    assert ("ts_handler_postprocess=" in caplog.text) == is_wanted
+
+
+def test_the_sequence_of_a_request_is_in_its_header(net, model_dir, archive, serve):
+    archive(FUNCTION.replace("{type(item['body']).__name__}", "{context.get_sequence_id(place)}"))
+    model = serve()
+    assert model.run(model.answer(request([1], ts_request_sequence_id="a7"))).body == b"tiny:a7:1"
 
 
 def test_requests_that_arrive_together_are_one_list_for_the_handler(net, model_dir, archive, serve):

@@ -1,7 +1,8 @@
 """What TorchServe handlers import of TorchServe, whose project has ended, for images that do not have it.
 
-`ts.torch_handler.base_handler`, `ts.utils.util` and `ts.context`, with their names and results. The directory
-is put at the end of `sys.path`, so that the real package comes first where an image has it.
+`ts.torch_handler.base_handler`, `ts.handler_utils.timer`, `ts.utils.util` and `ts.context`, with their names
+and results. The directory is put at the end of `sys.path`, so that the real package comes first where an
+image has it.
 """
 
 from __future__ import annotations

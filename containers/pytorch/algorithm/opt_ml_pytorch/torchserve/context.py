@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -97,6 +98,12 @@ class ArchiveContext:
         """A header of a request, whatever the case of its name."""
         value: str | None = self.request_processor[idx].get_request_property(key)
         return value
+
+    def get_sequence_id(self, idx: int) -> str | None:
+        """The client's name for a sequence of requests, a header; None without one."""
+        return self.get_request_header(
+            idx, os.environ.get("TS_REQUEST_SEQUENCE_ID", "ts_request_sequence_id")
+        )
 
     def get_all_request_header(self, idx: int) -> dict[str, str]:
         """All headers of a request, names in lower case."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import time
 from typing import Any
@@ -10,7 +11,10 @@ from typing import Any
 import torch
 from ts.utils.util import list_classes_from_module, load_label_mapping
 
+from opt_ml_pytorch.compiling import INDUCTOR, has_compiler
+
 _INDEX_TO_NAME = "index_to_name.json"
+_log = logging.getLogger(__name__)
 
 
 class BaseHandler:
@@ -68,8 +72,19 @@ class BaseHandler:
                 "modelFile. Load the model in initialize."
             )
         self.model.eval()
+        self._compile()
         self.mapping = load_label_mapping(os.path.join(model_dir, _INDEX_TO_NAME))  # noqa: PTH118
         self.initialized = True
+
+    def _compile(self) -> None:
+        """Have `torch.compile` at the model, where `pt2` of model-config.yaml asks for it."""
+        options = _compile_options(self.model_yaml_config.get("pt2"))
+        if options is None:
+            return
+        if options.get("backend", INDUCTOR) == INDUCTOR and not has_compiler():
+            _log.warning("pt2 of model-config.yaml needs a C++ compiler, and here is none: not compiled.")
+            return
+        self.model = torch.compile(self.model, **options)
 
     def _load_torchscript_model(self, model_pt_path: str) -> Any:
         return torch.jit.load(model_pt_path, map_location=self.device)
@@ -136,3 +151,25 @@ class BaseHandler:
 
     def _is_asked_to(self, header: str) -> bool:
         return bool(self.context and self.context.get_request_header(0, header) == "True")
+
+
+def _compile_options(pt2: Any) -> dict[str, Any] | None:
+    """The arguments of `torch.compile`; None where it is not asked for.
+
+    Args:
+        pt2: of model-config.yaml: `{compile: {enable: true, backend: ...}}`, or as in older archives a
+            backend's name or the arguments themselves.
+
+    Raises:
+        ValueError: none of these.
+    """
+    if isinstance(pt2, str):
+        return {"backend": pt2}
+    if not isinstance(pt2 or {}, dict):
+        raise ValueError(f"pt2 of model-config.yaml must be a backend's name or an object, not {pt2!r}.")
+    if not pt2 or "export" in pt2:
+        return None
+    if "compile" not in pt2:
+        return dict(pt2)
+    options = dict(pt2["compile"])
+    return options if options.pop("enable", False) else None
