@@ -1,8 +1,8 @@
 """Splits scikit-learn's digits into the channels of a training job; runs inside the ensemble image.
 
 1797 pictures of handwritten digits, 8 x 8 pixels of 0 to 16 (the test set of UCI's "Optical Recognition of
-Handwritten Digits", as bundled with scikit-learn). 1436 go to `train`, so that two hosts can halve them, 181 to `validation`; 180
-are held out for the endpoint, and request.npy has the first three of them.
+Handwritten Digits", as bundled with scikit-learn). 1436 go to `train`, so that two hosts can halve them,
+181 to `validation`; 180 are held out for the endpoint, and request.npy has the first three of them.
 
 Usage: python prepare.py DIRECTORY
 """

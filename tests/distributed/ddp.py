@@ -40,5 +40,7 @@ facts = {"rank": rank, "world": world, "weights": [float(each) for each in weigh
 Path(os.environ["SM_OUTPUT_DATA_DIR"]).mkdir(parents=True, exist_ok=True)
 Path(os.environ["SM_OUTPUT_DATA_DIR"], "facts.json").write_text(json.dumps(facts))
 dist.barrier()
-time.sleep(2)  # Gloo aborts a rank that is still reading when the connection of a quicker one goes
+# Gloo aborts a rank that is still reading when the connection of a quicker one goes. Rank 0 is last: with its
+# torchrun goes the store that the others ask whether all are done (pytorch/pytorch#69520).
+time.sleep(3 if rank == 0 else 2)
 dist.destroy_process_group()

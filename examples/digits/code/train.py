@@ -69,8 +69,11 @@ def main() -> None:
         save(network)
     if world > 1:
         dist.barrier()
-        time.sleep(2)  # Gloo leaves a rank hanging that is still reading when a quicker one's connection goes
         dist.destroy_process_group()
+        if rank == 0:
+            # Last: with its torchrun goes the store that the others ask whether all are done
+            # (pytorch/pytorch#69520).
+            time.sleep(2)
 
 
 def read(channel: str, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
