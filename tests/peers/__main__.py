@@ -68,6 +68,8 @@ def main() -> None:
     names = parser.parse_args().names or list(PEERS)
     if unknown := [name for name in names if name not in PEERS and name not in matrix()]:
         parser.error(f"there is no {unknown[0]}; there are {', '.join(PEERS)} and our images")
+    if not matrix().keys() >= set(names):
+        build(BASE)
     RESULTS.mkdir(exist_ok=True)
     for name in names:
         reference = build(name)
