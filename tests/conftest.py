@@ -27,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--profile", help="a name in tests/conformance/profiles, or a file (default: the image's base name)"
     )
     group.addoption("--only", metavar="IDS", help="the tests of these rules of the contract: HOST-30,HOST-31")
-    group.addoption("--job-limit", type=float, help="seconds until the usual job must have ended")
+    group.addoption("--job-limit", type=float, help="seconds until a job must have ended")
     group.addoption("--results", metavar="FILE", help="write what becomes of each test, as JSON lines")
     group.addoption("--start-limit", type=float, help="seconds until /ping must be 200 (default: 480)")
 

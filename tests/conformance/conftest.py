@@ -29,6 +29,7 @@ from toolkit.verify.layers import ImageFiles, read_layers
 DEFAULT_IMAGE = "ensemble-cpu"
 ROWS = 80
 HANGS = 5.0  # seconds for a test that waits for what never comes
+JOB_LIMIT = 600.0  # seconds until a job must have ended
 
 MakeJob = Callable[..., TrainingJob]
 
@@ -163,8 +164,13 @@ def make_job(
     data: Path,
     facts: Mapping[str, Any],
     tmp_path_factory: pytest.TempPathFactory,
+    pytestconfig: pytest.Config,
 ) -> MakeJob:
-    """A job of the image on the data; keyword arguments replace attributes of `TrainingJob`."""
+    """A job of the image on the data; keyword arguments replace attributes of `TrainingJob`.
+
+    It is stopped at the job limit, so that a job that hangs fails its test.
+    """
+    limit = float(pytestconfig.getoption("--job-limit", None) or JOB_LIMIT)
     jobs_dir = tmp_path_factory.mktemp("jobs")
     channels = [(name, data / name, "text/csv") for name in ("train", "validation")]
     if profile.channels:
@@ -176,6 +182,7 @@ def make_job(
             "channels": tuple(Channel(*channel) for channel in channels),
             "hyperparameters": profile.hyperparameters,
             "jobs_dir": jobs_dir,
+            "max_run": limit,
         }
         if profile.program is not None:
             usual |= {"source_dir": profile.program.parent, "entry_point": profile.program.name}
@@ -204,13 +211,12 @@ def shared_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained(make_job: MakeJob, shared_dir: Path, pytestconfig: pytest.Config) -> JobResult:
+def trained(make_job: MakeJob, shared_dir: Path) -> JobResult:
     """One job with all channels, which must complete and leave a model."""
 
     def train() -> JobResult:
-        limit = pytestconfig.getoption("--job-limit", None)
         try:
-            result = execute(plan(make_job(name="usual", stop_after=limit)))
+            result = execute(plan(make_job(name="usual")))
         except ToolkitError as error:
             raise diagnosis.not_startable(error, "TRAIN-02") from None
         if broken := diagnosis.of_job(result):

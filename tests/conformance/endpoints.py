@@ -126,13 +126,33 @@ def _read_answer(readline: Callable[[], bytes], read: Callable[[int], bytes]) ->
 
 
 def until_closed(connection: socket.socket) -> bytes:
-    """Everything that the server still sends; a connection that it resets ends, too."""
-    received = b""
+    """Everything that the server still sends; a connection that it resets ends, too.
+
+    Raises:
+        AssertionError: the server goes on and on.
+    """
+    received, deadline = b"", time.monotonic() + PATIENCE
     try:
         while part := connection.recv(65536):
             received += part
+            assert time.monotonic() < deadline, f"the answer does not end: {received[-80:]!r}"
     except ConnectionResetError:
         pass
+    return received
+
+
+def until_received(connection: socket.socket, wanted: bytes) -> bytes:
+    """What the server sends until `wanted` is in it.
+
+    Raises:
+        AssertionError: it never was.
+    """
+    received, deadline = b"", time.monotonic() + PATIENCE
+    while wanted not in received:
+        part = connection.recv(1000)
+        assert part, f"the answer ended with {received[-80:]!r}"
+        assert time.monotonic() < deadline, f"never came: {wanted!r}"
+        received += part
     return received
 
 

@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.endpoints import Handlers, RawAnswer, raw_connection, read_answers, until_closed
+from tests.conformance.endpoints import (
+    Handlers,
+    RawAnswer,
+    raw_connection,
+    read_answers,
+    until_closed,
+    until_received,
+)
 from tests.conformance.test_streams import chunks
 from toolkit.serving.endpoint import Endpoint
 
@@ -106,12 +113,7 @@ def test_a_stream_has_an_event_for_each_part_and_ends_with_done(chatting: Endpoi
 def test_the_first_word_comes_while_the_others_are_made(chatting: Endpoint) -> None:
     with raw_connection(chatting) as connection:
         connection.sendall(post(chat(WORDS, stream=True, pause=1)))
-        received = b""
-        while b"ONE" not in received:
-            part = connection.recv(1000)
-            assert part, f"the answer ended with {received!r}"
-            received += part
-        assert b"TWO" not in received
+        assert b"TWO" not in until_received(connection, b"ONE")
         assert b"[DONE]" in until_closed(connection)
 
 

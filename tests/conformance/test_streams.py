@@ -7,7 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conformance.endpoints import Handlers, eventually_logged, raw_connection, until_closed
+from tests.conformance.endpoints import (
+    Handlers,
+    eventually_logged,
+    raw_connection,
+    until_closed,
+    until_received,
+)
 from toolkit.serving.endpoint import Endpoint
 
 EVENTS = [b'data: {"word": "%b"}\n\n' % word for word in (b"first", b"second", b"third")]
@@ -55,12 +61,7 @@ def test_each_part_is_a_chunk_and_an_event_of_its_own(streaming: Endpoint) -> No
 def test_the_first_part_comes_while_the_others_are_made_and_ping_is_answered(streaming: Endpoint) -> None:
     with raw_connection(streaming) as connection:
         connection.sendall(request("go", gate="/tmp/read"))
-        received = b""
-        while EVENTS[0] not in received:
-            part = connection.recv(1000)
-            assert part, f"the answer ended with {received!r}"
-            received += part
-        assert EVENTS[1] not in received
+        assert EVENTS[1] not in until_received(connection, EVENTS[0])
         assert streaming.ping().status == 200
         streaming.container.exec(["touch", "/tmp/read"], b"")
         assert EVENTS[2] in until_closed(connection)

@@ -97,6 +97,16 @@ def test_an_image_without_train_and_serve_is_told_so(tiny: str) -> None:
     }
 
 
+def test_a_job_that_never_ends_fails_its_tests_at_the_job_limit(tiny: str) -> None:
+    hangs = "#!/bin/sh\ntrap 'exit 143' TERM\nwhile true; do sleep 0.1; done\n"
+    with tiny_image.variant("hangs", texts={"/usr/local/bin/train": (hangs, 0o755)}) as image:
+        code, document = verified(image, "--only", "TRAIN-40", "--only", "TRAIN-79", "--job-limit", "2s")
+    assert code == 1
+    seen = {rule["id"]: rule["reason"] for rule in document["rules"]}
+    assert seen["TRAIN-40"].startswith("Stopped (MaxRuntimeExceeded) after 2")
+    assert seen["TRAIN-79"] == "no line came before the job's end"
+
+
 def run_action(directory: Path, **given: str) -> subprocess.CompletedProcess[str]:
     """The last step of action.yml, with these inputs and the defaults of the others, as a runner does it."""
     action = yaml.safe_load((ROOT / "action.yml").read_text())

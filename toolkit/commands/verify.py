@@ -48,7 +48,7 @@ def _add_image(group: argparse._ArgumentGroup) -> None:
     only.add_argument("--train-only", action="store_true", help="the image is not there to serve")
     only.add_argument("--serve-only", action="store_true", help="the image is not there to train")
     add("--start-limit", default="2m", metavar="TIME", help="until /ping must be 200 (2m; SageMaker: 8m)")
-    add("--job-limit", default="10m", metavar="TIME", help="until the usual job must have ended (10m)")
+    add("--job-limit", default="10m", metavar="TIME", help="until a job must have ended (10m)")
 
 
 def _add_choice(group: argparse._ArgumentGroup) -> None:

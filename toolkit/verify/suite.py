@@ -49,7 +49,7 @@ class Run:
         only: ids of rules whose tests are run; empty for all.
         workers: processes that run tests at one time.
         start_limit: seconds until /ping must be 200.
-        job_limit: seconds until the usual job must have ended.
+        job_limit: seconds until a job must have ended.
         tests: further pytest arguments, such as `-k NAME`.
     """
 

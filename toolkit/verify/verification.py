@@ -38,7 +38,7 @@ class Asked:
         only: ids of rules.
         workers: processes that run tests at one time.
         start_limit: seconds until /ping must be 200.
-        job_limit: seconds until the usual job must have ended.
+        job_limit: seconds until a job must have ended.
     """
 
     image: str
