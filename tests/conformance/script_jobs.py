@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from toolkit.jobs.job import Channel, JobResult, Plan, TrainingJob, execute, plan
+from toolkit.jobs.job import REASON_LENGTH, Channel, JobResult, Plan, TrainingJob, execute, plan
 
 PROGRAMS = Path(__file__).parent / "programs"
 SOURCE = "/opt/ml/input/data/source"
@@ -85,6 +85,6 @@ def facts(result: JobResult) -> dict[str, Any]:
 
 
 def reason(result: JobResult) -> str:
-    """The first line of the failure file."""
+    """What the failure file says, as far as it becomes FailureReason (TRAIN-75)."""
     assert result.status == "Failed", result.summary()
-    return (result.host_dir / "output" / "failure").read_text().partition("\n")[0]
+    return (result.host_dir / "output" / "failure").read_text()[:REASON_LENGTH]

@@ -105,7 +105,7 @@ def test_a_handler_that_ends_its_process_costs_no_request_but_its_own(
 def test_ping_is_200_while_every_worker_hangs_until_its_time_out(behaving: Endpoint) -> None:
     eventually(lambda: lives_on(behaving), "the workers are back")
     with ThreadPoolExecutor(WORKERS * 2) as pool:
-        hanging = [pool.submit(do, behaving, "block", 60) for _ in range(WORKERS)]
+        hanging = [pool.submit(do, behaving, "sleep", 60) for _ in range(WORKERS)]
         pings: list[int] = []
         while not all(answer.done() for answer in hanging):
             pings.append(behaving.ping().status)
@@ -130,7 +130,7 @@ def test_a_body_above_the_limit_is_answered_with_the_variable_that_lifts_it(pati
 
 @pytest.mark.contract("HOST-55")
 def test_a_prediction_that_takes_too_long_is_broken_off_with_a_status_of_its_own(behaving: Endpoint) -> None:
-    assert do(behaving, "block", 60).status in {503, 504}
+    assert do(behaving, "sleep", 60).status in {503, 504}
     eventually(lambda: lives_on(behaving), "the worker is back")
 
 

@@ -180,7 +180,7 @@ def test_ping_tells_when_a_slow_model_is_there(handlers: Handlers) -> None:
 
 @pytest.mark.contract("HANDLER-01", "AG-03")
 def test_the_program_may_have_another_name(handlers: Handlers) -> None:
-    text = (HANDLERS / "default_steps.py").read_text()
+    text = (HANDLERS / "doubles.py").read_text()
     for name in ("mine.py", "deeper/mine.py"):
         with handlers.serve(None, {f"code/{name}": text}, environment={"SAGEMAKER_PROGRAM": name}) as named:
             assert named.invoke(b"[[4]]", "application/json").text == "[[8.0]]"
@@ -213,7 +213,7 @@ def test_a_handler_that_cannot_work_ends_the_start_and_says_why(
 @pytest.mark.contract("LOCAL-26", "LOCAL-13")
 @pytest.mark.parametrize("mounted", [".", "code"], ids=["torchserve", "multi-model-server"])
 def test_the_code_is_found_where_sdk_3_mounts_it(mounted: str, image: str, handlers: Handlers) -> None:
-    model = handlers.model("default_steps.py")
+    model = handlers.model("doubles.py")
     # What its ModelBuilder tells `docker run IMAGE serve`, for the two model servers that it knows.
     environment = {
         "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
@@ -227,7 +227,7 @@ def test_the_code_is_found_where_sdk_3_mounts_it(mounted: str, image: str, handl
 @pytest.mark.contract("HANDLER-51", "BATCH-03")
 def test_execution_parameters_count_the_workers(handlers: Handlers) -> None:
     environment = {"SAGEMAKER_MODEL_SERVER_WORKERS": "3"}
-    with handlers.serve("default_steps.py", environment=environment) as served:
+    with handlers.serve("doubles.py", environment=environment) as served:
         answer = served.request("GET", "/execution-parameters")
     assert (answer.status, json.loads(answer.body)["MaxConcurrentTransforms"]) == (200, 3)
 

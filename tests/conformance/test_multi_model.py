@@ -84,7 +84,9 @@ def test_a_model_is_loaded_asked_unloaded_and_loaded_again(
         url = many.unpack("d41d8cd98f00b204e9800998ecf8427e")
         assert many.load("one", url).status == 200
         described = many.describe("one")
-        assert (described.status, json.loads(described.text)) == (200, {"modelName": "one", "modelUrl": url})
+        assert described.status == 200, described.text
+        facts = json.loads(described.text)
+        assert (facts["modelName"], facts["modelUrl"]) == ("one", url)
         answer = many.invoke("one", rows(2), profile.accept)
         assert answer.status == 200, answer.text
         assert len(answer.text.split()) == 2

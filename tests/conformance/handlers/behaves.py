@@ -1,6 +1,5 @@
 """Does what the request says, well or badly."""
 
-import asyncio
 import json
 import os
 import sys
@@ -24,7 +23,6 @@ def bug(value):
 
 
 ACTIONS = {
-    "block": time.sleep,
     "bug": bug,
     "die": os._exit,
     "echo": lambda value: value,
@@ -33,7 +31,7 @@ ACTIONS = {
     "nothing": lambda value: object(),
     "print": lambda size: print("x" * size, flush=True),
     "refuse": refuse,
-    "sleep": asyncio.sleep,
+    "sleep": time.sleep,
 }
 
 
@@ -47,9 +45,8 @@ def input_fn(body, content_type):
     return json.loads(body)
 
 
-async def predict_fn(data, model):
-    result = model[data["action"]](data.get("value"))
-    return await result if asyncio.iscoroutine(result) else result
+def predict_fn(data, model):
+    return model[data["action"]](data.get("value"))
 
 
 def output_fn(prediction, accept):
