@@ -98,7 +98,11 @@ def test_an_image_without_train_and_serve_is_told_so(tiny: str) -> None:
 
 
 def test_a_job_that_never_ends_fails_its_tests_at_the_job_limit(tiny: str) -> None:
-    hangs = "#!/bin/sh\ntrap 'exit 143' TERM\nwhile true; do sleep 0.1; done\n"
+    hangs = (
+        "#!/usr/local/bin/python3\nimport signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\n"
+        "while True:\n    time.sleep(0.1)\n"
+    )
     with tiny_image.variant("hangs", texts={"/usr/local/bin/train": (hangs, 0o755)}) as image:
         code, document = verified(image, "--only", "TRAIN-40", "--only", "TRAIN-79", "--job-limit", "2s")
     assert code == 1
