@@ -10,7 +10,6 @@ The image is then tested as any other: `pytest tests/conformance --image IMAGE`.
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 import tempfile
 from pathlib import Path
@@ -23,9 +22,7 @@ from toolkit.building.plan import make_plan
 from toolkit.building.sources import Sources
 from toolkit.machine.network import find_wheelhouse
 
-_CUDA = re.compile(r"nvidia-.+|cuda-.+|triton")  # what PyTorch with CUDA stands on
-_LIST_WITH_CUDA = images.CONTAINERS / "dlc" / "packages" / "pytorch-gpu.txt"
-_NAME = re.compile(r"^[A-Za-z0-9._-]+", re.MULTILINE)
+_WITH_CUDA = images.CONTAINERS / "dlc" / "packages" / "pytorch-gpu.txt"
 
 
 def shared_packages(image: Image, python: str) -> list[str]:
@@ -33,13 +30,15 @@ def shared_packages(image: Image, python: str) -> list[str]:
     listed = locks.packages_of_base(image)
     assert listed is not None, f"{image.name} stands on no Deep Learning Container"
     brought = locks.pins(listed)
+    folder = image.folder / "requirements"
+    locked = locks.pins(folder / f"{image.lock}.txt")
+    # PyTorch, and what only PyTorch asks for, stands in the lock of the image that brings its own.
+    on_slim = locks.pins(folder / f"{image.variant.requirements}.txt")
+    if "torch" in on_slim and not _wheel_is_at_hand("torch", brought["torch"], python):
+        on_slim = locks.pins(folder / "gpu.txt")
+        brought = locks.pins(_WITH_CUDA) | brought
     shared = locks.brought_by_base(image)
-    left = image.folder / "requirements" / "excludes-dlc.txt"
-    if left.exists():
-        shared |= {name: brought[name] for name in _NAME.findall(left.read_text())}
-    if "torch" in shared and not _wheel_is_at_hand("torch", shared["torch"], python):
-        with_cuda = locks.pins(_LIST_WITH_CUDA)
-        shared |= {name: version for name, version in with_cuda.items() if _CUDA.fullmatch(name)}
+    shared |= {name: brought[name] for name in on_slim.keys() - locked.keys() if name in brought}
     return [f"{name}=={version}" for name, version in sorted(shared.items())]
 
 
