@@ -212,9 +212,20 @@ def require_predictions(endpoint: Endpoint, profile: Profile) -> None:
     """Ask for one.
 
     Raises:
-        UnusableError: HOST-31, where /invocations is not there.
+        UnusableError: HOST-31, where /invocations is not there, or does not answer.
     """
-    answer = endpoint.invoke(profile.payload(1), profile.content_type, profile.accept)
+    body = profile.payload(1)
+    try:
+        answer = endpoint.invoke(body, profile.content_type, profile.accept)
+    except ToolkitError as error:
+        said = body.partition(b"\n")[0].decode(errors="replace")[:40]
+        asked = f"POST /invocations with {said} as {profile.content_type}"
+        seen = f"{asked}: {error.message} Name what it takes by --payload and --content-type."
+        raise UnusableError(
+            "The server predicts nothing.",
+            {"HOST-31": seen},
+            "\n".join(endpoint.logs().splitlines()[-LAST_LINES:]),
+        ) from None
     if str(answer.status) in MISSING:
         said = f"POST /invocations is {answer.status}."
         raise UnusableError("The server predicts nothing.", {"HOST-31": said}, answer.text[:500])

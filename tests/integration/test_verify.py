@@ -72,6 +72,34 @@ def test_a_newcomers_image_gets_a_report_that_is_enough_to_repair_it(newcomer: s
     assert "the profile names nothing to try it with" not in " ".join(result.stdout.split())
 
 
+JSON_ONLY = """
+import json, signal, sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+    def do_POST(self):
+        json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.do_GET()
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+HTTPServer(("0.0.0.0", 8080), Handler).serve_forever()
+"""
+
+
+def test_a_server_that_does_not_answer_the_usual_payload_breaks_a_rule_and_is_told_to_name_its_own(
+    tiny: str,
+) -> None:
+    texts = {"/app/serve.py": (JSON_ONLY, 0o755)}
+    with tiny_image.variant("json", 'ENTRYPOINT ["python3", "/app/serve.py"]', texts=texts) as image:
+        result = verify(image, "--serve-only", "--only", "HOST-31")
+        assert result.returncode == 1, result.stdout
+        assert "Name what it takes by --payload and --content-type." in " ".join(result.stdout.split())
+        body = NEWCOMER / "request.json"
+        options = ("--payload", str(body), "--content-type", "application/json")
+        assert verify(image, "--serve-only", "--only", "HOST-31", *options).returncode == 0
+
+
 def test_an_image_that_keeps_the_contract_honours_it_with_no_profile_and_with_its_own(tiny: str) -> None:
     code, document = verified(
         tiny, "--only", "HOST-30", "--only", "HOST-55", "--only", "PIPE-01", "--level", "must"
