@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 from websockets.frames import Close
 from websockets.sync.client import ClientConnection, connect
 
@@ -193,5 +193,9 @@ def test_a_model_talks_only_in_an_image_whose_label_says_so(
             status = 101
     except InvalidStatus as refused:
         status = refused.response.status_code
+    except InvalidMessage as unread:
+        if isinstance(unread.__cause__, EOFError):  # no answer at all
+            raise
+        return  # one of HTTP/1.0, which opens no stream
     # Where the label is, the model's own handler decides; without it the platform opens no stream.
     assert status in {403, 404, 405} or (claimed and status == 101)

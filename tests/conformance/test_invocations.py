@@ -42,7 +42,7 @@ def test_accept_may_be_missing_or_a_list(
 ) -> None:
     response = endpoint.invoke(rows(2), profile.content_type, accept)
     assert response.status == 200, response.text
-    assert response.media_type
+    assert response.media_type, "the answer has no Content-Type"
 
 
 @pytest.mark.contract("HOST-57")
