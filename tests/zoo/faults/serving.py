@@ -151,11 +151,11 @@ def reads_private_file(program: ModuleType) -> None:
 
 
 def few_connections(program: ModuleType) -> None:
-    """Has time for thirty clients, and hangs up on the others."""
+    """Has time for twelve clients, and hangs up on the others."""
     usual = program.Server.process_request
 
     def process_request(server: Any, connection: Any, address: Any) -> None:
-        if threading.active_count() > 30:
+        if threading.active_count() > 12:
             server.shutdown_request(connection)
         else:
             usual(server, connection, address)
