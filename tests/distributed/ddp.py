@@ -43,4 +43,5 @@ dist.barrier()
 # Gloo aborts a rank that is still reading when the connection of a quicker one goes. Rank 0 is last: with its
 # torchrun goes the store that the others ask whether all are done (pytorch/pytorch#69520).
 time.sleep(3 if rank == 0 else 2)
+del model  # before the group, or the group's thread and this one may wait for each other
 dist.destroy_process_group()

@@ -69,6 +69,9 @@ def main() -> None:
         save(network)
     if world > 1:
         dist.barrier()
+        # Before the group, whose thread may wait for this one to let Python go, while this one, which has the
+        # last reference to the group in what wraps the network, waits for that thread to end.
+        del model
         dist.destroy_process_group()
         if rank == 0:
             # Last: with its torchrun goes the store that the others ask whether all are done
