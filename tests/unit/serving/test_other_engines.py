@@ -124,10 +124,17 @@ def test_an_image_without_the_engine_says_so(start: Start, engine: str):
     assert "Traceback" not in server.log
 
 
+MMS_FILES = [
+    "mms/__init__.py",
+    "sagemaker_inference/etc/default-mms.properties",
+    "sagemaker_inference/etc/log4j2.xml",
+]
+
+
 @pytest.mark.parametrize(
     ("engine", "title", "files"),
     [
-        ("mms", "multi-model-server", ["mms/__init__.py", "sagemaker_inference/etc/default-mms.properties"]),
+        ("mms", "multi-model-server", MMS_FILES),
         ("torchserve", "TorchServe", ["ts/__init__.py"]),
     ],
 )
