@@ -64,10 +64,8 @@ def _predict_group(items: list[Any], model: Any, settings: Settings) -> list[Any
         predicted = predict(_padded(joined, settings.sizes), model)
     except RequestError:  # the shape that all of them have
         return [_or_exception(item, model) for item in items]
-    ends = list(accumulate(item.shape[0] for item in items))
-    starts = [0, *ends[:-1]]
     rows = max(len(joined), next((size for size in settings.sizes if size >= len(joined)), 0))
-    return [rows_of(predicted, start, end, rows) for start, end in zip(starts, ends, strict=True)]
+    return cut(predicted, [item.shape[0] for item in items], rows)
 
 
 def _padded(joined: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor:
@@ -77,18 +75,22 @@ def _padded(joined: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor:
     return torch.cat([joined, joined.new_zeros(missing, *joined.shape[1:])]) if missing else joined
 
 
-def rows_of(predicted: Any, start: int, end: int, rows: int) -> Any:
-    """The part of one request.
+def cut(predicted: Any, counts: Sequence[int], rows: int) -> list[Any]:
+    """The part of each request, in their order.
 
     Args:
         predicted: what a model returned for all of them: tensors, or the arrays that they hold.
-        start: the first row of the request.
-        end: the one after its last.
-        rows: that went in, of all requests.
+        counts: rows of each request.
+        rows: that went in, those of padding included.
 
     Raises:
         ValueError: a tensor that has not as many rows as went in.
     """
+    ends = list(accumulate(counts))
+    return [_rows(predicted, start, end, rows) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+
+def _rows(predicted: Any, start: int, end: int, rows: int) -> Any:
     if isinstance(predicted, torch.Tensor | np.ndarray):
         if predicted.ndim == 0 or predicted.shape[0] != rows:
             raise ValueError(
@@ -97,9 +99,9 @@ def rows_of(predicted: Any, start: int, end: int, rows: int) -> Any:
             )
         return predicted[start:end]
     if isinstance(predicted, Mapping):
-        return {name: rows_of(value, start, end, rows) for name, value in predicted.items()}
+        return {name: _rows(value, start, end, rows) for name, value in predicted.items()}
     if isinstance(predicted, list | tuple):
-        return [rows_of(value, start, end, rows) for value in predicted]
+        return [_rows(value, start, end, rows) for value in predicted]
     raise ValueError(f"the model returned a {type(predicted).__name__}. Unset OPT_ML_PYTORCH_BATCH.")
 
 

@@ -6,7 +6,6 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from opt_ml.serving.media import JSON, NPY, OCTET_STREAM
 from opt_ml.serving.quick import QuickRequest
 from opt_ml.serving.warm_up import Sample
 
-from opt_ml_pytorch.batching import predict_together, rows_of
+from opt_ml_pytorch.batching import cut, predict_together
 from opt_ml_pytorch.device import chosen_device
 from opt_ml_pytorch.loading import load_model
 from opt_ml_pytorch.memory import keep_freed_memory
@@ -124,12 +123,7 @@ class InlineModel:
         if isinstance(predicted, Exception):  # which may be the fault of one of them
             return predict_together([torch.tensor(rows) for rows in data], self._model, self._settings)
         arrays = to_arrays(predicted)
-        if len(data) == 1:
-            return [arrays]
-        ends = list(accumulate(map(len, data)))
-        return [
-            rows_of(arrays, start, end, len(joined)) for start, end in zip([0, *ends[:-1]], ends, strict=True)
-        ]
+        return [arrays] if len(data) == 1 else cut(arrays, [len(rows) for rows in data], len(joined))
 
     def _read(self, request: QuickRequest) -> NDArray[Any] | None:
         try:

@@ -105,9 +105,9 @@ class Lanes:
         Returns:
             False where the leader itself has the fewest.
         """
-        if not self.have_room(own):
+        link = min(self._ready, key=lambda one: one.connections, default=None)
+        if link is None or link.connections >= own:
             return False
-        link = min(self._ready, key=lambda one: one.connections)
         link.connections += 1
         link.channel.send({"event": "client"}, (client.detach(),))
         return True
