@@ -250,15 +250,16 @@ def serving(
     The endpoint that the process has started for it, if it is this one.
     """
     running: list[Endpoint] = []
+    with ExitStack() as resources:
 
-    def serve() -> None:
-        running.append(diagnosis.start(image, model, first_start_limit, tmp_path_factory.mktemp("writable")))
-        diagnosis.require_predictions(running[0], profile)
+        def serve() -> None:
+            endpoint = diagnosis.start(image, model, first_start_limit, tmp_path_factory.mktemp("writable"))
+            running.append(endpoint)
+            resources.push(endpoint)  # removed, too, where the next line says that it is of no use
+            diagnosis.require_predictions(endpoint, profile)
 
-    once(shared_dir / "serving", serve)
-    yield running
-    for endpoint in running:
-        endpoint.__exit__(None, None, None)
+        once(shared_dir / "serving", serve)
+        yield running
 
 
 @pytest.fixture(scope="session")

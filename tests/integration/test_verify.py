@@ -98,6 +98,8 @@ def test_a_server_that_does_not_answer_the_usual_payload_breaks_a_rule_and_is_to
         body = NEWCOMER / "request.json"
         options = ("--payload", str(body), "--content-type", "application/json")
         assert verify(image, "--serve-only", "--only", "HOST-31", *options).returncode == 0
+        left = ["docker", "ps", "--all", "--quiet", "--filter", f"ancestor={image}"]
+        assert subprocess.run(left, capture_output=True, check=True).stdout == b""
 
 
 def test_an_image_that_keeps_the_contract_honours_it_with_no_profile_and_with_its_own(tiny: str) -> None:
