@@ -12,28 +12,45 @@ from tests.unit.serving.conftest import PATIENCE
 from tests.unit.serving.test_joining import JOINING
 
 
-def _company(size: int, seconds: float) -> Company:
-    company = Company()
-    company.note(size, 10.0, 10.0 + seconds)
-    return company
+class Clock:
+    """Stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now = 10.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def _call(company: Company, clock: Clock, size: int, seconds: float) -> float:
+    company.begin()
+    clock.now += seconds
+    return company.end(size)
 
 
 def test_a_worker_waits_a_quarter_of_its_call_for_as_many_requests_again():
-    company = _company(8, 0.016)
-    assert company.until == pytest.approx(10.020)
-    assert company.is_awaited(1, 10.017)
-    assert company.is_awaited(7, 10.019)
-    assert not company.is_awaited(8, 10.017)
-    assert not company.is_awaited(1, 10.021)
+    clock = Clock()
+    company = Company(clock)
+    assert _call(company, clock, size=8, seconds=0.016) == pytest.approx(0.004)
+    clock.now = 10.019
+    assert company.is_awaited(1)
+    assert company.is_awaited(7)
+    assert not company.is_awaited(8)
+    clock.now = 10.021
+    assert not company.is_awaited(1)
 
 
 def test_no_request_waits_longer_than_5_ms():
-    assert _company(64, 30.0).until == pytest.approx(40.005)
+    clock = Clock()
+    assert _call(Company(clock), clock, size=64, seconds=30.0) == pytest.approx(0.005)
 
 
 def test_requests_that_come_one_by_one_do_not_wait():
-    assert not Company().is_awaited(1, 0.0)
-    assert not _company(1, 1.0).is_awaited(1, 11.0)
+    clock = Clock()
+    company = Company(clock)
+    assert not company.is_awaited(1)
+    assert _call(company, clock, size=1, seconds=1.0) == 0
+    assert not company.is_awaited(1)
 
 
 def test_clients_that_ask_again_and_again_get_all_their_answers(start):

@@ -112,23 +112,40 @@ def test_a_handler_that_does_not_say_so_gets_one_request_at_a_time(together):
     assert [reply.body for reply in together([b"a", b"b"], handler=alone)] == [b"a of 1", b"b of 1"]
 
 
-def test_what_is_received_in_one_turn_is_one_call_though_two_workers_are_free(start):
-    """The server is stopped while clients write, so that it finds all of their requests at once."""
-    server = start(JOINING, SAGEMAKER_MODEL_SERVER_WORKERS=2).wait_until_ready()
-    eventually(lambda: b"workers_ready 2" in server.request("GET", "/metrics").body, "two workers")
-    clients = [http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE) for _ in range(8)]
-    for client in clients:
-        client.request("GET", "/ping")
-        assert client.getresponse().read() == b""
-    server.process.send_signal(signal.SIGSTOP)
-    eventually(lambda: "\nState:\tT" in Path(f"/proc/{server.process.pid}/status").read_text(), "it stops")
-    for number, client in enumerate(clients):
-        client.request("POST", "/invocations", f"r{number}", {"Content-Type": "text/csv"})
-    server.process.send_signal(signal.SIGCONT)
-    answers = [client.getresponse().read().decode() for client in clients]
-    assert answers == [f"r{number} of 8" for number in range(8)]
-    for client in clients:
-        client.close()
+@pytest.fixture
+def at_once(start):
+    """Send requests to two free workers; the server is stopped meanwhile, so that it finds all of them."""
+
+    def send(count: int) -> list[str]:
+        server = start(JOINING, SAGEMAKER_MODEL_SERVER_WORKERS=2).wait_until_ready()
+        eventually(lambda: b"workers_ready 2" in server.request("GET", "/metrics").body, "two workers")
+        clients = [
+            http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE) for _ in range(count)
+        ]
+        for client in clients:
+            client.request("GET", "/ping")
+            assert client.getresponse().read() == b""
+        server.process.send_signal(signal.SIGSTOP)
+        eventually(
+            lambda: "\nState:\tT" in Path(f"/proc/{server.process.pid}/status").read_text(), "it stops"
+        )
+        for number, client in enumerate(clients):
+            client.request("POST", "/invocations", f"r{number}", {"Content-Type": "text/csv"})
+        server.process.send_signal(signal.SIGCONT)
+        answers = [client.getresponse().read().decode() for client in clients]
+        for client in clients:
+            client.close()
+        return answers
+
+    return send
+
+
+def test_what_is_received_in_one_turn_is_one_call_though_two_workers_are_free(at_once):
+    assert at_once(8) == [f"r{number} of 8" for number in range(8)]
+
+
+def test_many_requests_are_shared_by_the_workers(at_once):
+    assert at_once(50) == [f"r{number} of 25" for number in range(50)]
 
 
 def test_a_request_is_not_kept_for_others_while_a_worker_is_busy_for_long(start, tmp_path):

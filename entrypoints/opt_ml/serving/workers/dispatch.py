@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 from opt_ml.serving.workers.job_queue import JobQueue
 from opt_ml.serving.workers.worker_link import WorkerLink
@@ -18,7 +19,8 @@ class Dispatch:
     one turn is one call. Given each at once, the first would be a call by itself, which costs a model nearly
     as much as one of ten rows, and the others would wait for that. While other calls run, few requests wait
     further turns, as long as each turn brings more: a process that is busy receiving them would only lose
-    time to a worker with little to do.
+    time to a worker with little to do. More than a few are shared by all workers: were one given all, the
+    others would wait for its clients.
 
     Args:
         queue: whose jobs these are.
@@ -78,9 +80,15 @@ class Dispatch:
 
     def _give(self, link: WorkerLink) -> None:
         now = self._loop.time()
-        while self._queue and link.has_room and not link.company.is_awaited(len(self._queue), now):
-            link.run(self._queue.take(link.joins), now)
+        while self._queue and link.has_room and not link.company.is_awaited(len(self._queue)):
+            link.run(self._queue.take(self._share() if link.joins else 1), now)
         self._note(link)
+
+    def _share(self) -> int:
+        """The most requests of one call: as many as each worker has where all have the same."""
+        links = {*self._idle, *self._busy}
+        known = len(self._queue) + sum(len(call.jobs) for link in links for call in link.calls.values())
+        return max(_ENOUGH, math.ceil(known / len(links)))
 
     def _note(self, link: WorkerLink) -> None:
         self.forget(link)

@@ -56,14 +56,15 @@ class JobQueue:
             old.append(self._next())
         return old
 
-    def take(self, joins: bool) -> list[Job]:
-        """Take out the next call of a worker: one request, or where it joins all, up to a limit.
+    def take(self, most: int) -> list[Job]:
+        """Take out the next call of a worker: at least one request, and no more than `most` or the limits.
 
         What is here now came while the worker was busy, or soon after; see `company`.
         """
         jobs = [self._next()]
         size = len(jobs[0].body)
-        while joins and not jobs[0].is_alone and self._jobs and len(jobs) < _MOST_JOINED:
+        most = 1 if jobs[0].is_alone else min(most, _MOST_JOINED)
+        while self._jobs and len(jobs) < most:
             size += len(self._jobs[0].body)
             if size > _JOINED_BYTES or self._jobs[0].is_alone:
                 break

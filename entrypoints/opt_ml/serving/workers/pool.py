@@ -19,6 +19,8 @@ from opt_ml.serving.workers.jobs import Call, Job
 from opt_ml.serving.workers.processes import Children, Starts, describe_end
 from opt_ml.serving.workers.worker_link import WorkerLink
 
+_TIMERS = 0.002  # seconds; those of uvloop count whole milliseconds, and may be early by more than one
+
 OnFatal = Callable[[str, str], None]
 
 
@@ -167,10 +169,10 @@ class Pool:
     def on_answers(self, link: WorkerLink, call: Call, answers: list[Answer]) -> None:
         """See `Owner`."""
         self._predictions += 1
-        link.company.note(len(call.jobs), call.began, self._loop.time())
+        wait = link.company.end(len(call.jobs))
         self._dispatch.offer(link)  # before the answers are written: the worker need not wait for that
-        if len(call.jobs) > 1:
-            self._loop.call_at(link.company.until, self._dispatch.offer, link)
+        if wait:
+            self._loop.call_later(wait + _TIMERS, self._dispatch.offer, link)
         for job, answer in zip(call.jobs, answers, strict=True):
             job.finish(answer)
 

@@ -172,6 +172,7 @@ class WorkerLink(asyncio.Protocol):
     def run(self, jobs: Sequence[Job], now: float) -> None:
         """Give it a call; it must have room."""
         self._last_number += 1
+        self.company.begin()
         self.calls[self._last_number] = Call(self._last_number, jobs, now)
         requests = [job.describe(self.wants_headers) for job in jobs]
         length = sum(len(job.body) for job in jobs)
