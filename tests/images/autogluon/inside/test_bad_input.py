@@ -79,9 +79,10 @@ def test_a_wrong_hyperparameter_is_named(job, mixed, hyperparameters, names):
 
 def test_a_job_whose_models_all_fail_names_their_errors(job, mixed):
     job.file("train", "rows.csv", mixed[[*FEATURES, "price"]])
-    message = refused(job, {"hyperparameters": '{"XGB": {"max_depth": "deep"}}'})
+    message = refused(job, {"hyperparameters": '{"XGB": {"max_depth": "deep"}}', "time_limit": "60"})
     assert "could fit no model" in message
     assert "XGBoost" in message
+    assert "time_limit" not in message
 
 
 def test_a_time_limit_that_is_too_short_for_any_model_says_so(job, mixed):

@@ -8,6 +8,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from autogluon.core.utils.exceptions import TimeLimitExceeded
 from autogluon.tabular import TabularPredictor
 from autogluon.tabular.configs.presets_configs import tabular_presets_dict
 from opt_ml.errors import UserError
@@ -163,10 +164,13 @@ def _no_model(predictor: TabularPredictor, settings: Settings, error: Exception)
     if not isinstance(error, RuntimeError) or "No models were trained" not in str(error):
         return error
     try:
-        failures = predictor.model_failures()
-        causes = [
-            f"{row.model}: {row.exc_type}: {fits.first_line(row.exc_str)}" for row in failures.itertuples()
-        ]
+        failures = list(predictor.model_failures().itertuples())
     except Exception:
-        causes = []
-    return fits.no_model(settings["time_limit"], causes)
+        failures = []
+    causes = [
+        f"{row.model}: {row.exc_type}: {fits.first_line(row.exc_str)}"
+        for row in failures
+        if row.exc_type != TimeLimitExceeded.__name__
+    ]
+    is_short = len(causes) < len(failures) or not failures
+    return fits.no_model(settings["time_limit"] if is_short else None, causes)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from autogluon.core.utils.exceptions import TimeLimitExceeded
 from autogluon.timeseries import TimeSeriesPredictor
 from autogluon.timeseries.trainer import TimeSeriesTrainer
 from opt_ml.training import stopping
@@ -44,9 +46,8 @@ def fit(
     arguments: dict[str, Any] = {"presets": settings.preset, "hyperparameters": dict(models)}
     if "validation" in data.series:
         arguments["tuning_data"] = data.series["validation"]
-    for name in ("num_val_windows", "excluded_model_types"):
-        if settings[name] is not None:
-            arguments[name] = list(settings[name]) if isinstance(settings[name], tuple) else settings[name]
+    if settings["num_val_windows"] is not None:
+        arguments["num_val_windows"] = settings["num_val_windows"]
     if settings["time_limit"] is not None:
         arguments["time_limit"] = max(settings["time_limit"] - progress.earlier_seconds, 1.0)
     with fits.refusals():
@@ -61,7 +62,7 @@ def fit(
             verbosity=settings["verbosity"],
             log_to_file=False,
         )
-    with fits.refusals(), _noted() as failures, _each_model(progress):
+    with fits.refusals(), _noted() as failures, _each_model(progress, failures):
         predictor.fit(
             data.series["train"],
             refit_full=settings["refit_full"],
@@ -70,12 +71,13 @@ def fit(
         )
     if not predictor.model_names():
         stopping.check()
-        raise fits.no_model(None if failures.causes else settings["time_limit"], failures.causes)
+        is_short = failures.out_of_time or not failures.causes
+        raise fits.no_model(settings["time_limit"] if is_short else None, failures.causes)
     return Fitted(predictor, not stopping.requested(), progress.earlier_seconds + time.monotonic() - started)
 
 
 @contextmanager
-def _each_model(progress: ModelCheckpoints) -> Iterator[None]:
+def _each_model(progress: ModelCheckpoints, failures: _Failures) -> Iterator[None]:
     """Where AutoGluon fits a model: taken from a checkpoint, stopped by a signal, told in the log.
 
     Its trainer for series has no callbacks. What is left of the fit when a signal has come is the ensemble of
@@ -90,11 +92,14 @@ def _each_model(progress: ModelCheckpoints) -> Iterator[None]:
         if earlier is not None:
             trainer._add_model(model=earlier)
             return [str(earlier.name)]
+        failures.model = str(model.name)
         try:
             with stopping.interruptible():
                 names: list[str] = original(trainer, train_data, model=model, **arguments)
         except stopping.Stopped:
             return []
+        finally:
+            failures.model = None
         for name in names:
             score = trainer.get_model_attribute(name, "val_score")
             if score is not None:
@@ -111,16 +116,27 @@ def _each_model(progress: ModelCheckpoints) -> Iterator[None]:
 
 
 class _Failures(logging.Handler):
-    """What each model failed with, which AutoGluon tells the log alone: the last line of a traceback."""
+    """What each model failed with, which AutoGluon's trainer tells the log alone, while it handles the error.
+
+    Attributes:
+        model: the one that is being fitted.
+        causes: each with the name of its model.
+        out_of_time: a model was given up because its share of the time was over.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.model: str | None = None
         self.causes: list[str] = []
+        self.out_of_time = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage().strip()
-        if text.startswith("Traceback"):
-            self.causes.append(text.splitlines()[-1][: fits.LONGEST_CAUSE])
+        error = sys.exc_info()[1]
+        if isinstance(error, TimeLimitExceeded):
+            self.out_of_time = True
+        elif error is not None and self.model is not None:
+            told = " ".join(str(error).split())[: fits.LONGEST_CAUSE]
+            self.causes.append(f"{self.model}: {type(error).__name__}: {told}")
 
 
 @contextmanager

@@ -37,6 +37,7 @@ from opt_ml_autogluon.model_json import read_model_json
 from opt_ml_autogluon.pretrained import BAKED, IN_MODEL, find_weights, offer
 from opt_ml_autogluon.timeseries.columns import ITEM, TIME, Columns, SeriesError
 from opt_ml_autogluon.timeseries.steps import to_series
+from opt_ml_autogluon.vision import make_importable
 
 OUTPUTS = ("forecasts", "mean")
 
@@ -119,10 +120,7 @@ def model_fn(model_dir: str) -> Served:
     output = default_output("AUTOGLUON_OUTPUT", OUTPUTS, "forecasts")
     weights = find_weights(directory / IN_MODEL, BAKED)
     offer(weights, Path(mkdtemp(prefix="weights-")))  # the folder goes with the container
-    if weights.names:
-        from opt_ml_autogluon.vision import make_importable
-
-        make_importable()  # torchvision, which pretrained models come upon
+    make_importable()  # torchvision, which networks and pretrained models come upon
     with read_model_json(directory) as content:
         columns = Columns.from_json(content["columns"])
         freq, fill = str(content["freq"]), str(content["fill_gaps"])

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from typing import Any
 
 from autogluon.timeseries import TimeSeriesPredictor
 from autogluon.timeseries.configs import get_hyperparameter_presets, get_predictor_presets
+from autogluon.timeseries.models import local
 from autogluon.timeseries.models.chronos.model import MODEL_ALIASES
+from autogluon.timeseries.models.local.abstract_local_model import AbstractLocalModel
+from autogluon.timeseries.models.registry import ModelRegistry
 from autogluon.timeseries.models.toto2.model import Toto2Model
+from autogluon.timeseries.utils.constants import AG_DEFAULT_N_JOBS
+from joblib import Parallel, delayed
 from opt_ml.errors import UserError
 
 from opt_ml_autogluon.pretrained import Weights
@@ -28,7 +34,7 @@ def choose_models(settings: Settings, weights: Weights) -> dict[str, Any]:
     """The models to fit, with their hyperparameters.
 
     Those of a set that need weights which are not here are left out, and the log says so; one that the job
-    names itself is an error.
+    names itself is an error. What excluded_model_types names is left out of both.
 
     Raises:
         UserError: weights that are not here, or no model is left.
@@ -38,9 +44,12 @@ def choose_models(settings: Settings, weights: Weights) -> dict[str, Any]:
     found = asked if asked is not None else preset
     is_set = isinstance(found, str)
     models = get_hyperparameter_presets()[found] if is_set else found
+    excluded = {name.removesuffix("Model") for name in settings["excluded_model_types"] or ()}
     chosen: dict[str, Any] = {}
     left_out = []
     for name, variants in models.items():
+        if name.removesuffix("Model") in excluded:
+            continue
         kept = []
         for variant in variants if isinstance(variants, list) else [variants]:
             needed = _needed(name, variant)
@@ -61,6 +70,21 @@ def choose_models(settings: Settings, weights: Weights) -> dict[str, Any]:
     if not chosen:
         raise UserError("No model is left to fit. Name others by the hyperparameter hyperparameters.")
     return chosen
+
+
+def start_processes(chosen: Mapping[str, Any]) -> None:
+    """Start the processes that statistical models predict in, where one of `chosen` is such.
+
+    Joblib keeps them for all fits. To start them, with AutoGluon's imports in each, takes seconds, in which a
+    short `time_limit` would be over.
+    """
+    if any(
+        issubclass(ModelRegistry.get_model_class(name), AbstractLocalModel)
+        and any("n_jobs" not in variant for variant in variants)
+        for name, variants in chosen.items()
+    ):
+        load = delayed(importlib.import_module)
+        Parallel(n_jobs=AG_DEFAULT_N_JOBS)(load(local.__name__) for _ in range(AG_DEFAULT_N_JOBS))
 
 
 def _needed(name: str, variant: Mapping[str, Any]) -> str | None:

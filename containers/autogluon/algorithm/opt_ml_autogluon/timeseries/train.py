@@ -30,14 +30,14 @@ def train(environment: Environment) -> bool:
         return True
     with offered(found.get(CHANNEL)) as weights:
         print("Loading AutoGluon.", flush=True)
-        if weights.names:
-            from opt_ml_autogluon.vision import make_importable
+        from opt_ml_autogluon.vision import make_importable
 
-            make_importable()  # torchvision, which pretrained models come upon
+        make_importable()  # torchvision, which networks and pretrained models come upon
         from opt_ml_autogluon.timeseries import channels, evaluation, fitting, models, progress, writing
 
         chosen = models.choose_models(settings, weights)
         data = channels.read_data(found, settings)
+        models.start_processes(chosen)
         state = ModelCheckpoints(
             Checkpoints.open(environment, "autogluon-timeseries", progress.identity(settings, data))
         )
