@@ -18,7 +18,7 @@ import pytest
 
 from tests.conformance import diagnosis, endpoints, scheduling, selection
 from tests.conformance.endpoints import Handlers
-from tests.conformance.once import UnusableError, once
+from tests.conformance.once import CauseError, UnusableError, once
 from tests.conformance.profile import Profile, csv_text, read_profile, table
 from tests.conformance.script_jobs import ScriptJobs
 from toolkit.errors import ToolkitError
@@ -60,6 +60,8 @@ def pytest_runtest_makereport(
     """Each report knows its rules, and what a diagnosis has found."""
     report = yield
     report.user_properties.append(("rules", selection.rules_of(item)))
+    if call.excinfo and isinstance(call.excinfo.value, CauseError):
+        report.user_properties.append(("cause", call.excinfo.value.cause))
     if call.excinfo and isinstance(call.excinfo.value, UnusableError):
         findings = call.excinfo.value.findings if selection.is_foundation(item) else {}
         report.user_properties.append(("unusable", (str(call.excinfo.value.text), call.excinfo.value.notes)))

@@ -30,6 +30,19 @@ class UnusableError(Exception):
         return "\n".join([self.text, *self.findings.values(), self.notes]).strip()
 
 
+class CauseError(AssertionError):
+    """A rule is broken, and it is known by what.
+
+    Args:
+        cause: a name in advice.toml below `causes`, whose words a report has in place of the rule's own.
+        seen: one sentence.
+    """
+
+    def __init__(self, cause: str, seen: str) -> None:
+        super().__init__(seen)
+        self.cause = cause
+
+
 def once(place: Path, make: Callable[[], Made]) -> Made:
     """What `make` returns, called by one process only; the others wait for it and read it from `place`.
 

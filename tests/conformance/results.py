@@ -5,10 +5,10 @@
 One JSON object a line: {"event": "found", "tests": [NAME, ...]}, {"event": "begins", "test": NAME}, and
 
     {"event": "ended", "test": NAME, "rules": [ID, ...], "status": STATUS, "seen": TEXT,
-     "findings": {ID: TEXT}, "notes": TEXT, "seconds": NUMBER}
+     "findings": {ID: TEXT}, "notes": TEXT, "cause": NAME, "seconds": NUMBER}
 
 STATUS is `passed`, `failed`, `not claimed` or `could not tell`. Where `findings` has rules, only these are
-broken, and not every rule of the test.
+broken, and not every rule of the test. `cause` is a name in advice.toml below `causes`, or empty.
 """
 
 from __future__ import annotations
@@ -103,6 +103,7 @@ def outcome(reports: list[pytest.TestReport]) -> dict[str, Any]:
         "seen": seen[:LONGEST],
         "findings": findings,
         "notes": notes,
+        "cause": properties.get("cause", ""),
         "seconds": round(sum(one.duration for one in reports), 2),
     }
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import pytest
 
+from tests.conformance.crowds import crowd
 from tests.conformance.endpoints import request_headers
 from tests.conformance.profile import Profile, Request
 from toolkit.serving.endpoint import Endpoint, Response
@@ -116,8 +118,9 @@ def test_a_connection_is_kept_and_many_are_open_at_once(
 ) -> None:
     headers = request_headers(profile)
     connections = [endpoint.connect(timeout=30) for _ in range(40)]
-    try:
+    with ExitStack() as resources, crowd(endpoint):
         for connection in connections:
+            resources.callback(connection.close)
             connection.connect()
         sockets = [connection.sock for connection in connections]
         for _ in range(2):
@@ -127,9 +130,6 @@ def test_a_connection_is_kept_and_many_are_open_at_once(
             ]
             assert [answer.status for answer in answers] == [200] * 4
         assert [connection.sock for connection in connections] == sockets, "the server closed a connection"
-    finally:
-        for connection in connections:
-            connection.close()
 
 
 @pytest.mark.contract("HOST-35", "HOST-80", "HOST-81")

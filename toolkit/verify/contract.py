@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any, NamedTuple
 
 from toolkit.building.images import ROOT
 from toolkit.errors import ToolkitError
@@ -22,6 +23,18 @@ _LEVELS = {
     "LIM": "should",
     "MAY": "may",
 }
+
+
+class Advice(NamedTuple):
+    """Words for the reader of a report.
+
+    Attributes:
+        shows: what SageMaker shows to the user of an image that breaks a rule.
+        cure: what most likely mends it.
+    """
+
+    shows: str
+    cure: str
 
 
 @dataclass(frozen=True)
@@ -49,12 +62,20 @@ class Rule:
         """The part before the number."""
         return self.id.rpartition("-")[0]
 
+    def advice(self, cause: str) -> Advice:
+        """On what a test has seen to break the rule; on the rule itself where `cause` is empty.
+
+        Args:
+            cause: a name below `causes` in advice.toml.
+        """
+        return causes()[cause] if cause else Advice(self.shows, self.cure)
+
 
 @cache
 def rules() -> Mapping[str, Rule]:
     """All rules by id, in the order of the contract."""
     contract = tomllib.loads((SUITE / "contract.toml").read_text(encoding="utf-8"))
-    advice = tomllib.loads((SUITE / "advice.toml").read_text(encoding="utf-8"))
+    advice = _advice_file()
     return {
         rule_id: Rule(
             rule_id,
@@ -65,6 +86,18 @@ def rules() -> Mapping[str, Rule]:
         )
         for rule_id, facts in contract.items()
     }
+
+
+@cache
+def causes() -> Mapping[str, Advice]:
+    """What a test can see to break a rule, by name."""
+    return {name: Advice(**words) for name, words in _advice_file()["causes"].items()}
+
+
+@cache
+def _advice_file() -> Mapping[str, Any]:
+    parsed: dict[str, Any] = tomllib.loads((SUITE / "advice.toml").read_text(encoding="utf-8"))
+    return parsed
 
 
 def _advice(rule_id: str, advice: Mapping[str, Mapping[str, str]]) -> dict[str, str]:

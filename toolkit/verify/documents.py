@@ -44,7 +44,8 @@ def _case(suite: ElementTree.Element, test: TestResult, is_failure: bool) -> Non
         suite, "testcase", classname=_legal(module), name=_legal(name), time=f"{test.seconds:.2f}"
     )
     if is_failure:
-        text = [f"{rule}: {rules()[rule].shows}\n  Cure: {rules()[rule].cure}" for rule in test.broken]
+        advice = {rule: rules()[rule].advice(test.cause) for rule in test.broken}
+        text = [f"{rule}: {shows}\n  Cure: {cure}" for rule, (shows, cure) in advice.items()]
         failure = ElementTree.SubElement(
             case, "failure", message=_legal(f"{', '.join(test.broken)}: {test.seen}")
         )

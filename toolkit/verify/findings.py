@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from toolkit.verify.contract import LEVELS, Rule, rules
-from toolkit.verify.results import COULD_NOT_TELL, NOT_CLAIMED, RuleResult, TestResult, Verification
+from toolkit.verify.contract import LEVELS, Advice, Rule, rules
+from toolkit.verify.results import (
+    COULD_NOT_TELL,
+    NOT_CLAIMED,
+    RuleResult,
+    TestResult,
+    Verification,
+    advice_on,
+)
 
 # Whoever mends the first of these may find the others gone.
 _FIRST = ("IMG-22", "TRAIN-02", "HOST-02", "TRAIN-03", "HOST-03", "HOST-21", "HOST-30", "HOST-31", "HOST-40")
@@ -21,12 +28,14 @@ class Finding:
         others: further rules that they name.
         seen: what was seen -> the facts that do not hold, each from a test.
         notes: what the container printed last.
+        advice: on the rule, or on what the tests have seen to break it.
     """
 
     rule: Rule
     others: tuple[str, ...]
     seen: dict[str, list[str]]
     notes: str
+    advice: tuple[Advice, ...]
 
 
 def findings(verification: Verification) -> list[Finding]:
@@ -59,7 +68,8 @@ def _finding(rule: Rule, tests: list[TestResult]) -> Finding:
     for test in tests:
         seen[test.findings.get(rule.id) or test.seen].append(test.sentence)
     notes = next((test.notes for test in tests if test.notes), "")
-    return Finding(rule, () if any(test.findings for test in tests) else tuple(others), dict(seen), notes)
+    others = {} if any(test.findings for test in tests) else others
+    return Finding(rule, tuple(others), dict(seen), notes, advice_on(rule, tests))
 
 
 def left_open(verification: Verification) -> dict[tuple[str, str], list[RuleResult]]:

@@ -80,8 +80,9 @@ def _finding(finding: Finding) -> str:
     if finding.notes:
         log = f"<details><summary>last lines</summary><pre>{escape(finding.notes)}</pre></details>"
         rows.append(("Log", log))
-    rows.append(("SageMaker shows", _marked(finding.rule.shows)))
-    rows.append(("Cure", f"<strong>{_marked(finding.rule.cure)}</strong>"))
+    for shows, cure in finding.advice:
+        rows.append(("SageMaker shows", _marked(shows)))
+        rows.append(("Cure", f"<strong>{_marked(cure)}</strong>"))
     listed = "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in rows)
     return (
         f'<section class="finding {finding.rule.level}" id="{finding.rule.id}"><h3>'

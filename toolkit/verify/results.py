@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from toolkit.verify.contract import LEVELS, Rule, rules
+from toolkit.verify.contract import LEVELS, Advice, Rule, rules
 
 PASSED, FAILED, NOT_CLAIMED, COULD_NOT_TELL = "passed", "failed", "not claimed", "could not tell"
 STATUSES = (PASSED, FAILED, NOT_CLAIMED, COULD_NOT_TELL)
@@ -24,6 +24,7 @@ class TestResult:
         seen: what was seen where it failed, and why where it was not claimed or could not tell.
         findings: rule -> what was seen, where it is known which of its rules are broken.
         notes: what the container printed last.
+        cause: of `toolkit.verify.contract.causes`; empty where it is not known by what they are broken.
         seconds: that it took.
     """
 
@@ -35,6 +36,7 @@ class TestResult:
     seen: str = ""
     findings: Mapping[str, str] = field(default_factory=dict)
     notes: str = ""
+    cause: str = ""
     seconds: float = 0.0
 
     @property
@@ -143,6 +145,11 @@ class Verification:
             ],
             "tests": [asdict(test) for test in self.tests],
         }
+
+
+def advice_on(rule: Rule, tests: Iterable[TestResult]) -> tuple[Advice, ...]:
+    """The words for each thing that the failing tests have seen to break the rule."""
+    return tuple(dict.fromkeys(rule.advice(test.cause) for test in tests if rule.id in test.broken))
 
 
 def level_of(test: TestResult) -> str:

@@ -125,7 +125,7 @@ def _tell(event: Mapping[str, Any], progress: Progress, ended: list[TestResult])
 
 def result_of(event: Mapping[str, Any]) -> TestResult:
     """What became of a test, from what tests/conformance/results.py has written at its end."""
-    values = {key: event[key] for key in ("status", "seen", "findings", "notes", "seconds")}
+    values = {key: event[key] for key in ("status", "seen", "findings", "notes", "cause", "seconds")}
     return TestResult(event["test"], tuple(event["rules"]), **values)
 
 

@@ -114,8 +114,9 @@ class View(LiveView):
         if notes:
             last = "\n".join(notes.splitlines()[-MOST_NOTES:])
             print_line(_labelled("Log", last, "dim"))
-        print_line(_labelled("SageMaker", finding.rule.shows))
-        print_line(_labelled("Cure", finding.rule.cure, "green"))
+        for shows, cure in finding.advice:
+            print_line(_labelled("SageMaker", shows))
+            print_line(_labelled("Cure", cure, "green"))
         print_line()
 
     def _open(self, verification: Verification) -> None:
