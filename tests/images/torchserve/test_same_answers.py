@@ -6,6 +6,7 @@ classes there, and TorchServe's own here.
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import shutil
@@ -20,17 +21,23 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.differential.toolkit_image import build_on
+from tests.images.built import built
 from toolkit.building import images
+from toolkit.namespace import LOCAL_NAMESPACE
 from toolkit.serving.endpoint import Endpoint, Response
 from toolkit.serving.migration import MANIFEST, migrate
 
 HERE = Path(__file__).parent
 HANDLERS = HERE / "handlers"
+FULL = "pytorch-full-cpu"
 JSON, CSV, NPY = "application/json", "text/csv", "application/x-npy"
 PICTURES = np.random.default_rng(7).random((4, 1, 8, 8), dtype=np.float32).round(3)
 PICTURE = json.dumps({"picture": PICTURES[0].ravel().tolist()}).encode()
 TEXTS = ["a fine film", "dull and far too long", "fine", "I would see it again and again, with all of you"]
 LABELS = {"0": "cat", "1": ["n02", "dog"], "2": "cow"}
+PIXELS = bytes((PICTURES[0] * 255).astype("uint8").ravel())
+PICTURE_FILE = b"P5 8 8 255\n" + PIXELS  # PGM, which needs no library to write
 
 
 def npy(array: np.ndarray) -> bytes:
@@ -49,6 +56,7 @@ class Published:
         good: how many of them are answered with 200; the others are refused.
         archive: what the manifest of a .mar says of the model; `files` are then those of the archive.
         environment: of the endpoint.
+        transformers: the handler needs the library, and the files of the transformer lie with its own.
     """
 
     files: Mapping[str, str]
@@ -56,6 +64,7 @@ class Published:
     good: int
     archive: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    transformers: bool = False
 
 
 PICTURE_REQUESTS = [
@@ -94,6 +103,18 @@ PUBLISHED = {
         [(json.dumps(PICTURES.tolist()).encode(), JSON, None), (b"[1, 2]", JSON, None)],
         good=1,
     ),
+    "pictures": Published(
+        {"model.pt": "cnn.pt", "code/inference.py": "pictures.py"},
+        [
+            (PICTURE_FILE, "application/x-image", None),
+            (json.dumps({"image": base64.b64encode(PICTURE_FILE).decode()}).encode(), JSON, CSV),
+            (json.dumps(PICTURES.tolist()).encode(), JSON, f"image/png, {NPY}"),
+            (npy(PICTURES), NPY, JSON),
+            (npy(PICTURES), NPY, "image/png"),
+            (PICTURE_FILE, "image/gif", None),
+        ],
+        good=4,
+    ),
     "hugging-face": Published(
         {
             "model.pth": "sentiment.pth",
@@ -106,6 +127,31 @@ PUBLISHED = {
             (b'{"inputs": ', JSON, None),
         ],
         good=2,
+    ),
+    "hugging-face-toolkit": Published(
+        {"code/inference.py": "hugging_face_toolkit.py"},
+        [
+            (json.dumps({"inputs": TEXTS}).encode(), JSON, None),
+            (
+                json.dumps(
+                    {"inputs": TEXTS[0], "parameters": {"max_length": 2, "truncation": True}}
+                ).encode(),
+                JSON,
+                JSON,
+            ),
+            ("inputs\n{}\n{}\n".format(*TEXTS[:2]).encode(), CSV, CSV),
+            (b"no,header\n", CSV, JSON),
+            (json.dumps({"inputs": TEXTS}).encode(), JSON, "application/x-unknown"),
+            (b'{"inputs": ', JSON, None),
+        ],
+        good=3,
+        transformers=True,
+    ),
+    "hugging-face-embeddings": Published(
+        {"code/inference.py": "embeddings.py"},
+        [(json.dumps({"inputs": text}).encode(), JSON, None) for text in TEXTS],
+        good=4,
+        transformers=True,
     ),
     "base-handler": Published(
         {
@@ -136,6 +182,33 @@ PUBLISHED = {
             "modelFile": "small_cnn.py",
         },
     ),
+    "base-handler-of-transformers": Published(
+        {
+            "transformer_of_archive.py": "transformer_of_archive.py",
+            "setup_config.json": json.dumps({"max_length": "16", "labels": ["bad", "good"]}),
+        },
+        [
+            *((text.encode(), "text/plain", None) for text in TEXTS),
+            (json.dumps({"text": TEXTS[3]}).encode(), JSON, None),
+        ],
+        good=5,
+        archive={"handler": "transformer_of_archive.py", "serializedFile": "model.safetensors"},
+        transformers=True,
+    ),
+    "service-of-an-archive": Published(
+        {
+            "service_of_archive.py": "service_of_archive.py",
+            "cnn.pt": "cnn.pt",
+            "index_to_name.json": json.dumps(LABELS),
+        },
+        [
+            (PICTURE, JSON, None),
+            (PICTURE, "application/octet-stream", None),
+            (json.dumps({"b64": base64.b64encode(PIXELS).decode()}).encode(), "text/plain", None),
+        ],
+        good=3,
+        archive={"handler": "service_of_archive.py", "serializedFile": "cnn.pt"},
+    ),
     "function-of-an-archive": Published(
         {
             "function_of_archive.py": "function_of_archive.py",
@@ -153,11 +226,32 @@ PUBLISHED = {
 def weights(our_image: images.Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What make_models.py writes."""
     directory = tmp_path_factory.mktemp("weights")
-    mounts = ["-v", f"{HERE}:/tests:ro", "-v", f"{directory}:/weights"]
-    program = ["python", "-B", "/tests/make_models.py", "/tests/handlers", "/weights"]
-    command = ["docker", "run", "--rm", "--network", "none", *mounts, our_image.reference, *program]
-    subprocess.run(command, check=True)
+    _run(our_image.reference, directory, "make_models.py", "/tests/handlers")
     return directory
+
+
+@pytest.fixture(scope="module")
+def transformer(our_image: images.Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What make_transformer.py writes."""
+    directory = tmp_path_factory.mktemp("transformer")
+    _run(built(FULL).reference, directory, "make_transformer.py")
+    return directory
+
+
+def _run(image: str, output: Path, program: str, *arguments: str) -> None:
+    """Run a program of this folder, whose last argument is a directory to write into."""
+    mounts = ["-v", f"{HERE}:/tests:ro", "-v", f"{output}:/output"]
+    command = ["python", "-B", f"/tests/{program}", *arguments, "/output"]
+    subprocess.run(["docker", "run", "--rm", "--network", "none", *mounts, image, *command], check=True)
+
+
+@pytest.fixture(scope="module")
+def with_transformers(our_image: images.Image) -> tuple[str, str]:
+    """References of the images for `Published.transformers`: the native server's, and TorchServe's."""
+    requirements = images.ROOT / "containers" / "pytorch" / "requirements"
+    reference = f"{LOCAL_NAMESPACE}/{our_image.name}:full"
+    contexts = {"full": str(requirements)}
+    return built(FULL).reference, build_on(our_image.name, HERE, reference, contexts=contexts)
 
 
 @pytest.fixture
@@ -166,6 +260,8 @@ def model(request: pytest.FixtureRequest, weights: Path, tmp_path: Path) -> Call
 
     def write(published: Published) -> Path:
         directory = tmp_path / "files"
+        if published.transformers:
+            shutil.copytree(request.getfixturevalue("transformer"), directory)
         for path, source in published.files.items():
             file = directory / path
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -187,8 +283,8 @@ def _migrated(directory: Path, published: Published, scratch: Path) -> Path:
     described = {"modelName": "published", "modelVersion": "1.0", **published.archive}
     with zipfile.ZipFile(scratch / "published.mar", "w") as archive:
         archive.writestr(str(MANIFEST), json.dumps({"model": described}))
-        for name in published.files:
-            archive.write(directory / name, name)
+        for path in directory.iterdir():
+            archive.write(path, path.name)
     migrate(scratch / "published.mar", scratch / "model")
     return scratch / "model"
 
@@ -196,11 +292,13 @@ def _migrated(directory: Path, published: Published, scratch: Path) -> Path:
 @pytest.mark.contract("HANDLER-30", "HANDLER-31")
 @pytest.mark.parametrize("batch", ["1", "4"], ids=["alone", "joined"])
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_both_engines_answer_alike(name, batch, our_image, model):
+def test_both_engines_answer_alike(name, batch, our_image, model, request):
     published = PUBLISHED[name]
     directory = model(published)
-    below = images.find(our_image.bases[0])
-    native, torchserve = (_ask(image, directory, published, batch) for image in (below, our_image))
+    engines = images.find(our_image.bases[0]).reference, our_image.reference
+    if published.transformers:
+        engines = request.getfixturevalue("with_transformers")
+    native, torchserve = (_ask(image, directory, published, batch) for image in engines)
     assert [answer.status for answer in native].count(200) == 4 * published.good
     for ours, theirs in zip(native, torchserve, strict=True):
         assert (ours.status, ours.headers["content-type"]) == (
@@ -212,12 +310,12 @@ def test_both_engines_answer_alike(name, batch, our_image, model):
         assert _numbers(ours) == pytest.approx(_numbers(theirs), rel=1e-4)
 
 
-def _ask(image: images.Image, directory: Path, published: Published, batch: str) -> list[Response]:
+def _ask(image: str, directory: Path, published: Published, batch: str) -> list[Response]:
     """The answers to all requests, four times, at once."""
     batches = {"SAGEMAKER_TS_BATCH_SIZE": batch, "SAGEMAKER_TS_MAX_BATCH_DELAY": "20"}
     environment = {**published.environment, **batches}
     with (
-        Endpoint(image.reference, directory, environment=environment) as endpoint,
+        Endpoint(image, directory, environment=environment) as endpoint,
         ThreadPoolExecutor(8) as pool,
     ):
         return list(pool.map(lambda one: endpoint.invoke(*one), published.requests * 4))
@@ -242,8 +340,16 @@ def _content(answer: Response) -> Any:
     if answer.media_type == NPY:
         return np.load(io.BytesIO(answer.body)).tolist()
     if answer.media_type == CSV:
-        return [[float(value) for value in line.split(",")] for line in answer.text.splitlines()]
-    return json.loads(answer.body) if answer.media_type == JSON else answer.text
+        return [[_value(field) for field in line.split(",")] for line in answer.text.splitlines()]
+    return _value(answer.text) if answer.media_type == JSON else answer.text
+
+
+def _value(text: str) -> Any:
+    """Of JSON, or the text itself: of a field of CSV, and as TorchServe's handlers return labels."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:

@@ -69,6 +69,44 @@ def output_fn(prediction, accept):
     return encoder.encode(prediction, accept)
 """
 
+# As many an inference.py imports all of it, after AWS's own default handler, and as some extend that.
+EXTENDS = """
+from sagemaker_inference import content_types, decoder, default_inference_handler, encoder, errors, utils
+
+class Handler(default_inference_handler.DefaultInferenceHandler):
+    def default_model_fn(self, model_dir): return 2
+
+handler = Handler()
+model_fn, input_fn = handler.default_model_fn, handler.default_input_fn
+
+def predict_fn(data, model): return data * model
+
+def output_fn(prediction, accept):
+    for content_type in utils.parse_accept(accept):
+        if content_type in encoder.SUPPORTED_CONTENT_TYPES:
+            return handler.default_output_fn(prediction, content_type)
+    raise errors.UnsupportedFormatError(accept)
+"""
+
+HUGGING_FACE = """
+import datetime
+import numpy
+from sagemaker_huggingface_inference_toolkit import content_types, decoder_encoder
+
+def model_fn(model_dir): return str.upper
+
+def transform_fn(model, data, content_type, accept):
+    inputs = decoder_encoder.decode(data, content_type)["inputs"]
+    if content_type == content_types.WAV:
+        answer = [{"bytes": len(inputs)}]
+    else:
+        texts = [text if isinstance(text, str) else text["question"] for text in inputs]
+        answer = [{"label": model(text), "score": numpy.float32(0.5)} for text in texts]
+    if accept == content_types.JSON:
+        answer[0]["at"] = datetime.datetime(2020, 1, 2)
+    return decoder_encoder.encode(answer, accept)
+"""
+
 RAISES = """
 def model_fn(model_dir): pass
 
@@ -119,6 +157,31 @@ def test_a_handler_of_sagemaker_inference_runs_without_that(start):
     assert (refused.status, refused.json) == (422, {"error": "No negative numbers."})
     unknown = server.post(b"x", "image/png")
     assert (unknown.status, "image/png" in unknown.json["error"]) == (415, True)
+
+
+@pytest.mark.contract("HANDLER-08")
+def test_a_handler_that_extends_the_toolkits_default_runs_without_that(start):
+    server = start(EXTENDS, SAGEMAKER_MODEL_SERVER_WORKERS=1).wait_until_ready()
+    reply = server.post(b"[[1, 2]]", "application/json", Accept="image/png, text/csv")
+    assert (reply.headers["content-type"], reply.body) == ("text/csv", b"2,4\n")
+    refused = server.post(b"[[1, 2]]", "application/json", Accept="image/png")
+    assert (refused.status, "image/png" in refused.json["error"]) == (415, True)
+
+
+@pytest.mark.contract("HANDLER-42")
+def test_a_handler_of_the_hugging_face_toolkit_runs_without_that(start):
+    server = start(HUGGING_FACE, SAGEMAKER_MODEL_SERVER_WORKERS=1).wait_until_ready()
+    body = json.dumps({"inputs": ["ü"]}).encode()
+    as_json = server.post(body, "application/json").body.decode()
+    assert as_json == '[{"label":"Ü","score":0.5,"at":"2020-01-02 00:00:00"}]'
+    as_csv = server.post(body, "application/json", Accept="text/csv").body.decode()
+    assert as_csv == "label,score\r\nÜ,0.5\r\n"
+    assert server.post(b"inputs\none\ntwo\n", "text/csv").json[1]["label"] == "TWO"
+    assert server.post(b"question,context\nwho,me\n", "text/csv").json[0]["label"] == "WHO"
+    assert server.post(b"sound", "audio/wave").json[0]["bytes"] == 5
+    wrong = server.post(b"1,2\n", "text/csv")
+    assert (wrong.status, "question, context, inputs" in wrong.json["error"]) == (400, True)
+    assert server.post(b"x", "application/x-unknown").status == 415
 
 
 def test_what_stands_in_for_the_toolkit_reads_no_pickle(start):

@@ -79,6 +79,8 @@ def write_npy(array_like: Any) -> bytes:
 
 _READERS: Mapping[str, Callable[[Any], Any]] = {JSON: read_json, CSV: read_csv, NPY: read_npy, NPZ: read_npy}
 _WRITERS: Mapping[str, Callable[[Any], Any]] = {JSON: write_json, CSV: write_csv, NPY: write_npy}
+WRITTEN = frozenset(_WRITERS)
+"""The media types of `encode`."""
 
 
 def decode(obj: Any, content_type: str) -> Any:

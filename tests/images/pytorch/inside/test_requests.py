@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opt_ml.errors import RequestError
 from opt_ml_pytorch.tensors import decode_tensor, encode_prediction
+from PIL import Image
 
 PUBLISHED = """
 import json
@@ -243,3 +244,29 @@ def test_what_a_model_gets_needs_no_gradient(model_dir, serve, ask):
         "    return lambda data: torch.tensor([data.requires_grad, torch.is_inference_mode_enabled()])\n"
     )
     assert ask(serve({"inference.py": code}), "[1]", "application/json").body == b"[false,true]"
+
+
+OF_HUGGING_FACE = """
+import numpy
+from sagemaker_huggingface_inference_toolkit import content_types, decoder_encoder
+
+def model_fn(model_dir):
+    return None
+
+def transform_fn(model, data, content_type, accept):
+    picture = decoder_encoder.decode(data, content_type)["inputs"]
+    if accept in content_types.VISION_TYPES:
+        return decoder_encoder.encode(picture.transpose(0), accept)
+    return decoder_encoder.encode({"mode": picture.mode, "pixels": numpy.asarray(picture)}, accept)
+"""
+
+
+def test_a_handler_of_the_hugging_face_toolkit_gets_and_returns_pictures(serve, ask):
+    stream = io.BytesIO()
+    Image.fromarray(np.array([[[9, 8, 7], [1, 2, 3]]], dtype=np.uint8)).save(stream, format="PNG")
+    model = serve({"inference.py": OF_HUGGING_FACE})
+    told = ask(model, stream.getvalue(), "image/x-image", "application/json")
+    assert json.loads(told.body) == {"mode": "RGB", "pixels": [[[9, 8, 7], [1, 2, 3]]]}
+    turned = ask(model, stream.getvalue(), "image/png", "image/png")
+    assert np.asarray(Image.open(io.BytesIO(turned.body))).tolist() == [[[1, 2, 3], [9, 8, 7]]]
+    assert ask(model, b"no picture", "image/png", "application/json").status == 400

@@ -1,0 +1,1 @@
+"""The part of `sagemaker-huggingface-inference-toolkit` that handlers import; see `opt_ml.serving.compat`."""
