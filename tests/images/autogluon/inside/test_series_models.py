@@ -14,6 +14,7 @@ from autogluon.timeseries import TimeSeriesPredictor
 from autogluon.timeseries.utils.constants import AG_DEFAULT_N_JOBS
 from joblib.externals.loky import get_reusable_executor
 from opt_ml.errors import UserError
+from opt_ml_autogluon.timeseries import handler
 from opt_ml_autogluon.train import train
 
 from tests.images import jobs
@@ -103,6 +104,18 @@ def test_models_that_predict_in_the_process_itself_start_no_other(job):
     before = processes_that_predict()
     job.run({"hyperparameters": json.dumps({"Naive": {"n_jobs": 1}})})
     assert processes_that_predict() <= before
+
+
+@pytest.mark.parametrize("cpus", [1, 2])
+def test_a_worker_of_one_cpu_starts_no_processes_for_a_forecast(job, monkeypatch, cpus):
+    job.run({"hyperparameters": json.dumps({"Naive": {}})})
+    get_reusable_executor().shutdown()
+    monkeypatch.setenv("OMP_NUM_THREADS", str(cpus))
+    before = processes_that_predict()
+    model = handler.model_fn(str(job.base / "model"))
+    table = handler.input_fn((job.base / "input/data/train/rows.csv").read_bytes(), "text/csv")
+    assert len(handler.predict_fn(table, model).found) == 2 * STEPS
+    assert bool(processes_that_predict() - before) == (cpus > 1 and AG_DEFAULT_N_JOBS > 1)
 
 
 def test_models_that_the_time_limit_ended_ask_for_more_of_it(job):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -14,6 +13,7 @@ import pandas as pd
 from autogluon.tabular import TabularPredictor
 from numpy.typing import NDArray
 
+from opt_ml_autogluon import threads
 from opt_ml_autogluon.tabular.columns import Columns, Values
 from opt_ml_autogluon.tabular.compiled.program import Program
 
@@ -115,8 +115,7 @@ def bound_threads(predictor: TabularPredictor) -> None:
     beside other workers they wait for each other. Forests take the number from their fit; XGBoost and
     LightGBM, as AutoGluon calls them, and CatBoost take every CPU unless a call says otherwise.
     """
-    threads = os.environ.get("OMP_NUM_THREADS", "")
-    number = int(threads) if threads.isdigit() and int(threads) else 1
+    number = threads.of_worker()
     for name in predictor.model_names(persisted=True):
         model = predictor._trainer.load_model(name)
         children = [model.load_child(child) for child in getattr(model, "models", [])]
