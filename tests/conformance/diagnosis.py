@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.conformance.once import UnusableError
+from tests.conformance.outcomes import last_line
 from tests.conformance.profile import Profile
 from toolkit.artifacts import model_directory
 from toolkit.errors import ToolkitError
@@ -244,8 +245,7 @@ def _give_up(endpoint: Endpoint) -> None:
 
 def of_job(result: JobResult) -> dict[str, str]:
     """The rules that a job breaks which did not complete, or left nothing; empty for a good one."""
-    lines = [line.strip() for line in result.log.read_text(errors="replace").splitlines() if line.strip()]
-    last = lines[-1] if lines else "it printed nothing"
+    last = last_line(result)
     if result.status == "Stopped":
         return {"TRAIN-76": f"The job had not ended after {result.duration:.0f} s. Its last line: {last}"}
     if result.status == "Failed":

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.conformance.outcomes import told
 from toolkit.jobs.job import REASON_LENGTH, Channel, JobResult, Plan, TrainingJob, execute, plan
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -72,7 +73,7 @@ class ScriptJobs:
 
 def completed(result: JobResult) -> JobResult:
     """The same result, of a job that must have completed."""
-    assert result.status == "Completed", result.summary() + "\n" + result.log.read_text()
+    assert result.status == "Completed", told(result) + "\n" + result.log.read_text()
     return result
 
 
@@ -86,5 +87,5 @@ def facts(result: JobResult) -> dict[str, Any]:
 
 def reason(result: JobResult) -> str:
     """What the failure file says, as far as it becomes FailureReason (TRAIN-75)."""
-    assert result.status == "Failed", result.summary()
+    assert result.status == "Failed", told(result)
     return (result.host_dir / "output" / "failure").read_text()[:REASON_LENGTH]

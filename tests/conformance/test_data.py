@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.outcomes import completed_or_named
+from tests.conformance.outcomes import completed_or_named, told
 from tests.conformance.profile import csv_text, table
 from toolkit.jobs.job import Channel, InstanceGroup, TrainingJob, execute, plan
 
@@ -32,14 +32,14 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_pipe_channel_is_read_or_refused_by_name(make_job: MakeJob, parts: Path) -> None:
     channel = Channel("train", parts, "text/csv", input_mode="Pipe")
     result = execute(plan(make_job(name="pipe", channels=(channel,))))
-    assert completed_or_named(result, "train", "Pipe"), result.summary()
+    assert completed_or_named(result, "train", "Pipe"), told(result)
 
 
 @pytest.mark.contract("TRAIN-59")
 def test_a_pipe_channel_of_records_is_read_or_refused_by_name(make_job: MakeJob, parts: Path) -> None:
     channel = Channel("train", parts, "text/csv", input_mode="Pipe", record_wrapper="RecordIO")
     result = execute(plan(make_job(name="records", channels=(channel,))))
-    assert completed_or_named(result, "train", "Pipe", "RecordIO"), result.summary()
+    assert completed_or_named(result, "train", "Pipe", "RecordIO"), told(result)
 
 
 @pytest.mark.contract("TRAIN-60")
@@ -56,14 +56,14 @@ def test_an_augmented_manifest_is_read_or_refused_by_name(make_job: MakeJob, tmp
         attribute_names=("source-ref", "label"),
     )
     result = execute(plan(make_job(name="augmented", channels=(channel,))))
-    assert completed_or_named(result, "train"), result.summary()
+    assert completed_or_named(result, "train"), told(result)
 
 
 @pytest.mark.contract("TRAIN-42", "TRAIN-43", "TRAIN-50", "TRAIN-74")
 def test_two_hosts_whose_names_come_late_leave_one_model(make_job: MakeJob, parts: Path) -> None:
     channel = Channel("train", parts, "text/csv", distribution="ShardedByS3Key")
     result = execute(plan(make_job(name="two-hosts", channels=(channel,), hosts=2, late_names=2.0)))
-    assert completed_or_named(result, "train"), result.summary()
+    assert completed_or_named(result, "train"), told(result)
     if result.status == "Completed":
         models = [any((base / "model").iterdir()) for base in result.host_dirs.values()]
         assert models == [True, False]
@@ -79,4 +79,4 @@ def test_a_channel_of_one_instance_group_does_not_disturb_the_other(make_job: Ma
         Channel("validation", data / "validation", "text/csv", instance_groups=("small",)),
     )
     result = execute(plan(make_job(name="groups", channels=channels, instance_groups=groups)))
-    assert result.status == "Completed", result.summary()
+    assert result.status == "Completed", told(result)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conformance.outcomes import told
 from tests.conformance.script_jobs import NO_PROGRAM
 from tests.sdks import Sdk, find
 from toolkit.jobs.job import JobResult, TrainingJob, execute, plan
@@ -83,7 +84,7 @@ def seen(tree: Path) -> list[object]:
 @pytest.mark.contract("TRAIN-130", "TRAIN-131", "TRAIN-06", "TRAIN-08")
 def test_a_processing_job_runs_the_callers_command_and_nothing_else(process: Process, tree: Path) -> None:
     result = process(("python3", "/opt/ml/processing/input/code/process.py"), "an argument")
-    assert result.exit_code == 0, result.summary()
+    assert result.exit_code == 0, told(result)
     assert seen(tree) == ["a-job", 3, ["an argument"]]
 
 
@@ -104,5 +105,5 @@ def test_the_script_of_sdk_3s_framework_processor_runs(process: Process, tree: P
     outcome = sdk.run(SCRIPTS / "framework_script.py", asked)
     assert outcome.exit_code == 0, outcome.log
     result = process(("/bin/bash", "/opt/ml/processing/input/code/runproc.sh"), "an argument")
-    assert result.exit_code == 0, result.summary()
+    assert result.exit_code == 0, told(result)
     assert seen(tree) == ["a-job", 3, ["an argument"]]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.outcomes import TOO_SHORT
+from tests.conformance.outcomes import TOO_SHORT, told
 from tests.conformance.profile import Profile
 from toolkit.jobs.job import JobResult, TrainingJob, execute, plan
 from toolkit.serving.endpoint import Endpoint
@@ -121,7 +121,7 @@ def test_a_stopped_job_ends_inside_120_seconds_without_a_failure(
     interrupted: tuple[JobResult, Path, Watch],
 ) -> None:
     result, _, _ = interrupted
-    assert result.status == "Stopped", result.summary()
+    assert result.status == "Stopped", told(result)
     assert result.exit_code != 137, "the job did not end on SIGTERM: it was killed after 120 s"
     assert not (result.host_dir / "output" / "failure").exists()
 
@@ -163,7 +163,7 @@ def test_a_job_goes_on_from_the_checkpoints_of_the_one_before(
         result = stop_at_work(job, watch)
     if result.status == "Completed" and profile.long_hyperparameters is None:
         pytest.skip(f"could not tell: {TOO_SHORT}")
-    assert result.status == "Stopped", result.summary()
+    assert result.status == "Stopped", told(result)
 
 
 @pytest.mark.contract("TRAIN-92", "TRAIN-98")
@@ -172,7 +172,7 @@ def test_a_job_completes_with_no_checkpoint_and_again_with_those_of_its_own(
 ) -> None:
     for attempt in ("first", "again"):
         result = execute(plan(make_job(name=f"retried-{attempt}", checkpoint_dir=tmp_path)))
-        assert result.status == "Completed", result.summary()
+        assert result.status == "Completed", told(result)
         assert result.model
 
 
@@ -193,4 +193,4 @@ def test_damaged_and_foreign_checkpoints_are_passed_over(
         with watching(checkpoints) as watch:
             watch.look()
             result = stop_at_work(job, watch)
-        assert result.status in ("Stopped", "Completed"), result.summary()
+        assert result.status in ("Stopped", "Completed"), told(result)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.outcomes import TOO_SHORT, completed_or_named, run
+from tests.conformance.outcomes import TOO_SHORT, completed_or_named, run, told
 from tests.conformance.profile import Profile
 from toolkit.jobs.job import Channel, JobResult, Plan, TrainingJob, execute, plan
 
@@ -116,7 +116,7 @@ def test_a_channel_with_a_legal_but_odd_name_is_used_or_refused_by_name(
     job = make_job(name=f"odd-channel-{len(name)}")
     result = execute(plan(replace(job, channels=(*job.channels, Channel(name, data / "validation")))))
     # An algorithm may insist on its own channels, so that a misspelt one is found.
-    assert completed_or_named(result, name), result.summary()
+    assert completed_or_named(result, name), told(result)
 
 
 @pytest.mark.contract("TRAIN-45", "TRAIN-46")
@@ -126,7 +126,7 @@ def test_a_channel_without_a_directory_on_this_host_is_passed_over_or_named(make
     here = replace(both, channels=both.channels[:1])
     result = execute(replace(plan(here), files=plan(both).files))
     # On one host an algorithm may insist on the data; only where groups share it must it go on without.
-    assert completed_or_named(result, both.channels[1].name), result.summary()
+    assert completed_or_named(result, both.channels[1].name), told(result)
 
 
 @pytest.mark.contract("TRAIN-52")

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.conformance.outcomes import told
 from tests.conformance.script_jobs import NO_PROGRAM
 from tests.sdks import Sdk, find, make_wheel
 from toolkit.jobs.job import Channel, JobResult, TrainingJob, execute, plan
@@ -90,7 +91,7 @@ def run(sdk: Sdk, make_job: MakeJob, tmp_path: Path, request: pytest.FixtureRequ
 
 
 def seen(result: JobResult) -> dict[str, Any]:
-    assert result.status == "Completed", result.summary()
+    assert result.status == "Completed", told(result)
     found: dict[str, Any] = json.loads((result.host_dir / "model" / "seen.json").read_text())
     return found
 

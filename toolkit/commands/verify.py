@@ -6,6 +6,9 @@ import argparse
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from toolkit.verify.profiles import Given
     from toolkit.verify.results import Verification
     from toolkit.verify.verification import Asked
 
@@ -35,7 +38,11 @@ def _add_image(group: argparse._ArgumentGroup) -> None:
     )
     add("--hyperparameter", action="append", default=[], metavar="NAME=VALUE", help="as text (repeatable)")
     add("--hyperparameters", metavar="FILE.json", help="a JSON object; --hyperparameter overrides it")
-    add("--payload", metavar="FILE", help="one good request (default: CSV lines of four numbers)")
+    add(
+        "--payload",
+        metavar="FILE",
+        help="one good request, - for stdin (default: CSV lines of four numbers)",
+    )
     add("--content-type", default="", metavar="TYPE", help="of the payload (text/csv)")
     add("--accept", default="", metavar="TYPE", help="of the answers (default: left to the image)")
     add(
@@ -96,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
     view.report(result, _write_files(arguments, result))
     if arguments.json:
         print(json.dumps(result.as_document(), indent=2))
-    return 0 if result.honours else 1
+    return 1 if result.honours is False else 0
 
 
 def _write_files(arguments: argparse.Namespace, result: Verification) -> list[str]:
@@ -122,47 +129,63 @@ def _write_files(arguments: argparse.Namespace, result: Verification) -> list[st
 
 def _describe(arguments: argparse.Namespace) -> Asked:
     import os
-    from pathlib import Path
 
     from toolkit.building.images import local_reference, matrix
     from toolkit.errors import ToolkitError
-    from toolkit.jobs.channel_option import parse_channels
-    from toolkit.jobs.options import parse_pairs, parse_seconds, read_hyperparameters
+    from toolkit.jobs.options import parse_seconds
     from toolkit.verify.contract import chosen
-    from toolkit.verify.profiles import Given
     from toolkit.verify.verification import Asked
 
     image = arguments.image
     if not image:  # an input of a workflow that nobody gave
         raise ToolkitError("No image is named.", "Name one of ours, a local one, or one in a registry.")
-    paths = {
-        "--model": arguments.model,
-        "--payload": arguments.payload,
-        **{f"--channel {one.name}": str(one.source) for one in parse_channels(arguments.channel)},
-    }
-    for option, path in paths.items():
-        if path and not Path(path).exists():
-            raise ToolkitError(f"{option}: there is no {path}.", "Name a file or directory that exists.")
-    values = arguments.hyperparameters
-    given = Given(
-        profile=arguments.profile,
-        model=Path(arguments.model) if arguments.model else None,
-        channels={one.name: Path(str(one.source)) for one in parse_channels(arguments.channel)},
-        hyperparameters={
-            **(read_hyperparameters(Path(values)) if values else {}),
-            **parse_pairs("--hyperparameter", arguments.hyperparameter),
-        },
-        payload=Path(arguments.payload) if arguments.payload else None,
-        content_type=arguments.content_type,
-        accept=arguments.accept,
-        only="train" if arguments.train_only else "serve" if arguments.serve_only else "",
-    )
+    only = tuple(dict.fromkeys(arguments.only))
+    chosen(only)  # a word that is no rule is refused before anything is read or pulled
     return Asked(
         image=local_reference(image) if image in matrix() else image,
-        given=given,
+        given=_given(arguments),
         level=arguments.level,
-        only=chosen(tuple(arguments.only)) if arguments.only else frozenset(),
+        only=only,
         workers=arguments.workers or min(8, 2 * (os.cpu_count() or 1)),
         start_limit=parse_seconds("--start-limit", arguments.start_limit),
         job_limit=parse_seconds("--job-limit", arguments.job_limit),
     )
+
+
+def _given(arguments: argparse.Namespace) -> Given:
+    """What the caller says of the image."""
+    from pathlib import Path
+
+    from toolkit.jobs.channel_option import parse_channels
+    from toolkit.jobs.options import parse_pairs, read_hyperparameters, read_payload
+    from toolkit.verify.profiles import Given
+
+    values = arguments.hyperparameters
+    channels = parse_channels(arguments.channel)
+    return Given(
+        profile=arguments.profile,
+        model=_lasting("--model", Path(arguments.model)) if arguments.model else None,
+        channels={one.name: _lasting(f"--channel {one.name}", Path(str(one.source))) for one in channels},
+        hyperparameters={
+            **(read_hyperparameters(Path(values)) if values else {}),
+            **parse_pairs("--hyperparameter", arguments.hyperparameter),
+        },
+        payload=read_payload(arguments.payload, "--payload") if arguments.payload else None,
+        content_type=arguments.content_type,
+        accept=arguments.accept,
+        only="train" if arguments.train_only else "serve" if arguments.serve_only else "",
+    )
+
+
+def _lasting(option: str, path: Path) -> Path:
+    """The path of a file or directory, which many containers look at; a pipe can be read only once."""
+    from toolkit.errors import ToolkitError
+
+    if path.is_file() or path.is_dir():
+        return path
+    if path.exists():
+        raise ToolkitError(
+            f"{option}: {path} is no file and no directory, and many tests read it.",
+            "Write it to a file, and name this one.",
+        )
+    raise ToolkitError(f"{option}: there is no {path}.", "Name a file or directory that exists.")

@@ -90,8 +90,12 @@ def parse_size(text: str) -> int:
     return int(match[1]) * {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}[match[2]]
 
 
-def read_payload(name: str) -> bytes:
+def read_payload(name: str, option: str = "--body") -> bytes:
     """The bytes of the file `name`, or of standard input for `-`.
+
+    Args:
+        name: of a file, or of a pipe, which is read once.
+        option: under which it was given, for the error.
 
     Raises:
         ToolkitError: no such file.
@@ -102,7 +106,7 @@ def read_payload(name: str) -> bytes:
         return Path(name).read_bytes()
     except OSError as error:
         raise ToolkitError(
-            f"--body {name} cannot be read: {error.strerror}.", "Use - for standard input."
+            f"{option} {name} cannot be read: {error.strerror}.", "Use - for standard input."
         ) from None
 
 

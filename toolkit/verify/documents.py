@@ -7,11 +7,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from toolkit.verify.contract import rules
-from toolkit.verify.findings import verdict
+from toolkit.verify.findings import tried, verdict
 from toolkit.verify.results import FAILED, PASSED, TestResult, Verification
 
 CHARACTER = 6.6  # pixels, of the badge's letters
-COLOURS = {True: "#1f7a45", False: "#b3261e"}
+COLOURS = {True: "#1f7a45", False: "#b3261e", None: "#5b6470"}  # as `Verification.honours`
 
 
 def write_junit(path: Path, verification: Verification) -> None:
@@ -22,7 +22,7 @@ def write_junit(path: Path, verification: Verification) -> None:
     skipped = [test for test in tests if test.status not in (PASSED, FAILED)]
     suite = ElementTree.Element(
         "testsuite",
-        name=verification.image,
+        name=verification.image + (f", only {tried(verification)}" if verification.only else ""),
         tests=str(len(tests)),
         failures=str(len(failures)),
         errors="0",
@@ -64,7 +64,8 @@ def _legal(text: str) -> str:
 def write_badge(path: Path, verification: Verification) -> None:
     """Write an SVG of one line, for a README."""
     passed, failed = (verification.count("must", status) for status in (PASSED, FAILED))
-    label, value = "SageMaker contract", f"{passed} of {passed + failed} MUST"
+    label = "SageMaker contract" + (f", only {tried(verification)}" if verification.only else "")
+    value = f"{passed} of {passed + failed} MUST"
     left, right = (round(len(text) * CHARACTER + 14) for text in (label, value))
     colour = COLOURS[verification.honours]
     path.write_text(
@@ -74,7 +75,7 @@ def write_badge(path: Path, verification: Verification) -> None:
         f'<g clip-path="url(#r)"><rect width="{left}" height="20" fill="#4a5058"/>'
         f'<rect x="{left}" width="{right}" height="20" fill="{colour}"/></g>'
         '<g fill="#fff" text-anchor="middle" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11">'
-        f'<text x="{left / 2}" y="14" textLength="{left - 14}">{label}</text>'
+        f'<text x="{left / 2}" y="14" textLength="{left - 14}">{escape(label)}</text>'
         f'<text x="{left + right / 2}" y="14" textLength="{right - 14}">{value}</text></g></svg>\n',
         encoding="utf-8",
     )

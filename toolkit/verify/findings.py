@@ -18,6 +18,8 @@ from toolkit.verify.results import (
 # Whoever mends the first of these may find the others gone.
 _FIRST = ("IMG-22", "TRAIN-02", "HOST-02", "TRAIN-03", "HOST-03", "HOST-21", "HOST-30", "HOST-31", "HOST-40")
 
+MOST_WORDS = 4  # of `--only`, in a sentence
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -81,18 +83,29 @@ def left_open(verification: Verification) -> dict[tuple[str, str], list[RuleResu
     return dict(sorted(groups.items(), key=lambda item: item[0][0], reverse=True))
 
 
+def tried(verification: Verification) -> str:
+    """What the image was tried against, such as `the SageMaker contract` or `HOST-30 and IMG`."""
+    words = verification.only
+    if not words:
+        return "the SageMaker contract"
+    if len(words) > MOST_WORDS:
+        words = (*words[:MOST_WORDS], f"{len(words) - MOST_WORDS} more")
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
 def verdict(verification: Verification) -> str:
-    """One sentence."""
+    """One sentence; a second one where only a part of the contract was tried."""
     broken = verification.count("must", "failed")
     open_rules = verification.count("must", COULD_NOT_TELL)
     but = ""
     if open_rules:
         but = f"; of {open_rules} MUST rule{'s' * (open_rules > 1)} nothing could be told"
+    rest = " The rest of the SageMaker contract was not tried." if verification.only else ""
     if broken and not (verification.claims["train"][0] or verification.claims["serve"][0]):
         return f"{verification.image} is no SageMaker image: it has neither train nor serve."
     if broken:
         rule_s = "one MUST rule" if broken == 1 else f"{broken} MUST rules"
-        return f"{verification.image} breaks {rule_s} of the SageMaker contract{but}."
+        return f"{verification.image} breaks {rule_s} of {tried(verification)}{but}.{rest}"
     should = verification.count("should", "failed")
     also = f", and breaks {should} SHOULD rule{'s' * (should > 1)}" if should else ""
-    return f"{verification.image} breaks no MUST rule of the SageMaker contract{also}{but}."
+    return f"{verification.image} breaks no MUST rule of {tried(verification)}{also}{but}.{rest}"

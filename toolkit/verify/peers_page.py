@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from toolkit.verify.rules_page import SECTIONS
 PAGE = ROOT / "docs" / "peers.md"
 PEERS = ROOT / "tests" / "peers"
 RESULTS = PEERS / "results"
-LONGEST = 240  # characters of what was seen
+LONGEST = 240  # characters of what was seen of a rule
 LEVELS = ("must", "should")
 
 _HEAD = """# The images of others, and ours, through the same suite
@@ -59,9 +59,21 @@ def shortened(document: Mapping[str, Any]) -> dict[str, Any]:
         "tests": len(document["tests"]),
         "sections": sections,
         "broken": {
-            rule["id"]: _one_line(rule["reason"]) for rule in document["rules"] if rule["status"] == FAILED
+            rule["id"]: _told(rule["reasons"]) for rule in document["rules"] if rule["status"] == FAILED
         },
     }
+
+
+def _told(reasons: Sequence[str]) -> str:
+    """As many of them as are short enough together, at least one, and how many more there are."""
+    first, *others = map(_one_line, reasons)
+    told = first
+    for number, other in enumerate(others):
+        longer = f"{told}{'' if told.endswith('.') else ';'} {other}"
+        if len(longer) > LONGEST:
+            return f"{told} (and {len(others) - number} more)"
+        told = longer
+    return told
 
 
 def _one_line(text: str) -> str:

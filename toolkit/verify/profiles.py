@@ -36,7 +36,7 @@ class Given:
         model: a model.tar.gz or a directory.
         channels: name -> path.
         hyperparameters: of a job that lasts seconds.
-        payload: a file with one good request.
+        payload: one good request.
         content_type: of it.
         accept: of the answers.
         only: `train` or `serve`, where the image is there for one of them.
@@ -46,7 +46,7 @@ class Given:
     model: Path | None = None
     channels: Mapping[str, Path] = field(default_factory=dict)
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
-    payload: Path | None = None
+    payload: bytes | None = None
     content_type: str = ""
     accept: str = ""
     only: str = ""
@@ -87,7 +87,7 @@ def write_profile(path: Path, base: str, claims: Claims, given: Given, has_pytho
     """Write the profile of this run as JSON.
 
     Args:
-        path: the file.
+        path: the file; the payload is written beside it.
         base: from `choose`.
         claims: from `settled`.
         given: by the caller.
@@ -99,6 +99,10 @@ def write_profile(path: Path, base: str, claims: Claims, given: Given, has_pytho
     if not base:
         serving["wrong_requests"] = _WRONG
     _add_given(training, serving, given)
+    if given.payload is not None:
+        body = path.with_name("payload")
+        body.write_bytes(given.payload)
+        serving["body"] = str(body)
     document = {
         **({"like": base} if base else {}),
         "lacks": {name: why for name, (claimed, why) in claims.items() if not claimed},
@@ -119,11 +123,9 @@ def _add_given(training: dict[str, Any], serving: dict[str, Any], given: Given) 
     if given.content_type:
         serving["content_type"] = given.content_type
         serving["records"] = given.content_type.partition(";")[0].strip() in RECORD_TYPES
-    if given.payload:
-        serving["body"] = str(given.payload.absolute())
     if given.accept:
         serving["accept"] = given.accept
-    elif given.payload or given.content_type:
+    elif given.payload is not None or given.content_type:
         serving["accept"] = None
 
 

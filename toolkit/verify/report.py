@@ -9,7 +9,7 @@ from pathlib import Path
 
 from toolkit.pages import page
 from toolkit.verify.claims import NAMES
-from toolkit.verify.findings import Finding, findings, left_open, verdict
+from toolkit.verify.findings import Finding, findings, left_open, tried, verdict
 from toolkit.verify.results import (
     COULD_NOT_TELL,
     FAILED,
@@ -22,6 +22,7 @@ from toolkit.verify.results import (
 from toolkit.verify.rules_page import SECTIONS
 
 _CSS = Path(__file__).parent.parent / "data" / "verify.css"
+_KINDS = {True: "honours", False: "breaks", None: "partly"}
 _MARKS = {PASSED: "passed", FAILED: "failed", NOT_CLAIMED: "unclaimed", COULD_NOT_TELL: "untold"}
 
 
@@ -33,7 +34,7 @@ def write_report(path: Path, verification: Verification) -> None:
         verification.image,
         (
             style,
-            page.muted(f"Against the SageMaker container contract, {_day(verification.started)}"),
+            page.muted(f"Against {_tried(verification)}, {_day(verification.started)}"),
             _verdict(verification),
             page.facts(_headline(verification)),
             _findings(verification),
@@ -49,8 +50,13 @@ def _day(started: str) -> str:
     return datetime.fromisoformat(started).strftime("%d %B %Y, %H:%M %Z")
 
 
+def _tried(verification: Verification) -> str:
+    contract = "the SageMaker container contract"
+    return f"{tried(verification)} only, of {contract}" if verification.only else contract
+
+
 def _verdict(verification: Verification) -> str:
-    kind = "honours" if verification.honours else "breaks"
+    kind = _KINDS[verification.honours]
     return f'<p class="verdict {kind}">{escape(verdict(verification))}</p>'
 
 

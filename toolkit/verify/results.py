@@ -69,14 +69,26 @@ class RuleResult:
     tests: tuple[TestResult, ...]
 
     @property
+    def reasons(self) -> tuple[str, ...]:
+        """What was seen, or why there is nothing to be seen, by one test after the other; each once."""
+        found = [test for test in self.tests if test.status_of(self.rule.id) == self.status]
+        return tuple(dict.fromkeys(filter(None, map(self._reason, found))))
+
+    @property
     def reason(self) -> str:
-        """What was seen, or why there is nothing to be seen."""
-        for test in self.tests:
-            if test.status_of(self.rule.id) == self.status:
-                if self.status == COULD_NOT_TELL and test.broken:
-                    return f"{', '.join(test.broken)} must be mended first"
-                return test.findings.get(self.rule.id) or test.seen
-        return ""
+        """The first of `reasons`, or empty."""
+        return next(iter(self.reasons), "")
+
+    def _reason(self, test: TestResult) -> str:
+        if self.status == COULD_NOT_TELL and test.broken:
+            return f"{', '.join(test.broken)} must be mended first"
+        return test.findings.get(self.rule.id) or test.seen
+
+    def advice(self) -> dict[str, str]:
+        """What SageMaker shows and what mends it, a line for each thing that was seen to break the rule."""
+        found = advice_on(self.rule, self.tests) or (self.rule.advice(""),)
+        shows, cures = ("\n".join(words) for words in zip(*found, strict=True))
+        return {"shows": shows, "cure": cures}
 
 
 @dataclass(frozen=True)
@@ -91,6 +103,7 @@ class Verification:
         rules: those of the level and the choice that was asked for, in the order of the contract.
         seconds: that it took.
         started: ISO 8601.
+        only: the sections and rules that were asked for; empty for all of them.
     """
 
     image: str
@@ -100,6 +113,7 @@ class Verification:
     rules: tuple[RuleResult, ...]
     seconds: float
     started: str
+    only: tuple[str, ...] = ()
 
     @property
     def failures(self) -> tuple[TestResult, ...]:
@@ -109,9 +123,11 @@ class Verification:
         return tuple(sorted(found, key=lambda test: LEVELS.index(level_of(test))))
 
     @property
-    def honours(self) -> bool:
-        """False where a MUST is broken."""
-        return not self.count("must", FAILED)
+    def honours(self) -> bool | None:
+        """False where a MUST is broken; None where none is, but only a part of the contract was tried."""
+        if self.count("must", FAILED):
+            return False
+        return None if self.only else True
 
     @property
     def is_known(self) -> bool:
@@ -127,6 +143,7 @@ class Verification:
         return {
             "image": self.image,
             "honours": self.honours,
+            "only": list(self.only),
             "started": self.started,
             "seconds": self.seconds,
             "facts": dict(self.facts),
@@ -137,8 +154,10 @@ class Verification:
             "rules": [
                 {
                     **asdict(result.rule),
+                    **result.advice(),
                     "status": result.status,
                     "reason": result.reason,
+                    "reasons": list(result.reasons),
                     "tests": [test.name for test in result.tests],
                 }
                 for result in self.rules

@@ -16,7 +16,7 @@ from toolkit.machine.containers import engine
 from toolkit.machine.docker import inspect_image, pull_image
 from toolkit.verify import suite
 from toolkit.verify.claims import Claims, find_claims
-from toolkit.verify.contract import rules, within
+from toolkit.verify.contract import chosen, rules, within
 from toolkit.verify.layers import ImageFiles, read_layers
 from toolkit.verify.profiles import Given, choose, settled, write_profile
 from toolkit.verify.results import Verification, by_rule
@@ -35,7 +35,7 @@ class Asked:
         image: a local reference, or one that is pulled.
         given: what the caller says of the image.
         level: the least level whose rules are looked at.
-        only: ids of rules.
+        only: sections and ids of rules, as `toolkit.verify.contract.chosen` takes them; empty for all.
         workers: processes that run tests at one time.
         start_limit: seconds until /ping must be 200.
         job_limit: seconds until a job must have ended.
@@ -44,7 +44,7 @@ class Asked:
     image: str
     given: Given = field(default_factory=Given)
     level: str = "should"
-    only: frozenset[str] = frozenset()
+    only: tuple[str, ...] = ()
     workers: int = 4
     start_limit: float = 480.0
     job_limit: float = 600.0
@@ -103,14 +103,14 @@ def verify(asked: Asked, examined: Examined, progress: suite.Progress) -> Verifi
         if not examined.runs:
             claims = {**claims, "train": (True, ""), "serve": (True, "")}
         write_profile(profile, examined.base, claims, asked.given, examined.has_python)
-        asked_rules = asked.only or frozenset(rules())
+        asked_rules = chosen(asked.only)
         levels = within(asked.level)
         wanted = frozenset(rule for rule in asked_rules if rules()[rule].level in levels)
         run = suite.Run(
             asked.image,
             str(profile),
             only=wanted if wanted != frozenset(rules()) else frozenset(),
-            workers=asked.workers if examined.runs and not 0 < len(asked.only) < FEW else 1,
+            workers=asked.workers if examined.runs and len(asked_rules) >= FEW else 1,
             start_limit=asked.start_limit,
             job_limit=asked.job_limit,
             tests=() if examined.runs else STATIC,
@@ -124,6 +124,7 @@ def verify(asked: Asked, examined: Examined, progress: suite.Progress) -> Verifi
         rules=by_rule(tests, asked_rules, levels),
         seconds=round(time.monotonic() - began, 1),
         started=started,
+        only=() if asked_rules == frozenset(rules()) else asked.only,
     )
 
 

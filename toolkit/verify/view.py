@@ -18,6 +18,7 @@ from toolkit.verify.results import FAILED, STATUSES, TestResult, Verification
 WIDTH = 80  # of a stream that is no terminal
 MOST_SEEN = 4  # of one finding
 MOST_NOTES = 8  # lines of a container
+VERDICTS = {True: "bold green", False: "bold red", None: "bold"}  # as `Verification.honours`
 MAIN = ("train", "serve")  # what an image is there for
 
 
@@ -95,7 +96,7 @@ class View(LiveView):
         self._open(verification)
         print_line(_counts(verification))
         print_line()
-        print_line(Text(verdict(verification), style="bold green" if verification.honours else "bold red"))
+        print_line(Text(verdict(verification), style=VERDICTS[verification.honours]))
         print_line(Text(f"{len(verification.tests)} tests in {verification.seconds:.0f} s", style="dim"))
         for path in files:
             print_line(path, soft_wrap=True)

@@ -1,12 +1,10 @@
-"""What a verification makes of the results of tests, and of the layers of an image."""
+"""What a verification makes of the results of tests."""
 
 from __future__ import annotations
 
 import argparse
-import io
-import json
+import os
 import re
-import tarfile
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -19,10 +17,9 @@ from toolkit.building.images import ROOT
 from toolkit.commands import verify
 from toolkit.errors import ToolkitError
 from toolkit.verify import peers_page, rules_page
-from toolkit.verify.contract import chosen, rules, within
+from toolkit.verify.contract import causes, chosen, rules, within
 from toolkit.verify.documents import write_badge, write_junit
 from toolkit.verify.findings import findings, left_open, verdict
-from toolkit.verify.layers import _read
 from toolkit.verify.profiles import Given, choose, settled, write_profile
 from toolkit.verify.report import write_report
 from toolkit.verify.results import TestResult, Verification, by_rule
@@ -38,7 +35,7 @@ CLAIMS = {
 
 def verification(*tests, level="may", only=()):
     asked = by_rule(tests, chosen(only), within(level))
-    return Verification("mine:1", {}, CLAIMS, tests, asked, 1.0, "2026-11-21T20:00:00+00:00")
+    return Verification("mine:1", {}, CLAIMS, tests, asked, 1.0, "2026-11-21T20:00:00+00:00", tuple(only))
 
 
 def failed(name, *ids, seen="", findings=None):
@@ -106,6 +103,48 @@ def test_the_level_and_the_choice_leave_rules_out():
     assert set(statuses(verification(*tests, only=("TRAIN-02",)))) == {"TRAIN-02"}
 
 
+def test_of_a_part_of_the_contract_each_report_says_that_it_is_one(tmp_path):
+    result = verification(passed("one", "HOST-30", "IMG-19"), only=("HOST-30", "IMG"))
+    assert (result.honours, result.as_document()["only"]) == (None, ["HOST-30", "IMG"])
+    assert verdict(result) == (
+        "mine:1 breaks no MUST rule of HOST-30 and IMG. The rest of the SageMaker contract was not tried."
+    )
+    for name, write in (("a.html", write_report), ("b.svg", write_badge), ("c.xml", write_junit)):
+        write(tmp_path / name, result)
+        assert "only" in (text := (tmp_path / name).read_text()) and "HOST-30 and IMG" in text
+    assert 'class="verdict honours"' not in (tmp_path / "a.html").read_text()
+    assert verification(failed("one", "HOST-30"), only=("HOST",)).honours is False
+
+
+def test_what_a_test_has_seen_to_break_a_rule_has_a_cure_of_its_own_in_each_report(tmp_path):
+    crowded = replace(failed("one", "HOST-30", seen="full"), cause="queue-full")
+    for tests in ((crowded,), (crowded, failed("two", "HOST-30", seen="127.0.0.1"))):
+        result = verification(*tests)
+        cures = [rules()["HOST-30"].advice(test.cause).cure for test in tests]
+        (finding,) = findings(result)
+        assert [advice.cure for advice in finding.advice] == cures
+        assert result.as_document()["rules"][0]["cure"] == "\n".join(cures)
+        write_junit(tmp_path / "junit.xml", result)
+        found = ElementTree.parse(tmp_path / "junit.xml").iter("failure")
+        assert all(cure in failure.text for cure, failure in zip(cures, found, strict=True))
+
+
+def test_every_cause_that_a_test_names_has_its_words():
+    suite = (ROOT / "tests" / "conformance").glob("*.py")
+    named = {cause for path in suite for cause in re.findall(r'CauseError\("([^"]+)"', path.read_text())}
+    assert named == set(causes())
+
+
+def test_a_pipe_for_what_is_read_often_is_refused_before_anything_is_looked_at(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    parser = argparse.ArgumentParser()
+    verify.add_arguments(parser)
+    for option in (["--model", str(pipe)], ["--channel", f"train={pipe}"]):
+        with pytest.raises(ToolkitError, match="is no file and no directory, and many tests read it"):
+            verify.run(parser.parse_args(["mine:1", *option]))
+
+
 def test_a_word_that_is_no_rule_is_named():
     with pytest.raises(ToolkitError, match="--only HOTS is no rule and no section"):
         chosen(("HOTS",))
@@ -131,9 +170,10 @@ def test_a_profile_is_chosen_by_name_then_by_what_the_image_is_made_of(tmp_path)
 
 
 def test_what_the_caller_says_of_an_image_is_in_its_profile(tmp_path):
-    payload, path = tmp_path / "rows.json", tmp_path / "profile.json"
-    payload.write_text("[[1, 2]]")
-    given = Given(payload=payload, content_type="application/json", channels={"data": tmp_path}, only="serve")
+    path = tmp_path / "profile.json"
+    given = Given(
+        payload=b"[[1, 2]]", content_type="application/json", channels={"data": tmp_path}, only="serve"
+    )
     write_profile(path, "", settled(CLAIMS, "", given), given)
     profile = read_profile(str(path))
     assert (profile.train, profile.serve, profile.pipeline, profile.records) == (False, True, False, False)
@@ -145,9 +185,8 @@ def test_what_the_caller_says_of_an_image_is_in_its_profile(tmp_path):
 
 
 def test_lines_of_a_payload_are_repeated_as_often_as_they_are_asked_for(tmp_path):
-    payload, path = tmp_path / "rows.csv", tmp_path / "profile.json"
-    payload.write_text("1,2\n3,4")
-    given = Given(payload=payload)
+    path = tmp_path / "profile.json"
+    given = Given(payload=b"1,2\n3,4")
     write_profile(path, "", CLAIMS, given)
     assert read_profile(str(path)).payload(3) == b"1,2\n3,4\n1,2\n"
 
@@ -177,11 +216,12 @@ def test_the_pages_of_contract_and_peers_are_up_to_date(made):
 
 
 def test_of_a_verification_is_kept_what_the_page_of_peers_says():
-    tests = passed("one", "HOST-30", "HOST-31"), failed("two", "HOST-31", seen="status 500\ninstead of 200")
+    seen = ("status 500\ninstead of 200", "It hangs.", "It hangs.", "Short.", "x" * 200, "y" * 200)
+    tests = passed("one", "HOST-30", "HOST-31"), *(failed("two", "HOST-31", seen=one) for one in seen)
     kept = peers_page.shortened(verification(*tests).as_document())
     assert kept["sections"] == {"HOST": {"must": {"passed": 1, "failed": 1}}}
-    assert kept["broken"] == {"HOST-31": "status 500 instead of 200"}
-    assert (kept["date"], kept["tests"]) == ("2026-11-21", 2)
+    assert kept["broken"] == {"HOST-31": "status 500 instead of 200; It hangs. Short. (and 2 more)"}
+    assert (kept["date"], kept["tests"]) == ("2026-11-21", 7)
 
 
 def test_the_page_has_every_rule():
@@ -226,57 +266,3 @@ def test_the_badge_counts_the_must_rules(tmp_path):
     write_badge(tmp_path / "badge.svg", verification(failed("one", "HOST-30"), passed("two", "HOST-31")))
     svg = ElementTree.parse(tmp_path / "badge.svg").getroot()
     assert "1 of 2 MUST" in [text.text for text in svg.iter("{http://www.w3.org/2000/svg}text")]
-
-
-def layer(*members):
-    """A tar of (name, content, mode), where content of text is a link's target."""
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as tar:
-        for name, content, mode in members:
-            member = tarfile.TarInfo(name)
-            member.mode = mode
-            if isinstance(content, str):
-                member.type, member.linkname = tarfile.SYMTYPE, content
-                tar.addfile(member)
-            else:
-                member.size = len(content)
-                tar.addfile(member, io.BytesIO(content))
-    return stream.getvalue()
-
-
-def saved(*layers, config=None):
-    """What `docker save` prints."""
-    stream = io.BytesIO()
-    names = [f"blobs/sha256/{number}" for number in range(len(layers))]
-    manifest = json.dumps([{"Config": "config", "Layers": names}]).encode()
-    documents = {"config": json.dumps({"config": config or {}}).encode(), "manifest.json": manifest}
-    with tarfile.open(fileobj=stream, mode="w") as tar:
-        for name, content in {**dict(zip(names, layers, strict=True)), **documents}.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    stream.seek(0)
-    return stream
-
-
-def test_a_program_is_found_through_links_of_directories_and_files():
-    files = _read(
-        saved(
-            layer(("bin", "usr/bin", 0o777), ("usr/bin/tool", b"#!/bin/sh\n", 0o755)),
-            layer(("usr/local/bin/train", "../../bin/tool", 0o777), ("usr/local/bin/serve", b"x", 0o644)),
-        )
-    )
-    assert files.program("train") == "/usr/local/bin/train"
-    assert files.resolve("/bin/tool") == "/usr/bin/tool"
-    assert files.program("serve") is None
-
-
-def test_what_a_later_layer_removes_is_in_the_earlier_one_still():
-    files = _read(saved(layer(("root/.netrc", b"password x", 0o600)), layer(("root/.wh..netrc", b"", 0o600))))
-    assert "/root/.netrc" not in files.files
-    assert files.layers[0]["/root/.netrc"].text == b"password x"
-
-
-def test_links_in_a_circle_lead_nowhere():
-    files = _read(saved(layer(("a", "b", 0o777), ("b", "a", 0o777))))
-    assert files.get("/a/c") is None
