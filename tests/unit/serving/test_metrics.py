@@ -27,7 +27,7 @@ def test_metrics_count_requests_by_status_and_time(start, tmp_path):
     server = ready(start, tmp_path, SAGEMAKER_MODEL_SERVER_WORKERS=1)
     assert samples(server)["request_seconds_count"] == 0
     assert [server.post(body).status for body in (b"1", b"2", b"exit")] == [200, 200, 503]
-    server.wait_until_ready()
+    eventually(lambda: samples(server)["workers_ready"] == 1, "there is another worker")
     found = samples(server)
     assert (found['requests_total{status="200"}'], found['requests_total{status="503"}']) == (2, 1)
     assert found["request_seconds_count"] == found['request_seconds_bucket{le="+Inf"}'] == 3

@@ -28,6 +28,31 @@ def test_ping_is_503_until_a_worker_has_loaded_the_model(start, tmp_path):
     assert server.post(b"1").status == 200
 
 
+@pytest.mark.contract("HOST-43")
+def test_ping_stays_200_while_the_only_worker_begins_anew_and_requests_wait_for_it(start, tmp_path):
+    server = ready(start, tmp_path, SAGEMAKER_MODEL_SERVER_WORKERS=1)
+    (tmp_path / "load").unlink()
+    assert server.post(b"exit").status == 503
+    with ThreadPoolExecutor() as clients:
+        waiting = clients.submit(server.post, b"1")
+        assert [server.ping() for _ in range(20)] == [200] * 20
+        assert not waiting.done()
+        (tmp_path / "load").touch()
+        assert waiting.result().status == 200
+
+
+@pytest.mark.contract("HOST-43")
+def test_ping_is_503_when_no_worker_comes_back_in_the_time_that_requests_wait(start, tmp_path):
+    server = ready(
+        start, tmp_path, SAGEMAKER_MODEL_SERVER_WORKERS=1, SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS=1
+    )
+    (tmp_path / "load").unlink()
+    assert server.post(b"exit").status == 503
+    eventually(lambda: server.ping() == 503, "nobody waits any longer")
+    (tmp_path / "load").touch()
+    server.wait_until_ready()
+
+
 @pytest.mark.contract("HOST-45")
 def test_ping_answers_while_every_worker_is_busy(start, tmp_path):
     server = ready(start, tmp_path, SAGEMAKER_MODEL_SERVER_WORKERS=2)

@@ -19,6 +19,7 @@ from opt_ml.serving.workers.jobs import Call, Job
 from opt_ml.serving.workers.processes import Children, Starts, describe_end
 from opt_ml.serving.workers.worker_link import WorkerLink
 
+_LONGEST_ABSENCE = 60.0  # seconds without a worker; a client of the platform waits no longer (HOST-50)
 _TIMERS = 0.002  # seconds; those of uvloop count whole milliseconds, and may be early by more than one
 
 OnFatal = Callable[[str, str], None]
@@ -52,6 +53,7 @@ class Pool:
         self._streams = 0
         self._broken_streams = 0
         self._was_ready = is_late
+        self._last_loaded = -math.inf  # when a worker had its model last
         self._is_closing = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -73,7 +75,16 @@ class Pool:
 
     @property
     def is_ready(self) -> bool:
-        """True while at least one worker has its model (HOST-43)."""
+        """True while a request that comes now is answered (HOST-43).
+
+        Where the last worker has died, or took too long, requests wait for the next one. That takes seconds,
+        and the platform replaces an instance that says 503 (HOST-44), which takes minutes.
+        """
+        absence = self._loop.time() - self._last_loaded
+        return self._has_model or absence < min(self._settings.timeout, _LONGEST_ABSENCE)
+
+    @property
+    def _has_model(self) -> bool:
         return any(link.is_alive for link in self._links)
 
     @property
@@ -130,6 +141,8 @@ class Pool:
     def expire(self) -> None:
         """End what took longer than the time-out; called now and then."""
         now = self._loop.time()
+        if self._has_model:
+            self._last_loaded = now
         for job in self._queue.take_older(now - self._settings.timeout):
             cause = f"No worker was free for {self._settings.timeout:g} seconds. Try again later."
             job.finish(error_answer(503, cause, retry_after=1))
@@ -158,7 +171,7 @@ class Pool:
 
     def on_ready(self, link: WorkerLink) -> None:
         """See `Owner`."""
-        link.ready_at = self._loop.time()
+        link.ready_at = self._last_loaded = self._loop.time()
         self._was_ready = True
         self._dispatch.offer(link)
 
@@ -268,7 +281,7 @@ class Pool:
                     self._give_up(f"A worker cannot be started: {error}. Use a larger instance.", "")
 
     def _is_hopeless(self) -> bool:
-        return self._starts.are_hopeless and not self.is_ready
+        return self._starts.are_hopeless and not self._has_model
 
     def _give_up(self, cause: str, details: str) -> None:
         if not self._is_closing:
