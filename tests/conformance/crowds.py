@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from tests.conformance.diagnosis import PORT, listening
 from tests.conformance.once import CauseError
 from toolkit.errors import ToolkitError
 from toolkit.serving.endpoint import Endpoint
-
-PORT = 8080
-LISTENING = "0A"  # the state in /proc/net/tcp
 
 
 class Queue(NamedTuple):
@@ -52,16 +50,13 @@ def crowd(endpoint: Endpoint) -> Iterator[None]:
 def _queue(endpoint: Endpoint) -> Queue:
     """Nothing waits and nothing was dropped, as far as an image without `cat` shows."""
     try:
-        sockets = endpoint.container.exec(["cat", "/proc/net/tcp", "/proc/net/tcp6"], b"").decode()
+        sockets = listening(endpoint)
         counters = endpoint.container.exec(["cat", "/proc/net/netstat"], b"").decode()
     except ToolkitError:
         return Queue(0, 0)
-    rows = [line.split() for line in sockets.splitlines()]
     # Of a listening socket rx_queue, the number behind the colon, counts connections.
     waiting = [
-        int(row[4].partition(":")[2], 16)
-        for row in rows
-        if len(row) > 4 and row[3] == LISTENING and int(row[1].partition(":")[2], 16) == PORT
+        int(row[4].partition(":")[2], 16) for row in sockets if int(row[1].partition(":")[2], 16) == PORT
     ]
     names, values = (line.split() for line in counters.splitlines() if line.startswith("TcpExt:"))
     return Queue(sum(waiting), int(values[names.index("ListenOverflows")]))

@@ -45,13 +45,18 @@ class Listener(NamedTuple):
     is_loopback: bool
 
 
-def listeners(endpoint: Endpoint) -> set[Listener]:
-    """The listening TCP ports of the container's network; ToolkitError where the image has no `cat`."""
+def listening(endpoint: Endpoint) -> list[list[str]]:
+    """The rows of the container's table of TCP sockets that listen; ToolkitError where there is no `cat`."""
     listed = endpoint.container.exec(["cat", "/proc/net/tcp"], b"").decode()
     with suppress(ToolkitError):  # a kernel without IPv6
         listed += endpoint.container.exec(["cat", "/proc/net/tcp6"], b"").decode()
     rows = [line.split() for line in listed.splitlines()]
-    found = [row[1].split(":") for row in rows if len(row) > 3 and row[3] == LISTENING]
+    return [row for row in rows if len(row) > 4 and row[3] == LISTENING]
+
+
+def listeners(endpoint: Endpoint) -> set[Listener]:
+    """The listening TCP ports of the container's network; ToolkitError where the image has no `cat`."""
+    found = [row[1].split(":") for row in listening(endpoint)]
     return {Listener(int(port, 16), address in LOOPBACK) for address, port in found if address != RESOLVER}
 
 

@@ -72,6 +72,17 @@ def test_a_newcomers_image_gets_a_report_that_is_enough_to_repair_it(newcomer: s
     assert "the profile names nothing to try it with" not in " ".join(result.stdout.split())
 
 
+def test_a_newcomers_image_repaired_by_the_words_of_its_report_keeps_the_rules_it_broke(tiny: str) -> None:
+    rules = ("HOST-03", "HOST-21", "HOST-30", "HOST-31", "HOST-57", "BATCH-07")
+    options = ["--serve-only", *(word for rule in rules for word in ("--only", rule))]
+    options += ["--payload", str(NEWCOMER / "request.json"), "--content-type", "application/json"]
+    entrypoint = 'ENTRYPOINT ["python3", "/opt/program/repaired.py"]'
+    with tiny_image.variant("repaired", entrypoint, files={"/opt/program": NEWCOMER}) as image:
+        code, document = verified(image, *options)
+    assert (code, by_status(document, "failed")) == (0, set())
+    assert {"HOST-03", "HOST-30", "HOST-31", "HOST-57", "BATCH-07"} <= by_status(document, "passed")
+
+
 JSON_ONLY = """
 import json, signal, sys
 from http.server import BaseHTTPRequestHandler, HTTPServer

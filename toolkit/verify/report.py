@@ -121,8 +121,8 @@ def _open(verification: Verification) -> str:
 
 
 def _sections(verification: Verification) -> str:
-    """All rules, section by section, folded."""
-    return "<h2>All rules</h2>" + "".join(
+    """The rules that were asked for, section by section, folded."""
+    return "<h2>Rule by rule</h2>" + "".join(
         _section(title, results)
         for section, title in SECTIONS.items()
         if (results := [result for result in verification.rules if result.rule.section == section])
