@@ -62,6 +62,7 @@ def _train(image: str, directory: Path, folds: int, models: str) -> tuple[float,
             "num_bag_folds": str(folds),
             "included_model_types": models,
             "feature_importance": "false",
+            "verbosity": "0",
         },
         jobs_dir=directory / "jobs",
     )

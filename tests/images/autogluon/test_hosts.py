@@ -16,6 +16,7 @@ from tests.images.built import built
 from toolkit.building import images
 from toolkit.jobs.job import Channel, JobResult, TrainingJob, execute, plan
 from toolkit.machine.containers import Container
+from toolkit.serving.endpoint import Endpoint
 
 MODELS = {"GBM": {"num_boost_round": 20}, "XGB": {"n_estimators": 20}}
 # So many that the job can be disturbed after its first one.
@@ -75,6 +76,17 @@ def test_three_hosts_fit_the_folds_of_one_model_and_it_is_that_of_one_host(full_
     assert sum(fitted.values()) == len(MODELS) * 2
     assert fitted["algo-1"] < len(MODELS) * 2
     assert metrics(together)["validation"] == pytest.approx(metrics(alone)["validation"], rel=1e-6)
+
+
+@pytest.mark.contract("HOST-02", "HOST-40")
+def test_the_image_with_ray_serves_what_it_trained(full_image, train):
+    # Ray brings a command `serve` of its own.
+    result = train(full_image, 1, {})
+    assert result.model is not None, result.log.read_text()
+    with Endpoint(full_image.reference, result.model) as endpoint:
+        answer = endpoint.invoke(b"10,3\n", "text/csv", "text/csv")
+    assert answer.status == 200, answer.text
+    assert 0 < float(answer.text) < 300, "33 by the rule of the rows, of labels up to 600"
 
 
 class Remembered:
