@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
 from tests.unit.serving.conftest import ENTRYPOINTS, PATIENCE, eventually, is_alive
 from tests.unit.serving.many_models import OWN_CODE, ManyModels, later, process_of
+
+# Answers what the kernel adds to the score of its process, first while the model was loaded, then now.
+OOM_SCORES = """
+from pathlib import Path
+def score(): return Path("/proc/self/oom_score_adj").read_text().strip()
+def model_fn(model_dir): return score()
+def transform_fn(model, body, content_type, accept): return f"{model} {score()}"
+"""
 
 
 @pytest.fixture
@@ -62,6 +71,13 @@ def test_a_load_that_is_killed_gets_507_and_the_others_come_back(one):
     assert "memory" in reply.json["error"]
     assert one.names() == ["one"]
     assert one.invoke("one").status == 200
+
+
+@pytest.mark.contract("MME-07")
+def test_where_memory_is_short_the_process_that_loads_is_ended_and_no_other(one):
+    usual = Path("/proc/self/oom_score_adj").read_text(encoding="ascii").strip()
+    one.load("own", code=OOM_SCORES)
+    assert one.invoke("own").body == f"1000 {usual}".encode()
 
 
 def test_a_model_that_cannot_come_back_is_refused_and_harms_nobody(one):

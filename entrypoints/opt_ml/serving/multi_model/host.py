@@ -38,6 +38,7 @@ from time import perf_counter
 from typing import Any
 
 from opt_ml.errors import UserError
+from opt_ml.resources import set_oom_score
 from opt_ml.serving.answers import Answer
 from opt_ml.serving.invocation import Request
 from opt_ml.serving.multi_model.hosted import HostedModel
@@ -54,8 +55,7 @@ def main(front: int) -> int:
     Args:
         front: process id of the front.
     """
-    with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE), encoding="ascii")
+    set_oom_score(_OOM_SCORE)
     return run_for(front, lambda connection: Host(connection).run())
 
 

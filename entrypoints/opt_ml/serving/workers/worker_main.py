@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from opt_ml.errors import UserError
+from opt_ml.resources import first_to_go
 from opt_ml.serving.invocation import Model
 from opt_ml.serving.outcomes import describe
 from opt_ml.serving.workers import frames
@@ -51,9 +52,11 @@ def load(connection: socket.socket, make: Callable[[], Model | None]) -> Model |
         make: the model before it is loaded; None for none.
     """
     try:
-        model = make()
-        if model is not None:
-            model.run(model.load())
+        # A model that is too large must not cost those that are served already theirs (MME-07).
+        with first_to_go():
+            model = make()
+            if model is not None:
+                model.run(model.load())
     except UserError as error:
         frames.send(connection, {"event": "failed", "cause": str(error)})
         return None
