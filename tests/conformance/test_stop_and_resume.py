@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,13 +13,14 @@ import pytest
 from tests.conformance.outcomes import TOO_SHORT, told
 from tests.conformance.profile import Profile
 from toolkit.jobs.job import JobResult, TrainingJob, execute, plan
+from toolkit.machine.containers import Container
 from toolkit.serving.endpoint import Endpoint
 
 MakeJob = Callable[..., TrainingJob]
 Seen = dict[str, list[tuple[int, int]]]
 
 RUN_FOR = 15.0  # seconds from the container's start, so that a job is in the middle of its work
-MORE = 1.0  # seconds for which it goes on after a checkpoint, which shows the same
+MORE = 1.0  # seconds for which it goes on then, or after a checkpoint, which shows the same
 
 
 class Watch:
@@ -76,26 +77,31 @@ def watching(directory: Path) -> Iterator[Watch]:
 
 
 def stop_at_work(job: TrainingJob, watch: Watch) -> JobResult:
-    """Run the job, and stop it as StopTrainingJob does when it has written a checkpoint of its own.
+    """Run the job, and stop it as StopTrainingJob does: once, because a second stop kills it.
 
-    A job that writes none is stopped RUN_FOR seconds after its start.
+    That is MORE seconds after its first checkpoint, or where it writes none after RUN_FOR seconds.
     """
     stop, ended, before = threading.Semaphore(0), threading.Event(), watch.states()
 
     def wait() -> None:
-        while not ended.wait(0.05):
-            if watch.states() > before:
-                if not ended.wait(MORE):
-                    stop.release()
+        latest = time.monotonic() + RUN_FOR
+        while watch.states() == before and time.monotonic() < latest:
+            if ended.wait(0.05):
                 return
+        if not ended.wait(MORE):
+            stop.release()
 
-    waiting = threading.Thread(target=wait)
-    waiting.start()
-    try:
-        return execute(plan(replace(job, stop_after=RUN_FOR)), stop=stop)
-    finally:
-        ended.set()
-        waiting.join()
+    @contextmanager
+    def stopping(_host: str, _container: Container) -> Iterator[None]:
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            waiting.join()
+
+    return execute(plan(job), stop=stop, watch=stopping)
 
 
 @pytest.fixture(scope="module")
