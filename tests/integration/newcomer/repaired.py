@@ -43,7 +43,7 @@ class Handler(BaseHTTPRequestHandler):
         """Of known length, or in chunks."""
         if self.headers.get("Transfer-Encoding") != "chunked":
             return self.rfile.read(int(self.headers["Content-Length"]))
-        body = b""
+        body = bytearray()
         while size := int(self.rfile.readline(), 16):
             body += self.rfile.read(size)
             self.rfile.readline()
