@@ -23,6 +23,7 @@ from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)  # the second is Ctrl-C at a `docker run` by hand
 STOPPED = 143  # 128 + SIGTERM, what a process that does not catch the signal would show
+AGAIN = 10.0  # seconds after which a call that is still not interrupted is interrupted once more
 
 
 class Stopped(BaseException):
@@ -32,6 +33,8 @@ class Stopped(BaseException):
 class _State:
     arrived = False
     raises = True
+    interrupts = False  # in a call that cannot ask
+    reminds = False  # the alarm is set
 
 
 def install() -> None:
@@ -72,12 +75,22 @@ def deferred() -> Iterator[None]:
 def interruptible() -> Iterator[None]:
     """In this block, within a deferred one, a signal raises `Stopped`: for calls that cannot ask.
 
+    It does so again every `AGAIN` seconds until the block is left: Python passes over an exception that comes
+    while an object is finalized, and a fit would go on until SIGKILL.
+
     Raises:
         Stopped: at once if a signal has come before.
     """
     with _raising(True):
         check()
-        yield
+        before, _State.interrupts = _State.interrupts, True
+        try:
+            yield
+        finally:
+            _State.interrupts = before
+            if _State.reminds:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                _State.reminds = False
 
 
 @contextmanager
@@ -94,4 +107,13 @@ def _arrive(signum: int, frame: FrameType | None) -> None:
     # A second SIGTERM must not disturb what the first one set going. A second Ctrl-C is a person who wants
     # to see the end of it.
     if (first and _State.raises) or (not first and signum == signal.SIGINT):
+        if _State.interrupts:
+            signal.signal(signal.SIGALRM, _remind)
+            signal.setitimer(signal.ITIMER_REAL, AGAIN, AGAIN)
+            _State.reminds = True
+        raise Stopped
+
+
+def _remind(signum: int, frame: FrameType | None) -> None:
+    if _State.interrupts and _State.raises:
         raise Stopped

@@ -1,6 +1,7 @@
 import os
 import signal
 import threading
+import time
 
 import pytest
 from opt_ml.training import stopping
@@ -44,6 +45,29 @@ def test_a_call_that_cannot_ask_is_interrupted_within_a_deferred_block():
         with pytest.raises(stopping.Stopped), stopping.interruptible():
             send()
         send()  # and then it is deferred again
+
+
+@pytest.mark.contract("TRAIN-95")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interruption_that_came_while_an_object_was_finalized_comes_again(monkeypatch):
+    monkeypatch.setattr(stopping, "AGAIN", 1.0)
+    passed_over = False
+
+    class Finalized:
+        def __del__(self):
+            send()
+
+    with stopping.deferred():
+        with pytest.raises(stopping.Stopped), stopping.interruptible():
+            instance = Finalized()
+            del instance
+            passed_over = True
+            for _ in range(3000):
+                time.sleep(0.01)
+        assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0), (
+            "outside of the call nothing comes any more"
+        )
+    assert passed_over
 
 
 def test_a_call_that_cannot_ask_does_not_begin_after_a_signal():
