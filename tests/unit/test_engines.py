@@ -30,7 +30,7 @@ def test_an_image_of_ours_breaks_no_rule_but_where_it_is_meant_to_differ(name):
     """By its stored result, of which docs/peers.md is made."""
     broken = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["broken"]
     reasons = {row.reason for row in read_profile(name).differences}
-    assert {rule: seen for rule, seen in broken.items() if seen not in reasons} == {}
+    assert {rule: seen for rule, seen in broken.items() if not reasons.issuperset(seen)} == {}
 
 
 @pytest.mark.parametrize("name", DIFFERING)

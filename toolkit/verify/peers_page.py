@@ -46,7 +46,8 @@ def shortened(document: Mapping[str, Any]) -> dict[str, Any]:
         document: of `Verification.as_document`.
 
     Returns:
-        when it was made, how the rules of each section and level stand, what was seen of each broken rule.
+        when it was made, how the rules of each section and level stand, what was seen to break each
+        rule.
     """
     sections: dict[str, dict[str, dict[str, int]]] = {}
     for rule in document["rules"]:
@@ -59,15 +60,16 @@ def shortened(document: Mapping[str, Any]) -> dict[str, Any]:
         "tests": len(document["tests"]),
         "sections": sections,
         "broken": {
-            rule["id"]: _told(rule["reasons"]) for rule in document["rules"] if rule["status"] == FAILED
+            rule["id"]: [_one_line(reason) for reason in rule["reasons"]]
+            for rule in document["rules"]
+            if rule["status"] == FAILED
         },
     }
 
 
-def _told(reasons: Sequence[str]) -> str:
+def in_short(reasons: Sequence[str]) -> str:
     """As many of them as are short enough together, at least one, and how many more there are."""
-    first, *others = map(_one_line, reasons)
-    told = first
+    told, *others = reasons
     for number, other in enumerate(others):
         longer = f"{told}{'' if told.endswith('.') else ';'} {other}"
         if len(longer) > LONGEST:
@@ -162,7 +164,7 @@ def _broken(title: str, result: Mapping[str, Any]) -> Iterator[str]:
         yield from _rules_and(result, "what was seen")
 
 
-def _known(result: Mapping[str, Any]) -> dict[str, str]:
+def _known(result: Mapping[str, Any]) -> dict[str, list[str]]:
     return {rule: seen for rule, seen in result["broken"].items() if rule in rules()}
 
 
@@ -170,7 +172,7 @@ def _rules_and(result: Mapping[str, Any], what: str) -> Iterator[str]:
     yield f"| rule | level | what it says | {what} |"
     yield "|---|---|---|---|"
     for rule, seen in sorted(_known(result).items(), key=lambda one: LEVELS.index(rules()[one[0]].level)):
-        yield _row([rule, rules()[rule].level.upper(), rules()[rule].text, seen])
+        yield _row([rule, rules()[rule].level.upper(), rules()[rule].text, in_short(seen)])
     yield ""
 
 

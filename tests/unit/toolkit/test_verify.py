@@ -220,7 +220,9 @@ def test_of_a_verification_is_kept_what_the_page_of_peers_says():
     tests = passed("one", "HOST-30", "HOST-31"), *(failed("two", "HOST-31", seen=one) for one in seen)
     kept = peers_page.shortened(verification(*tests).as_document())
     assert kept["sections"] == {"HOST": {"must": {"passed": 1, "failed": 1}}}
-    assert kept["broken"] == {"HOST-31": "status 500 instead of 200; It hangs. Short. (and 2 more)"}
+    reasons = ["status 500 instead of 200", "It hangs.", "Short.", "x" * 200, "y" * 200]
+    assert kept["broken"] == {"HOST-31": reasons}
+    assert peers_page.in_short(reasons) == "status 500 instead of 200; It hangs. Short. (and 2 more)"
     assert (kept["date"], kept["tests"]) == ("2026-11-21", 7)
 
 
