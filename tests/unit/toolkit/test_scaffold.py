@@ -22,6 +22,9 @@ OWN_LINES = {
         "for.",
         "RUN --mount=from=shared,target=/shared --mount=from=pretrained,target=/pretrained \\",
         "    mkdir -p /opt/pretrained && cp -R /pretrained/. /opt/pretrained && /shared/clamp-times",
+        "# Once more where an image is built on one that has it: Ray brings a command `serve` of its own, "
+        "over ours.",
+        "    /shared/pip-install --no-index --force-reinstall /entrypoints/*.whl",
     ],
     "ensemble": [
         "# The wheels of ONNX Runtime tell Microsoft about models and machine, unless this is set before "
@@ -37,7 +40,10 @@ OWN_LINES = {
         "    /shared/clamp-times",
     ],
 }
-REPLACED = {"pytorch": ["    /shared/pip-install --require-hashes -r /requirements.txt"]}
+REPLACED = {
+    "autogluon": ["    /shared/pip-install --no-index /entrypoints/*.whl"],
+    "pytorch": ["    /shared/pip-install --require-hashes -r /requirements.txt"],
+}
 
 
 def make(tmp_path, name="my-forest", kinds=("slim", "dlc")):
