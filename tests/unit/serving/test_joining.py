@@ -102,6 +102,11 @@ def test_a_request_that_kills_the_worker_fails_alone(together):
     assert [reply.status for reply in replies] == [200, 200, 503, 200]
 
 
+def test_many_that_wait_for_the_worker_after_a_killed_one_are_answered(together):
+    replies = together([b"exit", *[b"a"] * 20])
+    assert [reply.status for reply in replies] == [503, *[200] * 20]
+
+
 def test_large_requests_are_not_joined(together):
     replies = together([b"x" * 200_000, b"y" * 200_000, b"z"])
     assert [reply.body.rpartition(b" of ")[2] for reply in replies] == [b"1", b"2", b"2"]

@@ -81,13 +81,17 @@ class Dispatch:
     def _give(self, link: WorkerLink) -> None:
         now = self._loop.time()
         while self._queue and link.has_room and not link.company.is_awaited(len(self._queue)):
-            link.run(self._queue.take(self._share() if link.joins else 1), now)
+            link.run(self._queue.take(self._share(link) if link.joins else 1), now)
         self._note(link)
 
-    def _share(self) -> int:
-        """The most requests of one call: as many as each worker has where all have the same."""
-        links = {*self._idle, *self._busy}
-        known = len(self._queue) + sum(len(call.jobs) for link in links for call in link.calls.values())
+    def _share(self, link: WorkerLink) -> int:
+        """The most requests of one call: as many as each worker has where all have the same.
+
+        Args:
+            link: counts, too, where it has just become ready.
+        """
+        links = {link, *self._idle, *self._busy}
+        known = len(self._queue) + sum(len(call.jobs) for one in links for call in one.calls.values())
         return max(_ENOUGH, math.ceil(known / len(links)))
 
     def _note(self, link: WorkerLink) -> None:
