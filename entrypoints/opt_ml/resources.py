@@ -63,6 +63,12 @@ def own_memory(process: int) -> int:
     return (int(words[1]) - int(words[2])) * _PAGE  # resident without what is shared, such as libraries
 
 
+def threads_of_worker() -> int:
+    """The worker's share of the CPUs, which the server says by OMP_NUM_THREADS; 1 where nobody says."""
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    return int(threads) if threads.isdigit() and int(threads) else 1
+
+
 @contextmanager
 def first_to_go() -> Iterator[None]:
     """While it lasts, the kernel ends this process before others of the container where memory is short."""

@@ -7,7 +7,6 @@ needs them: a worker without them is ready in a quarter of a second, in a fifth 
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 from opt_ml.errors import RequestError
+from opt_ml.resources import threads_of_worker
 from opt_ml.serving.codecs import decode_table, encode_columns
 from opt_ml.serving.quick import is_wanted
 from opt_ml.serving.table import Table
@@ -107,10 +107,7 @@ def model_fn(model_dir: str) -> Served:
     Raises:
         UserError: see `Served`.
     """
-    threads = os.environ.get("OMP_NUM_THREADS", "")
-    return Served(
-        Path(model_dir), int(threads) if threads.isdigit() and int(threads) else 1, _compiled(Path(model_dir))
-    )
+    return Served(Path(model_dir), threads_of_worker(), _compiled(Path(model_dir)))
 
 
 def _compiled(model_dir: Path) -> Compiled | None:

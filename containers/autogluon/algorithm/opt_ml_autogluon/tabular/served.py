@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from autogluon.tabular import TabularPredictor
 from numpy.typing import NDArray
+from opt_ml.resources import threads_of_worker
 
-from opt_ml_autogluon import threads
 from opt_ml_autogluon.tabular.columns import Columns, Values
 from opt_ml_autogluon.tabular.compiled.program import Program
 
@@ -115,7 +115,7 @@ def bound_threads(predictor: TabularPredictor) -> None:
     beside other workers they wait for each other. Forests take the number from their fit; XGBoost and
     LightGBM, as AutoGluon calls them, and CatBoost take every CPU unless a call says otherwise.
     """
-    number = threads.of_worker()
+    number = threads_of_worker()
     for name in predictor.model_names(persisted=True):
         model = predictor._trainer.load_model(name)
         children = [model.load_child(child) for child in getattr(model, "models", [])]

@@ -31,11 +31,11 @@ import pandas as pd
 from autogluon.timeseries import TimeSeriesPredictor
 from numpy.typing import NDArray
 from opt_ml.errors import RequestError, UserError
+from opt_ml.resources import threads_of_worker
 from opt_ml.serving.codecs import decode_table, encode_columns
 from opt_ml.serving.outputs import choose_output, default_output
 from opt_ml.serving.table import Table
 
-from opt_ml_autogluon import threads
 from opt_ml_autogluon.model_json import read_model_json
 from opt_ml_autogluon.pretrained import BAKED, IN_MODEL, find_weights, offer
 from opt_ml_autogluon.timeseries.columns import ITEM, TIME, Columns, SeriesError
@@ -181,7 +181,7 @@ def _in_share() -> AbstractContextManager[Any]:
     AutoGluon would start a process for each CPU, of 300 MB, in every worker; a request of a few series takes
     twice as long with them.
     """
-    return nullcontext() if threads.of_worker() > 1 else joblib.parallel_config(backend="sequential")
+    return nullcontext() if threads_of_worker() > 1 else joblib.parallel_config(backend="sequential")
 
 
 def _warm_up(served: Served) -> None:
